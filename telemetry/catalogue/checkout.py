@@ -1,0 +1,86 @@
+"""What checkout measures as it happens. What it *sold* is the ledger's to say (insight.py)."""
+
+from telemetry.catalogue.labels import OUTCOME, PROVIDER, SERVICE
+from telemetry.catalogue.spec import Label, Metric
+
+PAYMENT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+LATE_RESULT = Label(
+    "result", ("honoured", "refunded"), "The car was still free and is theirs, or money went back."
+)
+WEBHOOK_RESULT = Label(
+    "result",
+    ("applied", "duplicate", "rejected", "ignored", "failed"),
+    "What became of a provider's message; rejected means a bad signature or age.",
+)
+INVARIANT = Label(
+    "invariant", None, "Name of the always-true check.", bounded_by="one name per invariant file"
+)
+
+CHECKOUT_HOLD_ATTEMPTS = Metric(
+    name="checkout_hold_attempts_total",
+    kind="counter",
+    description="Attempts to hold a car; sold_out means that another shopper was faster.",
+    labels=(SERVICE, OUTCOME),
+    unit="attempts",
+    owner="checkout",
+    shown_on="shop",
+)
+CHECKOUT_PAYMENT_SUBMISSIONS = Metric(
+    name="checkout_payment_submissions_total",
+    kind="counter",
+    description=(
+        "Payments by how they ended, once each: ok when the order is confirmed, refused when the"
+        " bank or shopper said no, unavailable when the provider failed, fault when we did."
+    ),
+    labels=(SERVICE, PROVIDER, OUTCOME),
+    unit="payments",
+    owner="checkout",
+    shown_on="shop",
+)
+CHECKOUT_PAYMENT_DURATION = Metric(
+    name="checkout_payment_duration_seconds",
+    kind="histogram",
+    description="One call to the payment provider, from request to answer or time-out.",
+    labels=(SERVICE, PROVIDER, OUTCOME),
+    unit="seconds",
+    owner="checkout",
+    buckets=PAYMENT_BUCKETS,
+    shown_on="services",
+)
+CHECKOUT_WEBHOOKS = Metric(
+    name="checkout_webhooks_total",
+    kind="counter",
+    description="Messages from payment providers by what became of them.",
+    labels=(SERVICE, PROVIDER, WEBHOOK_RESULT),
+    unit="messages",
+    owner="checkout",
+    shown_on="services",
+)
+CHECKOUT_LATE_PAYMENTS = Metric(
+    name="checkout_late_payments_total",
+    kind="counter",
+    description="Payments that succeeded after their hold had ended.",
+    labels=(SERVICE, LATE_RESULT),
+    unit="payments",
+    owner="checkout",
+    shown_on="services",
+)
+CHECKOUT_INVARIANT_VIOLATIONS = Metric(
+    name="checkout_invariant_violations",
+    kind="gauge",
+    description="Rows that break an always-true rule at the last check; anything but 0 is wrong.",
+    labels=(SERVICE, INVARIANT),
+    unit="rows",
+    owner="checkout",
+    shown_on="services",
+)
+
+METRICS = (
+    CHECKOUT_HOLD_ATTEMPTS,
+    CHECKOUT_PAYMENT_SUBMISSIONS,
+    CHECKOUT_PAYMENT_DURATION,
+    CHECKOUT_WEBHOOKS,
+    CHECKOUT_LATE_PAYMENTS,
+    CHECKOUT_INVARIANT_VIOLATIONS,
+)

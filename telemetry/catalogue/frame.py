@@ -1,0 +1,91 @@
+"""What the frame around every service measures: outbox, overload, flags, and telemetry itself."""
+
+from telemetry.catalogue.labels import SERVICE
+from telemetry.catalogue.spec import Label, Metric
+
+# The order in which work is given up under overload, first to last; `critical` never is.
+PRIORITIES = ("bot", "background", "browse", "advice", "critical")
+
+PRIORITY = Label("priority", PRIORITIES, "How late this work is given up under overload.")
+FLAG = Label("flag", None, "Name of the flag.", bounded_by="the keys of the flag file")
+VERSION = Label("version", None, "Version of the code.", bounded_by="one per running process")
+REVISION = Label("revision", None, "Commit of the code.", bounded_by="one per running process")
+DROP_REASON = Label(
+    "reason",
+    ("buffer_full", "queue_full", "export_failed", "store_failed"),
+    "Why spans were thrown away although nobody decided that they are boring.",
+)
+
+OUTBOX_LAG = Metric(
+    name="outbox_lag_seconds",
+    kind="gauge",
+    description="Age of the oldest fact that a registered consumer has not read yet.",
+    labels=(SERVICE,),
+    unit="seconds",
+    owner="frame",
+    shown_on="services",
+)
+OUTBOX_ROWS = Metric(
+    name="outbox_rows",
+    kind="gauge",
+    description="Facts in the outbox, read or not, that have not been pruned.",
+    labels=(SERVICE,),
+    unit="rows",
+    owner="frame",
+    shown_on="services",
+)
+OVERLOAD_SHED = Metric(
+    name="overload_shed_total",
+    kind="counter",
+    description="Requests turned away because the service was full.",
+    labels=(SERVICE, PRIORITY),
+    unit="requests",
+    owner="frame",
+    shown_on="services",
+)
+APP_INFO = Metric(
+    name="app_info",
+    kind="info",
+    description="Always 1; the labels say which code runs.",
+    labels=(SERVICE, VERSION, REVISION),
+    unit="info",
+    owner="frame",
+    shown_on="services",
+)
+FLAG_ENABLED = Metric(
+    name="flag_enabled",
+    kind="gauge",
+    description="1 while a feature or fault flag's default variant is not its off variant.",
+    labels=(SERVICE, FLAG),
+    unit="flags",
+    owner="frame",
+    shown_on="services",
+)
+TELEMETRY_SPANS_DROPPED = Metric(
+    name="telemetry_spans_dropped_total",
+    kind="counter",
+    description="Spans lost because telemetry could not keep up.",
+    labels=(SERVICE, DROP_REASON),
+    unit="spans",
+    owner="frame",
+    shown_on="services",
+)
+TELEMETRY_LABELS_OVERFLOWED = Metric(
+    name="telemetry_labels_overflowed_total",
+    kind="counter",
+    description="Observations written as `other` because an open label had too many values.",
+    labels=(SERVICE,),
+    unit="observations",
+    owner="frame",
+    shown_on="services",
+)
+
+METRICS = (
+    OUTBOX_LAG,
+    OUTBOX_ROWS,
+    OVERLOAD_SHED,
+    APP_INFO,
+    FLAG_ENABLED,
+    TELEMETRY_SPANS_DROPPED,
+    TELEMETRY_LABELS_OVERFLOWED,
+)

@@ -1,0 +1,32 @@
+"""The labels that several owners share. A label that one owner uses lives in that owner's file."""
+
+from telemetry.catalogue.outcomes import OUTCOME_VALUES
+from telemetry.catalogue.spec import Label
+
+SERVICES = ("catalog", "advisor", "checkout", "storefront", "insight", "sandbox")
+MARKETS = ("SE", "NO", "DK", "FI", "US")
+CHANNELS = ("web", "api", "dealer")
+DEVICES = ("phone", "tablet", "desktop", "unknown")
+ENTRIES = ("direct", "advisor")
+TRAFFIC = ("human", "bot", "synthetic")
+PROVIDERS = ("sandbox", "stripe")
+CURRENCY_OF_MARKET = {"SE": "SEK", "NO": "NOK", "DK": "DKK", "FI": "EUR", "US": "USD"}
+
+SERVICE = Label("service", SERVICES, "The service whose code counted this.")
+OUTCOME = Label("outcome", OUTCOME_VALUES, "How the work ended; see outcomes.Outcome.")
+PROVIDER = Label("provider", PROVIDERS, "The payment provider.")
+MARKET = Label("market", MARKETS, "Country of the offer, ISO 3166-1 alpha-2.")
+CHANNEL = Label("channel", CHANNELS, "How the caller came: pages, bare API or a dealer's desk.")
+DEVICE = Label("device", DEVICES, "Class of the shopper's device; unknown without a browser.")
+ENTRY = Label("entry", ENTRIES, "Straight to stock, or through the advisor.")
+TRAFFIC_LABEL = Label("traffic", TRAFFIC, "Who is calling: people, robots, or our own rehearsals.")
+STOCK_SOURCE = Label(
+    "source",
+    None,
+    "The stock feed.",
+    bounded_by="one adapter file per source in app/catalog",
+    limit=40,
+)
+PEER = Label(
+    "peer_service", (*SERVICES, "stripe", "other"), "The service or provider that was called."
+)
