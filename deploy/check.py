@@ -1,0 +1,111 @@
+"""Run the project's checks, the cheap ones side by side, and say in one line each how they went.
+
+    python -m deploy.check          `make check`: under a minute
+    python -m deploy.check --all    `make test`: every test
+
+A check's own output is shown only when it fails. The exit code is 1 when any check failed.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CODE = ("app", "telemetry", "dashboards", "alerts", "loadtests", "deploy", "tests")
+NOT_UNIT = "integration or browser"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One command that must end with exit code 0."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+def python(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", *arguments)
+
+
+STATIC = (
+    Check("format", python("ruff", "format", "--check", *CODE)),
+    Check("lint", python("ruff", "check", "--quiet", *CODE)),
+    Check("rendered boards unchanged", python("dashboards.build", "--check")),
+    Check("rendered rules unchanged", python("alerts.build", "--check")),
+    Check("imports", (str(Path(sys.executable).with_name("lint-imports")),)),
+    Check("types", python("mypy")),
+)
+
+
+def unit_tests(processes: int) -> Check:
+    return Check(
+        "unit tests",
+        python("pytest", "-q", "-m", f"not ({NOT_UNIT})", "-n", str(processes)),
+    )
+
+
+# Tests that start servers measure waiting, not work: two at a time, each file in one process so
+# that a file's fixtures (one PostgreSQL, one Prometheus) start once.
+def integration_tests(processes: int) -> Check:
+    return Check(
+        "integration tests",
+        python("pytest", "-q", "-m", "integration and not browser")
+        + ("-n", str(min(processes, 2)), "--dist", "loadfile"),
+    )
+
+
+BROWSER_TESTS = Check("browser tests", python("pytest", "-q", "-m", "browser"))
+
+
+def run(check: Check) -> tuple[Check, int, str, float]:
+    started = time.monotonic()
+    done = subprocess.run(
+        check.command,
+        check=False,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return check, done.returncode, done.stdout, time.monotonic() - started
+
+
+def report(result: tuple[Check, int, str, float]) -> bool:
+    """Print one check's line, and its output when it failed; whether it passed."""
+    check, code, output, seconds = result
+    passed = code == 0
+    lines = output.strip().splitlines()
+    summary = f"  {lines[-1].strip('= ')}" if "tests" in check.name and lines else ""
+    sys.stdout.write(f"  {'ok  ' if passed else 'FAIL'} {check.name} ({seconds:.1f} s){summary}\n")
+    if not passed:
+        sys.stdout.write(f"{output}\n")
+    sys.stdout.flush()
+    return passed
+
+
+def main(arguments: list[str]) -> int:
+    """Static checks and unit tests side by side; then, with ``--all``, the slower tests in turn."""
+    processes = os.cpu_count() or 2
+    passed = True
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        # The longest first, so that the short ones fill the other core.
+        side_by_side = [pool.submit(run, check) for check in (unit_tests(processes), *STATIC)]
+        for future in as_completed(side_by_side):
+            passed = report(future.result()) and passed
+    if "--all" in arguments:
+        for check in (integration_tests(processes), BROWSER_TESTS):
+            sys.stdout.write(f"  ...  {check.name}\n")
+            sys.stdout.flush()
+            passed = report(run(check)) and passed
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
