@@ -1,0 +1,71 @@
+"""The sandbox provider's API: what checkout asks of it, and the webhooks it sends.
+
+Its money API is Stripe's in miniature: a payment is created, paid on a hosted page, authorised,
+then captured or cancelled, and may be refunded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Literal
+
+from pydantic import Field
+
+from app.contracts.wire import MoneyWire, Timestamp, Wire
+
+PaymentState = Literal[
+    "requires_payment_method",
+    "requires_action",
+    "processing",
+    "succeeded",
+    "declined",
+    "canceled",
+]
+
+WebhookType = Literal[
+    "payment.requires_action", "payment.succeeded", "payment.declined", "payment.refunded"
+]
+
+
+class PaymentRequest(Wire):
+    """Ask for a deposit. `reference` is our order; the same reference gives the same payment."""
+
+    reference: str = Field(max_length=80)
+    amount: MoneyWire
+    description: str = Field(max_length=200)
+    return_url: str = Field(max_length=600)
+    cancel_url: str = Field(max_length=600)
+    language: str = Field("en", max_length=5)
+    traceparent: str = Field("", max_length=60)
+
+
+class Payment(Wire):
+    payment_id: str
+    reference: str
+    state: PaymentState
+    amount: MoneyWire
+    refunded: MoneyWire
+    payment_url: str
+    accepted_at: Timestamp | None = None
+
+
+class RefundRequest(Wire):
+    """Refund all of a payment; the same reference refunds once."""
+
+    reference: str = Field(max_length=80)
+
+
+class WebhookEvent(Wire):
+    """The body of a webhook."""
+
+    event_id: str
+    type: WebhookType
+    created_at: Timestamp
+    payment: Payment
+
+
+def webhook_signature(body: bytes, secret: str, at: int) -> str:
+    """`t=<unix>,v1=<hmac-sha256 of "t.body">`, as Stripe signs."""
+    digest = hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
+    return f"t={at},v1={digest}"

@@ -1,0 +1,100 @@
+"""Who is calling: taken from session cookie, synthetic proof and address, once per request."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from opentelemetry import trace
+from starlette.requests import Request
+from telemetry.tracing import traceparent_of
+
+from app.frame.platform import Platform
+from app.frame.sessions import COOKIE, Session
+from app.frame.synthetic import HEADER, proves_synthetic
+from app.kernel.facts import Entry, EventContext, Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One request's caller. `address_hash` is a keyed hash of the network address."""
+
+    session: Session | None
+    traffic: Traffic
+    address_hash: str
+    language: str
+    release: str
+
+    @property
+    def session_id(self) -> str:
+        return self.session.session_id if self.session else ""
+
+    @property
+    def synthetic(self) -> bool:
+        return self.traffic == "synthetic"
+
+    def context(
+        self, *, market: str = "", campaign: str = "", entry: Entry | None = None
+    ) -> EventContext:
+        """The context of a fact stated now; `market` wins over the session's."""
+        session = self.session
+        return EventContext(
+            session_id=self.session_id,
+            market=market or (session.market if session else ""),
+            channel=session.channel if session else "api",
+            device=session.device if session else "unknown",
+            entry=entry or (session.entry if session else "direct"),
+            campaign=campaign or (session.campaign if session else ""),
+            release=self.release,
+            variant=session.variant if session else "",
+            traffic=self.traffic,
+            traceparent=current_traceparent(),
+        )
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller of a request to an application that `frame.service` built."""
+    platform: Platform = request.app.state.platform
+    now = time.time()
+    session = platform.sessions.decode(request.cookies.get(COOKIE), now=now)
+    header = request.headers.get(HEADER)
+    proven = proves_synthetic(header, platform.settings.synthetic_key, now=now)
+    # A session is signed by us: its traffic was decided when the storefront saw the proof.
+    traffic: Traffic = "synthetic" if proven else (session.traffic if session else "human")
+    return Caller(
+        session=session,
+        traffic=traffic,
+        address_hash=_address_hash(request, platform.settings.session_key),
+        language=preferred_language(request.headers.get("accept-language", "")),
+        release=platform.version,
+    )
+
+
+def current_traceparent() -> str:
+    """W3C context of the current span; empty outside one."""
+    return traceparent_of(trace.get_current_span().get_span_context()) or ""
+
+
+def preferred_language(header: str, offered: tuple[str, ...] = ("en", "sv")) -> str:
+    """The offered language that `Accept-Language` (RFC 9110) wants most; the first when none."""
+    wanted: list[tuple[float, str]] = []
+    for part in header[:500].split(","):
+        tag, _, parameters = part.strip().partition(";")
+        quality = 1.0
+        if parameters.strip().startswith("q="):
+            try:
+                quality = float(parameters.strip()[2:])
+            except ValueError:
+                continue
+        wanted.append((-quality, tag.split("-")[0].lower()))
+    for _, language in sorted(wanted, key=lambda pair: pair[0]):
+        if language in offered:
+            return language
+    return offered[0]
+
+
+def _address_hash(request: Request, key: str) -> str:
+    """The address itself is personal data: only a keyed hash is used, and only for limits."""
+    address = request.client.host if request.client else ""
+    return hashlib.blake2b(address.encode(), key=key.encode()[:64], digest_size=12).hexdigest()

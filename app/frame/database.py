@@ -1,0 +1,192 @@
+"""A service's own database: PostgreSQL in production, one SQLite file in embedded mode.
+
+One use case is one transaction. `transaction()` writes, `read()` only reads. A database that
+is gone becomes `DatabaseUnavailable` (503 with `retry_after_seconds`), whatever the driver raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from sqlalchemy import DateTime, Dialect, MetaData, event, text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeDecorator
+
+from app.kernel.errors import Unavailable
+
+if TYPE_CHECKING:
+    from telemetry.bootstrap import Telemetry
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Constraint names, so that migrations can refer to them on both databases."""
+
+SQLITE_BUSY_SECONDS: Final = 5
+
+
+class DatabaseUnavailable(Unavailable):
+    """The service's database does not answer; nothing was changed."""
+
+
+def new_metadata() -> MetaData:
+    return MetaData(naming_convention=NAMING)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A UTC moment: `timestamptz` on PostgreSQL, naive UTC text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone cannot be stored")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+class Database:
+    """Connections to one database. `dialect` is `sqlite` or `postgresql`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        telemetry: Telemetry | None = None,
+        pool_size: int = 10,
+    ) -> None:
+        parsed = make_url(url)
+        self.dialect = parsed.get_backend_name()
+        self.engine = self._engine(url, pool_size)
+        self._writing = self.engine.execution_options(vitrine_write=True)
+        self._one_writer = asyncio.Lock() if self.dialect == "sqlite" else None
+        if self.dialect == "sqlite" and parsed.database not in (None, "", ":memory:"):
+            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        if telemetry is not None:
+            telemetry.instrument_engine(self.engine.sync_engine)
+
+    def _engine(self, url: str, pool_size: int) -> AsyncEngine:
+        if self.dialect == "sqlite":
+            engine = create_async_engine(
+                url,
+                json_serializer=_dumps,
+                json_deserializer=orjson.loads,
+                connect_args={"timeout": SQLITE_BUSY_SECONDS},
+                pool_size=pool_size,
+                max_overflow=pool_size,
+            )
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(engine.sync_engine, "begin", _begin_sqlite)
+            return engine
+        return create_async_engine(
+            url,
+            json_serializer=_dumps,
+            json_deserializer=orjson.loads,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={"timeout": 5, "command_timeout": 10},
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A write transaction: commits when the block ends, rolls back when it raises."""
+        async with self._one_writer or nullcontext():
+            with _unavailable_when_gone():
+                async with self._writing.begin() as connection:
+                    yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A read-only snapshot."""
+        with _unavailable_when_gone():
+            async with self.engine.connect() as connection:
+                yield connection
+
+    async def check(self) -> None:
+        """Raise `DatabaseUnavailable` unless the database answers a query."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+class _unavailable_when_gone:  # noqa: N801 - reads as a statement where it is used
+    """Turn a driver's "the database is gone" into `DatabaseUnavailable`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if error is None or not _means_gone(error):
+            return
+        raise DatabaseUnavailable(
+            "The database does not answer at the moment; nothing was changed. Try again shortly."
+        ) from error
+
+
+def _means_gone(error: BaseException) -> bool:
+    if isinstance(error, OSError | PoolTimeout | InterfaceError | OperationalError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    # asyncpg reports a server that shuts down or restarts through its own classes.
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(("08", "57P", "53"))
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """WAL with a synchronous log: a confirmed order survives a crash of process or machine."""
+    connection.isolation_level = None  # SQLAlchemy's begin event opens transactions, not pysqlite
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    write = connection.get_execution_options().get("vitrine_write", False)
+    # IMMEDIATE takes the write lock at once: a deferred transaction that upgrades can deadlock.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def damaged(path: Path) -> str | None:
+    """One sentence when `path` is not a usable SQLite file, else None."""
+    if not path.exists():
+        return None
+    try:
+        with sqlite3.connect(path) as connection:
+            row = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        return f"{path} is not a usable SQLite database ({error}); restore it or move it away."
+    return None if row == ("ok",) else f"{path} is damaged ({row[0]}); restore it or move it away."

@@ -1,0 +1,71 @@
+"""Feature and fault flags: one flagd-format file, read through OpenFeature, reloaded on change.
+
+A flag that is missing or damaged evaluates to the caller's default; a damaged file keeps the last
+good state and is reported in the log.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import orjson
+from openfeature import api
+from openfeature.client import OpenFeatureClient
+from openfeature.contrib.provider.flagd import FlagdProvider
+from openfeature.contrib.provider.flagd.config import ResolverType
+
+DOMAIN: Final = "vitrine"
+POLL_SECONDS: Final = 0.5
+
+FAULTS: Final[dict[str, float | bool]] = {
+    "sandbox-latency-seconds": 0.0,
+    "sandbox-error-ratio": 0.0,
+    "sandbox-decline-ratio": 0.0,
+    "checkout-payments-enabled": True,
+}
+"""Every flag that the code reads, with the value that means "nothing unusual"."""
+
+
+class Flags:
+    """Evaluates flags from the file at `path` (made with all flags at rest when missing)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(orjson.dumps(resting_state(), option=orjson.OPT_INDENT_2))
+        api.set_provider_and_wait(
+            FlagdProvider(
+                resolver_type=ResolverType.FILE,
+                offline_flag_source_path=str(path),
+                deadline_ms=int(POLL_SECONDS * 1000),  # also the interval of the file watcher
+            ),
+            DOMAIN,
+        )
+        self._client: OpenFeatureClient = api.get_client(domain=DOMAIN)
+
+    def number(self, key: str) -> float:
+        return float(self._client.get_float_value(key, float(FAULTS[key])))
+
+    def enabled(self, key: str) -> bool:
+        return self._client.get_boolean_value(key, bool(FAULTS[key]))
+
+    def close(self) -> None:
+        """Stop watching the file."""
+        api.shutdown()
+
+
+def resting_state() -> dict[str, object]:
+    """A flagd document in which every flag is at rest."""
+    return {
+        "$schema": "https://flagd.dev/schema/v0/flags.json",
+        "flags": {
+            key: {
+                "state": "ENABLED",
+                "variants": {"rest": value},
+                "defaultVariant": "rest",
+            }
+            for key, value in FAULTS.items()
+        },
+    }

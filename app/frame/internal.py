@@ -1,0 +1,96 @@
+"""The internal port: metrics, health, the outbox; never routed by the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.frame import problems
+from app.frame.outbox import Outbox
+from app.frame.platform import Platform
+from app.kernel.errors import VitrineError
+
+Check = Callable[[], Awaitable[object]]
+
+
+def internal_app(
+    name: str,
+    platform: Platform,
+    *,
+    outbox: Outbox | None,
+    router: APIRouter | None,
+    ready: Sequence[Check],
+) -> FastAPI:
+    """The internal application of one service."""
+    app = FastAPI(
+        title=f"{name} (internal)",
+        openapi_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.platform = platform
+    problems.install(app)
+
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        body, content_type = platform.registry.exposition(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    @app.get("/health/live")
+    async def live() -> PlainTextResponse:
+        return PlainTextResponse("live\n")
+
+    @app.get("/health/ready")
+    async def is_ready() -> JSONResponse:
+        return await readiness({name: ready})
+
+    if outbox is not None:
+        _add_outbox(app, name, outbox)
+    if router is not None:
+        app.include_router(router, prefix=f"/internal/{name}")
+    return app
+
+
+async def readiness(checks: Mapping[str, Sequence[Check]]) -> JSONResponse:
+    """200 when every check passes, else 503 with what is wrong, by service."""
+    wrong: dict[str, str] = {}
+    for service, service_checks in checks.items():
+        for check in service_checks:
+            try:
+                await check()
+            except VitrineError as error:
+                wrong[service] = error.detail
+            except Exception as error:  # noqa: BLE001 - a check that breaks means not ready
+                wrong[service] = f"{type(error).__name__}: the check itself failed"
+    return JSONResponse({"ready": not wrong, "problems": wrong}, status_code=503 if wrong else 200)
+
+
+def _add_outbox(app: FastAPI, name: str, outbox: Outbox) -> None:
+    @app.get(f"/internal/{name}/events")
+    async def events(
+        consumer: Annotated[str, Query(min_length=1, max_length=40)],
+        after: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    ) -> dict[str, Any]:
+        """Events over `after`; asking also says that everything up to `after` is stored."""
+        found = await outbox.read(after=after, limit=limit)
+        await outbox.acknowledge(consumer, after)
+        return {"items": [event.to_wire() for event in found]}
+
+
+class InternalRouter:
+    """Embedded mode's one internal port: `/internal/<service>/…` to that service."""
+
+    def __init__(self, platform: Platform, services: Mapping[str, ASGIApp], health: ASGIApp):
+        self._platform = platform
+        self._services = services
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parts = scope.get("path", "").split("/", 3)
+        chosen = self._services.get(parts[2]) if parts[1:2] == ["internal"] and parts[2:] else None
+        await (chosen or self._health)(scope, receive, send)

@@ -1,0 +1,104 @@
+"""What all services of one process share, and how they reach each other.
+
+Embedded mode has one platform and six services; in production a process has a platform and one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from starlette.types import ASGIApp
+from telemetry.bootstrap import Telemetry, start_telemetry
+from telemetry.tracestore import TraceStore
+
+from app.frame.flags import Flags
+from app.frame.http import DEADLINE, InProcessTransport
+from app.frame.sessions import SessionCodec
+from app.frame.settings import PlatformSettings, ServiceAddresses
+from app.kernel.clock import Clock, SystemClock
+from telemetry.instruments import MetricRegistry
+
+Resolve = Callable[[str, bool], ASGIApp | None]
+"""The ASGI application of a service of this process: (service, internal?) -> application."""
+
+
+@dataclass(slots=True)
+class Platform:
+    """Shared parts of one process. `version` and `revision` say what code runs."""
+
+    settings: PlatformSettings
+    registry: MetricRegistry
+    flags: Flags
+    clock: Clock = field(default_factory=SystemClock)
+    traces: TraceStore | None = None
+    version: str = ""
+    revision: str = ""
+    otlp_endpoint: str | None = None
+    resolve: Resolve = lambda service, internal: None
+    sessions: SessionCodec = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sessions = SessionCodec(self.settings.session_key)
+
+    def telemetry(self, service: str) -> Telemetry:
+        """Start one service's telemetry: a tracer provider, a metric view and a logger."""
+        return start_telemetry(
+            service=service,
+            registry=self.registry,
+            trace_store=self.traces,
+            otlp_endpoint=self.otlp_endpoint,
+            version=self.version,
+            revision=self.revision,
+            environment=self.settings.environment,
+            mode=self.settings.telemetry_mode,
+            log_format=self.settings.log_format,
+        )
+
+    def database_url(self, service: str, configured: str) -> str:
+        """The configured address, or one SQLite file per service under the data folder."""
+        return configured or f"sqlite+aiosqlite:///{self.sqlite_path(service)}"
+
+    def sqlite_path(self, service: str) -> Path:
+        return self.settings.data / f"{service}.db"
+
+    def client(
+        self, service: str, telemetry: Telemetry, *, timeout: httpx.Timeout = DEADLINE
+    ) -> httpx.AsyncClient:
+        """An HTTP client for another service's public API."""
+        return self._client(service, telemetry, internal=False, timeout=timeout)
+
+    def internal_client(self, service: str, telemetry: Telemetry) -> httpx.AsyncClient:
+        """An HTTP client for another service's internal port."""
+        return self._client(service, telemetry, internal=True, timeout=DEADLINE)
+
+    def _client(
+        self, service: str, telemetry: Telemetry, *, internal: bool, timeout: httpx.Timeout
+    ) -> httpx.AsyncClient:
+        addresses = ServiceAddresses.of(service)
+        configured = addresses.internal_url if internal else addresses.url
+        if configured:
+            client = httpx.AsyncClient(base_url=configured, timeout=timeout)
+        else:
+            client = httpx.AsyncClient(
+                base_url=f"http://{service}",
+                timeout=timeout,
+                transport=InProcessTransport(lambda: self._local(service, internal)),
+            )
+        telemetry.instrument_httpx(client)
+        return client
+
+    def _local(self, service: str, internal: bool) -> ASGIApp:
+        app = self.resolve(service, internal)
+        if app is None:
+            kind = "_INTERNAL" if internal else ""
+            raise AddressMissing(
+                f"{service} does not run in this process and {service.upper()}{kind}_URL is not set"
+            )
+        return app
+
+
+class AddressMissing(Exception):
+    """A service was needed that this process neither runs nor has an address for."""

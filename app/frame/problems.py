@@ -1,0 +1,146 @@
+"""Errors as RFC 9457 problem documents, mapped in this one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from opentelemetry import trace
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.kernel.errors import VitrineError
+from telemetry.catalogue.outcomes import Outcome
+
+MEDIA_TYPE: Final = "application/problem+json"
+OUTCOME: Final = "vitrine.outcome"
+"""Scope key under which the telemetry middleware looks for a request's outcome."""
+
+
+def problem(
+    request: Request,
+    *,
+    code: str,
+    title: str,
+    status: int,
+    detail: str,
+    outcome: Outcome,
+    extensions: Mapping[str, Any] | None = None,
+) -> Response:
+    """The response for one problem; also tells telemetry how bad it is."""
+    request.scope[OUTCOME] = outcome
+    extensions = extensions or {}
+    headers = {}
+    if "retry_after_seconds" in extensions:
+        headers["retry-after"] = str(extensions["retry_after_seconds"])
+    if status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(
+        problem_body(request, code, title, status, detail, extensions),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=headers,
+    )
+
+
+def problem_body(
+    request: Request,
+    code: str,
+    title: str,
+    status: int,
+    detail: str,
+    extensions: Mapping[str, Any],
+) -> bytes:
+    span = trace.get_current_span().get_span_context()
+    return orjson.dumps(
+        {
+            "type": f"/problems/{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "instance": request.url.path,
+            "trace_id": f"{span.trace_id:032x}" if span.is_valid else None,
+            **extensions,
+        }
+    )
+
+
+def of_error(request: Request, error: VitrineError) -> Response:
+    return problem(
+        request,
+        code=error.code,
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        outcome=error.outcome,
+        extensions=error.extensions,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application with a problem document."""
+
+    @app.exception_handler(VitrineError)
+    async def business(request: Request, error: VitrineError) -> Response:
+        return of_error(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(request: Request, error: RequestValidationError) -> Response:
+        errors = [_field_error(item) for item in error.errors()]
+        malformed = any(_cannot_be_read(item) for item in error.errors())
+        return problem(
+            request,
+            code="malformed-request" if malformed else "invalid-input",
+            title=(
+                "The request could not be read"
+                if malformed
+                else "The request has a value that is not valid"
+            ),
+            status=400 if malformed else 422,
+            detail="; ".join(f"{item['field']}: {item['message']}" for item in errors[:5]),
+            outcome=Outcome.INVALID,
+            extensions={"errors": errors},
+        )
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        titles = {404: "There is nothing at this address", 405: "This method is not offered here"}
+        codes = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+        return problem(
+            request,
+            code=codes.get(error.status_code, "http-error"),
+            title=titles.get(error.status_code, "The request could not be answered"),
+            status=error.status_code,
+            detail=str(error.detail),
+            outcome=Outcome.from_status(error.status_code),
+        )
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> Response:
+        return problem(
+            request,
+            code="fault",
+            title="Something went wrong on our side",
+            status=500,
+            detail="The request failed on our side; nothing is known to have been changed.",
+            outcome=Outcome.FAULT,
+        )
+
+
+def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
+    location = [str(part) for part in error["loc"]]
+    return {
+        "field": ".".join(location[1:]) or location[0],
+        "in": location[0],
+        "message": str(error["msg"]),
+    }
+
+
+def _cannot_be_read(error: Mapping[str, Any]) -> bool:
+    return error["type"] == "json_invalid" or (
+        error["type"] == "missing" and error["loc"][0] == "header"
+    )

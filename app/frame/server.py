@@ -1,0 +1,97 @@
+"""Serving one process's public and internal ports until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from app.frame.service import Service
+
+DRAIN_SECONDS = 5
+"""How long requests under way may take after a stop signal."""
+
+
+class PortTaken(Exception):
+    """Another program listens where we were told to."""
+
+
+def bind(host: str, port: int, *, variable: str, shared: bool = False) -> socket.socket:
+    """A listening socket; raises `PortTaken` with a sentence that says what to do.
+
+    `shared` lets several worker processes listen on one port (SO_REUSEPORT).
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        why = "is taken by another program" if error.errno == errno.EADDRINUSE else "is not allowed"
+        raise PortTaken(
+            f"port {port} on {host} {why}: stop it, or set {variable} to a free port."
+        ) from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: one process runs two servers."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: ASGIApp) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            lifespan="off",
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            proxy_headers=True,
+        )
+    )
+
+
+async def serve(
+    services: Sequence[Service],
+    *,
+    public: ASGIApp,
+    internal: ASGIApp,
+    public_socket: socket.socket,
+    internal_socket: socket.socket,
+) -> None:
+    """Start the services, answer on both ports, drain and stop on SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    started: list[Service] = []
+    servers = [(_server(internal), internal_socket), (_server(public), public_socket)]
+    try:
+        for service in services:
+            started.append(service)
+            await service.start()
+        running = [asyncio.create_task(server.serve([s])) for server, s in servers]
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
+        for server, _ in servers:
+            server.should_exit = True
+        await asyncio.gather(*running)
+    finally:
+        for service in reversed(started):
+            await service.stop()

@@ -1,0 +1,139 @@
+"""How any service of Vitrine is put together, and how one alone is started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
+from telemetry.bootstrap import Telemetry
+
+from app.frame import problems
+from app.frame.database import Database
+from app.frame.internal import internal_app
+from app.frame.jobs import Job, run_job
+from app.frame.outbox import Outbox
+from app.frame.overload import LoadShedder, Priority
+from app.frame.platform import Platform
+from telemetry.catalogue.frame import OUTBOX_LAG
+
+MAX_BODY_BYTES = 8 * 1024 * 1024
+"""A stock feed of 30,000 cars fits; the gateway has the same limit."""
+
+Hook = Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Service:
+    """A service that is put together but not started.
+
+    `api` answers the public prefix, `internal` the internal port. `migrate` brings its database
+    to this version's schema; `prepare` runs once after it, before the first request.
+    """
+
+    name: str
+    platform: Platform
+    telemetry: Telemetry
+    database: Database
+    api: ASGIApp
+    internal: ASGIApp
+    migrate: Hook
+    prepare: Sequence[Hook] = ()
+    jobs: Sequence[Job] = ()
+    close: Sequence[Hook] = ()
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Migrate, prepare, and begin background work."""
+        await self.migrate()
+        for hook in self.prepare:
+            await hook()
+        self._tasks = [
+            asyncio.create_task(run_job(job, self.telemetry), name=f"{self.name}:{job.name}")
+            for job in self.jobs
+        ]
+
+    async def stop(self) -> None:
+        """End background work, close connections, send what telemetry has left."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        for hook in self.close:
+            await hook()
+        await self.database.close()
+        self.telemetry.shutdown()
+
+
+def new_api(platform: Platform, *, name: str, title: str, prefix: str) -> FastAPI:
+    """A FastAPI application with our problem documents and OpenAPI at `<prefix>/openapi.json`.
+
+    FastAPI's own tracing is off: `telemetry.asgi` observes every request once.
+    """
+    app = FastAPI(
+        title=title,
+        version=platform.version or "0",
+        openapi_url=f"{prefix}/openapi.json",
+        docs_url=f"{prefix}/docs",
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.state.platform = platform
+    app.state.service = name
+    problems.install(app)
+    return app
+
+
+def assemble(
+    name: str,
+    platform: Platform,
+    telemetry: Telemetry,
+    *,
+    database: Database,
+    api: ASGIApp,
+    migrate: Hook,
+    outbox: Outbox | None = None,
+    internal: APIRouter | None = None,
+    ready: Sequence[Hook] = (),
+    prepare: Sequence[Hook] = (),
+    jobs: Sequence[Job] = (),
+    close: Sequence[Hook] = (),
+    priorities: dict[str, Priority] | None = None,
+    places: int = 200,
+) -> Service:
+    """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox."""
+    own_jobs = [*jobs]
+    if outbox is not None:
+        own_jobs += _outbox_jobs(outbox, telemetry)
+    shedder = LoadShedder(api, telemetry, places=places, priorities=priorities or {})
+    return Service(
+        name=name,
+        platform=platform,
+        telemetry=telemetry,
+        database=database,
+        api=telemetry.observe(shedder),
+        internal=internal_app(
+            name, platform, outbox=outbox, router=internal, ready=[database.check, *ready]
+        ),
+        migrate=migrate,
+        prepare=prepare,
+        jobs=own_jobs,
+        close=close,
+    )
+
+
+def _outbox_jobs(outbox: Outbox, telemetry: Telemetry) -> list[Job]:
+    lag = telemetry.instruments.gauge(OUTBOX_LAG)
+
+    async def measure() -> None:
+        lag.set(await outbox.lag_seconds())
+
+    return [
+        Job("outbox-lag", 2.0, measure),
+        Job("outbox-prune", 60.0, outbox.prune),
+    ]

@@ -1,0 +1,74 @@
+"""The shopper's session: a signed cookie, so that nothing that matters lives in a process.
+
+The storefront starts a session; every service can read it, because holds, orders and beacons
+belong to one. A session ends after 30 minutes without a request (GA4's definition).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Final
+
+import orjson
+
+from app.kernel.facts import Channel, Device, Entry, Traffic
+from app.kernel.ids import new_id
+
+COOKIE: Final = "vitrine_session"
+IDLE_SECONDS: Final = 30 * 60
+MAX_COOKIE_BYTES: Final = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Who is visiting, without anything personal. `seen_at` is Unix seconds."""
+
+    session_id: str
+    started_at: int
+    seen_at: int
+    market: str
+    language: str
+    channel: Channel = "web"
+    device: Device = "unknown"
+    entry: Entry = "direct"
+    campaign: str = ""
+    traffic: Traffic = "human"
+    variant: str = ""
+    analytics: bool | None = None
+    """Consent to browser measurements: given, refused, or not answered yet (None)."""
+
+    def touched(self, at: int) -> Session:
+        return replace(self, seen_at=at)
+
+
+def new_session_id() -> str:
+    return new_id("ses")
+
+
+class SessionCodec:
+    """Signs and reads session cookies with a key that all services share."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def encode(self, session: Session) -> str:
+        payload = base64.urlsafe_b64encode(orjson.dumps(asdict(session))).rstrip(b"=")
+        return f"{payload.decode()}.{self._signature(payload)}"
+
+    def decode(self, cookie: str | None, *, now: float) -> Session | None:
+        """The session, or None when there is none, it was tampered with, or it has ended."""
+        if not cookie or len(cookie) > MAX_COOKIE_BYTES:
+            return None
+        payload, _, signature = cookie.rpartition(".")
+        if not hmac.compare_digest(self._signature(payload.encode()), signature):
+            return None
+        raw = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        known = {f.name for f in fields(Session)}
+        session = Session(**{key: value for key, value in raw.items() if key in known})
+        return session if now - session.seen_at <= IDLE_SECONDS else None
+
+    def _signature(self, payload: bytes) -> str:
+        return hmac.new(self._key, payload, hashlib.sha256).hexdigest()[:40]

@@ -1,0 +1,27 @@
+"""Identifiers: time-ordered for rows, unguessable for anything that grants access.
+
+The row identifiers are ULIDs (48 bits of milliseconds, 80 random bits, Crockford base 32), which
+index better than random ones and cannot be guessed; a prefix says what they identify.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from typing import Final
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id(prefix: str, *, at_seconds: float | None = None) -> str:
+    """A fresh identifier such as `ord_01jd…`; later ones sort after earlier milliseconds."""
+    milliseconds = int((time.time() if at_seconds is None else at_seconds) * 1000)
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    digits = [_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5)]
+    return f"{prefix}_{''.join(digits)}"
+
+
+def new_secret() -> str:
+    """A URL-safe token of 256 random bits that whoever knows it may use."""
+    return secrets.token_urlsafe(32)
