@@ -1,0 +1,77 @@
+"""The real gateway on loopback: nginx with the configuration that docker-compose.yml mounts."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local.ports import LOOPBACK, free_port
+from deploy.local.processes import ManagedProcess, Program
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATION = ROOT / "deploy" / "gateway"
+PROGRAM = Program(("nginx",), package="nginx")
+
+
+def upstreams(addresses: Mapping[str, str]) -> str:
+    """The text of ``upstreams.conf`` for services at host:port addresses."""
+    return "".join(
+        f"upstream {service} {{ server {address}; keepalive 8; }}\n"
+        for service, address in addresses.items()
+    )
+
+
+class LocalGateway(ManagedProcess):
+    """nginx in ``folder``, routing to ``services`` (service name to host:port).
+
+    ``start`` returns once it answers. ``check`` is ``nginx -t``.
+    """
+
+    def __init__(
+        self, folder: Path, *, services: Mapping[str, str], port: int | None = None
+    ) -> None:
+        self.port = port or free_port()
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        self._root = folder
+        self._services = dict(services)
+        super().__init__("nginx", ["nginx", *self._arguments()], log_path=folder / "nginx.log")
+
+    def start(self) -> None:
+        """Write the configuration, start, and wait until the gateway answers for itself."""
+        self._prepare()
+        super().start()
+        self.wait_ready(f"{self.url}/gateway/health")
+
+    def check(self) -> str:
+        """What ``nginx -t`` says about the configuration.
+
+        Raises:
+            ValueError: nginx refuses it; the message is nginx's.
+        """
+        self._prepare()
+        done = subprocess.run(
+            [self.command[0], "-t", *self._arguments()],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise ValueError(done.stderr)
+        return done.stderr
+
+    def _arguments(self) -> list[str]:
+        return [
+            *("-p", f"{self._root}{os.sep}", "-c", str(self._root / "nginx.conf")),
+            # In the foreground, so that the pid is the one that was started. As root, the workers
+            # stay who we are: they could not write below a folder that is closed to others.
+            *("-g", "daemon off;" + (" user root;" if os.geteuid() == 0 else "")),
+        ]
+
+    def _prepare(self) -> None:
+        self.command = (str(PROGRAM.require()), *self.command[1:])
+        self._root.mkdir(parents=True, exist_ok=True)
+        for name in ("nginx.conf", "mime.conf"):
+            shutil.copy(CONFIGURATION / name, self._root)
+        (self._root / "listen.conf").write_text(f"listen {LOOPBACK}:{self.port};\n")
+        (self._root / "upstreams.conf").write_text(upstreams(self._services))
