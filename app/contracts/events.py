@@ -140,12 +140,18 @@ class HoldRefused(Fact):
 
 @dataclass(frozen=True, slots=True)
 class HoldReleased(Fact):
-    """The car is free again. `reason`: the shopper gave it back, or time ran out."""
+    """The checkout is over without an order, and the car is free again.
+
+    A confirmed order's hold ends with `OrderConfirmed` instead: each hold ends exactly once.
+    """
 
     TYPE: ClassVar[str] = "checkout.hold.released"
     hold_id: str
     car_id: str
     reason: Literal["released", "expired"]
+    """The shopper gave it back, or time ran out."""
+    ended_as: Literal["abandoned", "declined", "expired"]
+    """`declined`: the last payment was refused; `expired`: an order waited unpaid."""
     order_id: str = ""
     """The unpaid order that went with it, if there was one."""
 
@@ -191,11 +197,16 @@ class OrderConfirmed(Fact):
     confirmation_seconds: float
     """From the provider's acceptance to confirmation: the SLO."""
     advice_id: str = ""
+    late: bool = False
+    """Paid after its hold had ended: that checkout was already counted as ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderEnded(Fact):
-    """An order reached an end other than confirmation."""
+    """An order ended unconfirmed; its hold may live on for another attempt.
+
+    Says nothing about the checkout as a whole: `HoldReleased.ended_as` does.
+    """
 
     TYPE: ClassVar[str] = "checkout.order.ended"
     order_id: str
