@@ -4,7 +4,7 @@
 // starts, so that an answer given on this very page counts. Beacons outlive the page; one that the browser refuses
 // (its queue is full) is lost, which is acceptable for behaviour facts.
 
-import { onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals";
+import { onCLS, onINP, onLCP } from "web-vitals";
 
 const address = "/api/insight/v1/events";
 
@@ -36,7 +36,5 @@ addEventListener("error", (event) => {
 addEventListener("unhandledrejection", (event) => crash("unhandled_rejection", event.reason, ""));
 
 onCLS(vital);
-onFCP(vital);
 onINP(vital);
 onLCP(vital);
-onTTFB(vital);

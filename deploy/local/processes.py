@@ -248,15 +248,21 @@ class ManagedProcess:
             lambda: not any(map(alive, family)), timeout_seconds=10, what=f"{self.name} gone"
         )
 
+    def ask_to_stop(self) -> None:
+        """Send what ``stop`` sends and do not wait: several programs can end side by side."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            # Only the program itself is asked: it knows how to end its children.
+            process.send_signal(self._stop_signal)
+            process.send_signal(signal.SIGCONT)
+
     def stop(self, *, grace_seconds: float = 10.0) -> None:
         """Ask it to end, and end it with its children when it does not in ``grace_seconds``."""
         process = self._process
         if process is None:
             return
         if process.poll() is None:
-            # Only the program itself is asked: it knows how to end its children.
-            process.send_signal(self._stop_signal)
-            process.send_signal(signal.SIGCONT)
+            self.ask_to_stop()
             try:
                 process.wait(grace_seconds)
             except subprocess.TimeoutExpired:
