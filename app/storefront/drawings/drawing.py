@@ -71,7 +71,7 @@ def _definitions(
         + light.body_gradient(f"{name}p", s, tones)
         + light.ends_gradient(f"{name}e", s)
         + light.ground_gradient(f"{name}g")
-        + light.fade_gradient(f"{name}f", canvas, tones.core)
+        + light.fade_gradient(f"{name}f", canvas)
         + wheels.rim_gradient(name)
         + f'<linearGradient id="{name}w" x1="0" y1="0" x2=".12" y2="1"><stop offset="0" stop-color="#5d6a73"/>'
         '<stop offset=".42" stop-color="#2a333a"/><stop offset="1" stop-color="#14191d"/></linearGradient>'
@@ -85,8 +85,7 @@ def _definitions(
 
 def _floor(s: Stance, canvas: Canvas, name: str) -> str:
     return (
-        f'<use href="#{name}b" transform="scale(1 -1)" fill="url(#{name}f)"/>'
-        + "".join(
+        "".join(
             f'<circle cx="{number(x)}" cy="{number(-s.tyre)}" r="{number(s.tyre)}"'
             f' transform="scale(1 -1)" fill="url(#{name}f)"/>'
             for x in (s.front_x, s.rear_x)

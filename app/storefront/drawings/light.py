@@ -164,11 +164,11 @@ def ground_gradient(name: str) -> str:
     )
 
 
-def fade_gradient(name: str, canvas: Canvas, tone: str) -> str:
-    """Colour of the mirror image in the floor, gone before the sheet ends."""
+def fade_gradient(name: str, canvas: Canvas) -> str:
+    """The wheels' mirror image in the floor, gone before the sheet ends."""
     return _linear(
         name,
-        [(0, tone, 0.30), (1, tone, 0.0)],
+        [(0, "#1a1d20", 0.26), (1, "#1a1d20", 0.0)],
         f'gradientUnits="userSpaceOnUse" x1="0" x2="0" y1="0" y2="{-(canvas.top + canvas.height) * 0.97:.0f}"',
     )
 

@@ -76,9 +76,9 @@ def headlamp(shape: Shape, s: Stance, o: Outline) -> Lamp:
     signature = SIGNATURES[shape.light_signature]
     half = signature.half * s.height
     reach = s.length * signature.length
-    start = y_at(o.nose[3:], 0.012 * s.length) - half * 0.9 - 0.018 * s.height
-    end = y_at(o.nose[3:], reach) - half - 0.066 * s.height
-    end = min(end, start + 0.05 * s.height)
+    start = y_at(o.nose[2:], 0.012 * s.length) - half * 0.5
+    end = y_at(o.nose[2:], reach) - half - 0.050 * s.height
+    end = min(end, start + 0.065 * s.height)
     return _lamp(signature, s, [(0, start), (reach, max(end, start))], half)
 
 

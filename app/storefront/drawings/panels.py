@@ -82,7 +82,7 @@ def _rear_door(shape: Shape, s: Stance, high_x: float, foot: float) -> list[Cubi
 
 def _bonnet_gap(s: Stance, o: Outline) -> list[Cubic]:
     """The bonnet's side edge: a little under its crest, from above the lamp to the screen's foot."""
-    start, end = s.length * 0.055, s.cowl_x - 30
+    start, end = s.length * 0.085, s.cowl_x - 30
     crest = cut(o.nose, start, end)
     return inset(crest, [0.030 * s.height] + [0.036 * s.height] * len(crest))
 
@@ -209,7 +209,10 @@ def grille(shape: Shape, s: Stance) -> str:
     low, high = s.sill + 0.05 * s.height, s.nose_y - 0.05 * s.height
     middle = (low + high) / 2
     lower = polygon(
-        [(-20, low), (0.040 * s.length, low - 10), (0.022 * s.length, low + 0.06 * s.height), (-20, low + 0.07 * s.height)]
+        [
+            (0.020 * s.length, low + 0.030 * s.height), (0.044 * s.length, low + 0.018 * s.height),
+            (0.034 * s.length, high - 0.02 * s.height), (0.022 * s.length, high - 0.03 * s.height),
+        ]
     )
     if shape.electric:
         return lower
@@ -234,8 +237,8 @@ def exhaust(shape: Shape, s: Stance) -> str:
 def cockpit(s: Stance) -> str:
     """What an open roof shows: windscreen frame, steering wheel, seats with headrests."""
     waist = s.waist_front
-    front = _seat(s.length * 0.545, waist, s.height * 0.215)
-    rear = _seat(s.length * 0.655, waist, s.height * 0.150)
+    front = _seat(s.length * 0.548, waist, s.height * 0.235)
+    rear = _seat(s.length * 0.668, waist, s.height * 0.175)
     frame = through(
         [
             Knot(s.cowl_x - 10, s.cowl_y - 30, s.screen + 2),
@@ -265,20 +268,20 @@ def _seat(x: float, waist: float, tall: float) -> str:
 
     back = through(
         [
-            Knot(leaning(-0.5) - 95, waist - 130, 74, 0.33),
-            Knot(leaning(0.45) - 62, waist + 0.45 * tall, 70, 0.33),
+            Knot(leaning(-0.5) - 120, waist - 130, 74, 0.33),
+            Knot(leaning(0.45) - 88, waist + 0.45 * tall, 70, 0.33),
             Knot(leaning(0.68), waist + 0.64 * tall, 4, 0.42),
-            Knot(leaning(0.45) + 95, waist + 0.42 * tall, -100, 0.36),
-            Knot(leaning(-0.5) + 90, waist - 130, -106, 0.33),
+            Knot(leaning(0.45) + 112, waist + 0.42 * tall, -100, 0.36),
+            Knot(leaning(-0.5) + 112, waist - 130, -106, 0.33),
         ]
     )
     head = through(
         [
-            Knot(leaning(0.70) - 52, waist + 0.70 * tall, 78, 0.40),
+            Knot(leaning(0.70) - 60, waist + 0.72 * tall, 80, 0.40),
             Knot(leaning(1.0) + 6, top, 4, 0.46),
-            Knot(leaning(0.9) + 62, waist + 0.84 * tall, -98, 0.42),
+            Knot(leaning(0.9) + 68, waist + 0.84 * tall, -98, 0.42),
             Knot(leaning(0.66) + 40, waist + 0.63 * tall, -150, 0.42),
-            Knot(leaning(0.70) - 52, waist + 0.70 * tall, 100, 0.46),
+            Knot(leaning(0.70) - 60, waist + 0.72 * tall, 80, 0.46),
         ]
     )
     return path(back, close=True) + path(head, close=True)
