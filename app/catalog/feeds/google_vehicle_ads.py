@@ -1,0 +1,335 @@
+"""Google's vehicle ads format: tab-delimited text, one row per car (docs/feeds.md).
+
+Source: vehicle ads feed specification, Merchant Center help, article 11192663.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from app.catalog.feeds.colours import house_colour, listed_colour
+from app.catalog.feeds.delimited import Refused, Row, read_rows, repeated
+from app.catalog.feeds.record import (
+    CarWltp,
+    Colour,
+    Feature,
+    FeedContext,
+    Notice,
+    NoticeCode,
+    Offer,
+    Outcome,
+    Reason,
+    StockRecord,
+)
+from app.catalog.feeds.values import (
+    distance_km,
+    handover,
+    measured,
+    model_year,
+    price_minor,
+    registration_month,
+    vin,
+    vin_check_digit_fits,
+)
+from app.catalog.range.dealers import Dealer
+from app.catalog.range.sheets import ModelSheet, Range
+
+FULFILLMENT = "vehicle_fulfillment(option:store_code)"
+REQUIRED = ("id", "brand", "model", "year", "condition", "mileage", "color", "price", FULFILLMENT)
+LONGEST_ID = 100
+NEW_CAR_KM = 1_000
+BODIES = {
+    "hatchback": "hatchback",
+    "sedan": "sedan",
+    "station wagon": "estate",
+    "suv": "suv",
+    "crossover": "suv",
+    "coupe": "coupe",
+    "convertible": "convertible",
+    "minivan": "mpv",
+    "full size van": "van",
+    "truck": "pickup",
+    "ute": "pickup",
+}
+FUELS = {
+    "electric": "electric",
+    "plug-in hybrid": "plugin_hybrid",
+    "hybrid": "hybrid",
+    "petrol": "petrol",
+    "gasoline": "petrol",
+    "diesel": "diesel",
+}
+# A consumer's price must be the whole price; the other types leave charges out.
+FINAL_PRICE_TYPES = ("", "all_in_price", "drive_away_price")
+# Columns that a new car in the EEA must fill, by fuel ("" when the feed names none).
+CONSUMPTION_COLUMNS = {
+    "electric": ("energy_consumption", "co2_emissions"),
+    "plugin_hybrid": ("fuel_consumption", "energy_consumption", "co2_emissions"),
+    "": ("co2_emissions",),
+}
+COMBUSTION_COLUMNS = ("fuel_consumption", "co2_emissions")
+MESSAGES = {
+    NoticeCode.VIN_CHECK_DIGIT: "the VIN's check digit does not add up; outside North America that "
+    "is allowed.",
+    NoticeCode.COLOUR_MISSING: "no colour is stated; the car is found under other colours.",
+    NoticeCode.COLOUR_UNMAPPED: "the colour names no single known family; the car is found under "
+    "other colours.",
+    NoticeCode.MODEL_NOT_IN_RANGE: "the model is not in the range; the car is listed and sold, "
+    "but not advised.",
+    NoticeCode.BODY_FROM_SHEET: "the body style differs from the model's sheet; the sheet's is "
+    "shown.",
+    NoticeCode.MILEAGE_DOUBTFUL: f"a new car with more than {NEW_CAR_KM} km is unusual; check "
+    "condition and mileage.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleVehicleAds:
+    """The adapter for tab-delimited vehicle ads feeds of dealers in the context's market."""
+
+    name: str = "google_vehicle_ads"
+
+    def read(self, content: bytes, context: FeedContext) -> Iterator[Outcome]:
+        """See `FeedAdapter.read`. Every instance of a repeated id or VIN is rejected."""
+        rows = read_rows(content, "\t", REQUIRED)
+        ids = repeated(row.get("id") for row in rows)
+        vins = repeated(row.get("vin").upper() for row in rows)
+        return self._outcomes(rows, ids, vins, context)
+
+    def _outcomes(
+        self,
+        rows: tuple[Row, ...],
+        ids: frozenset[str],
+        vins: frozenset[str],
+        context: FeedContext,
+    ) -> Iterator[Outcome]:
+        for row in rows:
+            try:
+                _check_identity(row, ids, vins)
+                record = _record(row, context)
+            except Refused as refused:
+                yield row.rejection(refused, "id")
+                continue
+            for code, field in _remarks(row, record):
+                yield Notice(
+                    row.number,
+                    record.stock_id,
+                    field,
+                    "" if field == "vin" else row.get(field)[:80],
+                    code,
+                    f"Row {row.number}: {MESSAGES[code]}",
+                )
+            yield record
+
+
+ADAPTER = GoogleVehicleAds()
+
+
+def _check_identity(row: Row, ids: frozenset[str], vins: frozenset[str]) -> None:
+    if row.fault:
+        raise row.fault
+    stock_id = row.need("id")
+    if len(stock_id) > LONGEST_ID or not stock_id.isprintable() or " " in stock_id:
+        raise Refused(
+            "id",
+            Reason.MALFORMED_VALUE,
+            f"id must be at most {LONGEST_ID} visible characters without blanks.",
+        )
+    if stock_id in ids:
+        raise Refused(
+            "id",
+            Reason.DUPLICATE_ID,
+            f"id {stock_id!r} stands in several rows; none of them is taken. Give every car one.",
+        )
+    if row.get("vin").upper() in vins:
+        raise Refused(
+            "vin",
+            Reason.DUPLICATE_VIN,
+            "the VIN stands in several rows; none of them is taken. A car has one row.",
+        )
+    if row.get("availability").replace("_", " ").casefold() not in ("", "in stock"):
+        raise Refused(
+            "availability",
+            Reason.NOT_AVAILABLE,
+            "the car is not in stock; leave held, reserved and sold cars out of the feed.",
+        )
+
+
+def _record(row: Row, context: FeedContext) -> StockRecord:
+    sheet = context.shipped.model_named(row.need("brand"), row.need("model"))
+    fuel = _fuel(row, sheet)
+    condition = _condition(row)
+    year = model_year(row.need("year"), "year", context.today)
+    if condition == "new" and year < context.today.year - 2:
+        raise Refused(
+            "year",
+            Reason.YEAR_IMPLAUSIBLE,
+            f"the car is new and of model year {year}; correct year or condition.",
+        )
+    return StockRecord(
+        source=context.source,
+        market=context.market.code,
+        row=row.number,
+        stock_id=row.need("id"),
+        vin=vin(row.get("vin"), "vin"),
+        dealer=_dealer(row, context),
+        make=row.need("brand"),
+        model=sheet.name if sheet else row.need("model"),
+        model_id=sheet.model_id if sheet else None,
+        trim=row.get("trim") or None,
+        model_year=year,
+        body=sheet.body if sheet else _body(row),
+        colour=_colour(row, sheet, context.shipped),
+        fuel=fuel,
+        drivetrain=sheet.drivetrain if sheet else None,
+        transmission=sheet.transmission if sheet else None,
+        power_kw=sheet.power_kw if sheet else None,
+        wltp=_wltp(row, fuel, required=context.market.eea and condition == "new"),
+        odometer_km=distance_km(row.need("mileage"), "mileage"),
+        condition=condition,
+        first_registered=registration_month(
+            row.get("date_first_registered"), "date_first_registered", context.today
+        ),
+        features=_features(row, context.shipped),
+        offer=_offer(row, context, electric=fuel == "electric"),
+        handover=handover(row.get("handover"), "handover"),
+        raw_hash=row.digest(),
+    )
+
+
+def _condition(row: Row) -> str:
+    condition = row.need("condition").casefold()
+    if condition not in ("new", "used"):
+        raise Refused(
+            "condition",
+            Reason.MALFORMED_VALUE,
+            f"condition {row.get('condition')[:40]!r} must be new or used.",
+        )
+    demonstrator = row.get("custom_label_0").casefold() == "demonstrator"
+    return "demonstrator" if demonstrator and condition == "used" else condition
+
+
+def _dealer(row: Row, context: FeedContext) -> Dealer:
+    """The first offer with a known store; several are separated by commas."""
+    field = FULFILLMENT
+    codes = [offer.partition(":")[2].strip() for offer in row.need(field).split(",")]
+    if not all(codes):
+        raise Refused(
+            field,
+            Reason.MALFORMED_VALUE,
+            f"{field} {row.get(field)[:40]!r} must name option and store, like in_store:SE-STO-1.",
+        )
+    dealer = next((context.dealers[code] for code in codes if code in context.dealers), None)
+    if dealer is None:
+        raise Refused(
+            field,
+            Reason.UNKNOWN_DEALER,
+            f"the store code {codes[0]!r} is not a dealer in {context.market.code}; correct it, or "
+            "have the dealership registered first.",
+        )
+    return dealer
+
+
+def _fuel(row: Row, sheet: ModelSheet | None) -> str | None:
+    text = row.get("engine").replace("_", " ").casefold()
+    if not text:
+        return sheet.fuel if sheet else None
+    fuel = FUELS.get(text.replace("plug in", "plug-in"))
+    if fuel is None:
+        raise Refused(
+            "engine",
+            Reason.MALFORMED_VALUE,
+            f"engine {text[:40]!r} must be one of {', '.join(FUELS)}.",
+        )
+    if sheet and fuel != sheet.fuel:
+        raise Refused(
+            "engine",
+            Reason.CONTRADICTION,
+            f"engine is {text}, but every {sheet.name} is {sheet.fuel.replace('_', ' ')}; correct "
+            "model or engine.",
+        )
+    return fuel
+
+
+def _body(row: Row) -> str | None:
+    text = row.get("body_style").replace("_", " ").casefold()
+    if text and text not in BODIES:
+        raise Refused(
+            "body_style",
+            Reason.MALFORMED_VALUE,
+            f"body_style {text[:40]!r} must be one of {', '.join(BODIES)}.",
+        )
+    return BODIES.get(text)
+
+
+def _colour(row: Row, sheet: ModelSheet | None, shipped: Range) -> Colour:
+    house = house_colour(row.get("color"), row.get("colour_code"), shipped) if sheet else None
+    return house or listed_colour(row.get("color"))[0]
+
+
+def _wltp(row: Row, fuel: str | None, *, required: bool) -> CarWltp:
+    columns = CONSUMPTION_COLUMNS.get(fuel or "", COMBUSTION_COLUMNS)
+    missing = [column for column in columns if not row.get(column)]
+    if not fuel and not row.get("fuel_consumption") and not row.get("energy_consumption"):
+        missing.insert(0, "fuel_consumption")
+    if required and missing:
+        raise Refused(
+            missing[0],
+            Reason.CONSUMPTION_MISSING,
+            f"a new car may not be offered without consumption and CO2; fill {', '.join(missing)}.",
+        )
+    co2 = measured(row.get("co2_emissions"), "co2_emissions", "g/km", 600)
+    electric_range = measured(row.get("electric_range"), "electric_range", "km", 1_500)
+    return CarWltp(
+        consumption_l_100km=measured(
+            row.get("fuel_consumption"), "fuel_consumption", "l/100km", 40
+        ),
+        energy_kwh_100km=measured(
+            row.get("energy_consumption"), "energy_consumption", "kWh/100km", 80
+        ),
+        co2_g_km=None if co2 is None else round(co2),
+        electric_range_km=None if electric_range is None else round(electric_range),
+    )
+
+
+def _offer(row: Row, context: FeedContext, *, electric: bool) -> Offer:
+    kind = row.get("vehicle_price_type").casefold()
+    if kind not in FINAL_PRICE_TYPES:
+        raise Refused(
+            "vehicle_price_type",
+            Reason.PRICE_NOT_FINAL,
+            f"the price is of type {kind[:40]!r}, which leaves charges out; send the all_in_price.",
+        )
+    listed = row.get("vehicle_msrp")
+    return Offer(
+        price_minor=price_minor(row.need("price"), "price", context.market),
+        list_price_minor=(price_minor(listed, "vehicle_msrp", context.market) if listed else None),
+        currency=context.market.currency,
+        vat_included=context.market.vat_included,
+        vat_percent=context.market.vat_percent(context.today, electric=electric),
+    )
+
+
+def _features(row: Row, shipped: Range) -> tuple[Feature, ...]:
+    codes = {
+        name.casefold(): option.code for option in shipped.options for name in option.names.values()
+    }
+    texts = [text.strip() for text in row.get("vehicle_option").split(",")]
+    return tuple(Feature(codes.get(text.casefold()), text) for text in texts if text)
+
+
+def _remarks(row: Row, record: StockRecord) -> Iterator[tuple[NoticeCode, str]]:
+    """The remarks on an accepted row, each with the column it is about."""
+    if record.vin and not vin_check_digit_fits(record.vin):
+        yield NoticeCode.VIN_CHECK_DIGIT, "vin"
+    if record.model_id is None:
+        yield NoticeCode.MODEL_NOT_IN_RANGE, "model"
+    elif row.get("body_style") and _body(row) != record.body:
+        yield NoticeCode.BODY_FROM_SHEET, "body_style"
+    if record.colour.family == "other":
+        remark = listed_colour(row.get("color"))[1]
+        if remark:
+            yield remark, "color"
+    if record.condition == "new" and record.odometer_km > NEW_CAR_KM:
+        yield NoticeCode.MILEAGE_DOUBTFUL, "mileage"
