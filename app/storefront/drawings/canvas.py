@@ -72,8 +72,11 @@ def path(pieces: Sequence[Cubic], *, close: bool = False) -> str:
 
 def polygon(points: Sequence[Point]) -> str:
     """Path data of a closed polygon."""
-    first, *rest = (_grid(p) for p in points)
-    return _tight(f"M{first[0]} {first[1]}L" + " ".join(f"{x} {y}" for x, y in rest)) + "Z"
+    grid = [_grid(p) for p in points]
+    steps = " ".join(
+        f"{x - here[0]} {y - here[1]}" for here, (x, y) in zip(grid, grid[1:], strict=False)
+    )
+    return _tight(f"M{grid[0][0]} {grid[0][1]}l{steps}") + "Z"
 
 
 def number(value: float) -> str:

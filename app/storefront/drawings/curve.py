@@ -64,6 +64,11 @@ def sweep(a: Knot, b: Knot, fullness: tuple[float, float] = (0.62, 0.62)) -> Cub
     )
 
 
+def bends(knots: Sequence[Knot]) -> list[Cubic]:
+    """The line through `knots` with a single bend in each gap whose tangents allow one."""
+    return [sweep(a, b) for a, b in zip(knots, knots[1:], strict=False)]
+
+
 def straight(a: Point, b: Point) -> Cubic:
     """A straight piece, as a cubic, so that lines and curves join in one list."""
     third = ((b[0] - a[0]) / 3, (b[1] - a[1]) / 3)

@@ -176,8 +176,11 @@ def _reflections(s: Stance, g: Glass) -> str:
             f"M{x + 260:.0f} {-high:.0f}h{w:.0f}L{x + w - 60:.0f} {-low:.0f}h{-w:.0f}Z"
         )
     rests = ""
-    for share in (0.40, 0.70):
-        x, y = g.front_x + span * share, s.waist_front + 0.125 * s.height
+    # Seats stand just ahead of the posts; the post of a front quarter window has none.
+    for (post, _), _, _ in g.pillars:
+        if post - g.front_x < 0.25 * span:
+            continue
+        x, y = post - 0.15 * s.height, s.waist_front + 0.125 * s.height
         rests += f'<rect x="{x:.0f}" y="{-y:.0f}" width="125" height="{0.2 * s.height:.0f}" rx="46"/>'
     return f'<g fill="#0a0c0e" fill-opacity=".55">{rests}</g><path d="{text}" fill="#fff" fill-opacity=".09"/>'
 
@@ -198,7 +201,7 @@ def _details(shape: Shape, s: Stance, g: Glass, o: Outline, tones: Ramp, name: s
         f'<path id="{name}l" d="{gaps}"/>{panels.flap(shape, s)}</g>'
         f'<path d="{panels.handles(shape, s)}" fill="{tones.base}" stroke="{tones.seam}" stroke-width="5"/>'
         f'<path d="{foot}" fill="#0f1214"/>'
-        f'<path d="{housing}" fill="{tones.base}" stroke="{rim}" stroke-width="6"/>' + rail
+        f'<path d="{housing}" fill="url(#{name}p)" stroke="{rim}" stroke-width="6"/>' + rail
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import atan2, degrees
 
 from app.storefront.drawings.canvas import path
-from app.storefront.drawings.curve import Cubic, Knot, corner, straight, sweep, through
+from app.storefront.drawings.curve import Cubic, Knot, bends, corner, straight, sweep, through
 from app.storefront.drawings.shape import Shape
 from app.storefront.drawings.stance import Stance
 
@@ -38,10 +38,10 @@ def outline(shape: Shape, s: Stance) -> Outline:
     peak = Knot(s.peak_x, s.height, 0)
     if shape.body == "convertible":
         roof: list[Cubic] = []
-        tail = through([Knot(s.cowl_x, s.cowl_y, -4), *tail_knots])
+        tail = bends([Knot(s.cowl_x, s.cowl_y, -4), *tail_knots])
     else:
         roof = [sweep(foot, peak, (0.82, 0.62))]
-        tail = [sweep(peak, tail_knots[0], (0.62, 0.56)), *through(tail_knots)]
+        tail = [sweep(peak, tail_knots[0], (0.62, 0.56)), *bends(tail_knots)]
     top = [*nose, *roof, *tail]
     return Outline(nose, roof, tail, path([*top, *_underside(s, top)], close=True))
 

@@ -210,8 +210,8 @@ def grille(shape: Shape, s: Stance) -> str:
     middle = (low + high) / 2
     lower = polygon(
         [
-            (0.020 * s.length, low + 0.030 * s.height), (0.044 * s.length, low + 0.018 * s.height),
-            (0.034 * s.length, high - 0.02 * s.height), (0.022 * s.length, high - 0.03 * s.height),
+            (0.024 * s.length, low + 0.034 * s.height), (0.038 * s.length, low + 0.026 * s.height),
+            (0.027 * s.length, high), (0.020 * s.length, high - 0.01 * s.height),
         ]
     )
     if shape.electric:
@@ -227,7 +227,7 @@ def exhaust(shape: Shape, s: Stance) -> str:
     """A tail pipe under the rear bumper; nothing on an electric car."""
     if shape.electric:
         return ""
-    x, y = s.length - 0.055 * s.length, s.sill + 42
+    x, y = s.length - 0.055 * s.length, s.sill + 72
     return (
         f'<rect x="{number(x)}" y="{number(-y)}" width="{number(0.035 * s.length)}" height="42" rx="16"'
         ' fill="#7d8388" stroke="#2a2e31" stroke-width="6"/>'

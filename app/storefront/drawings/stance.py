@@ -99,7 +99,7 @@ def stance(shape: Shape) -> Stance:
     ahead = max(ahead, tyre + 120)
     ahead = min(ahead, length - base - tyre - 110)
     front_x, rear_x = ahead, ahead + base
-    arch = tyre + (58 if shape.body in ("suv", "pickup") or shape.cladding else 40)
+    arch = tyre + (46 if shape.body in ("suv", "pickup") or shape.cladding else 32)
     high = 0.035 * (shape.beltline - 0.5)
     cowl_x = front_x + length * (habit.dash + 0.055 * (shape.nose_length - 0.5))
     cowl_y = height * (habit.cowl + 0.4 * high)

@@ -23,7 +23,7 @@ DESIGNS: Mapping[str, tuple[int, Sequence[_Blade]]] = {
     "ten": (10, [[(0.16, -17), (0.5, -5), (0.95, -5), (0.95, 5), (0.5, 5), (0.16, 17)]]),
     "turbine": (
         10,
-        [[(0.17, -18), (0.5, -7), (0.95, 12), (0.95, 26), (0.55, 8), (0.17, 18)]],
+        [[(0.17, -20), (0.42, -10), (0.7, 0), (0.95, 13), (0.95, 25), (0.7, 9), (0.42, 2), (0.17, 12)]],
     ),
     "aero": (
         5,
@@ -68,7 +68,7 @@ def wheel(shape: Shape, s: Stance, name: str) -> str:
         f'<circle r="{number(wall + 4)}" fill="none" stroke="#33383c" stroke-width="{number((tyre - rim) * 0.34)}"/>'
         f'<circle r="{number(rim + 5)}" fill="#0b0c0d"/>'
         f'<circle r="{number(rim)}" fill="url(#{name}a)"/>'
-        f'<circle r="{number(rim * 0.935)}" fill="#15181a"/>'
+        f'<circle r="{number(rim * 0.925)}" fill="#15181a"/>'
         f'<circle r="{number(brake)}" fill="#5d6266" stroke="#34383b" stroke-width="9"/>'
         f'<circle r="{number(brake * 0.55)}" fill="#24282b"/>'
         f'<path d="{caliper}" fill="#8d949a"/>'
