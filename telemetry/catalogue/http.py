@@ -1,6 +1,6 @@
 """What every service's HTTP edge measures (semantic conventions: http.server.request.duration)."""
 
-from telemetry.catalogue.labels import OUTCOME, PEER, SERVICE
+from telemetry.catalogue.labels import CALLED, OUTCOME, SERVICE
 from telemetry.catalogue.spec import Label, Metric
 
 # The convention's advised edges; 0.5 and 1 are SLO thresholds.
@@ -42,7 +42,7 @@ HTTP_CLIENT_REQUEST_DURATION = Metric(
     name="http_client_request_duration_seconds",
     kind="histogram",
     description="Calls to other services and providers, from the caller's side.",
-    labels=(SERVICE, PEER, OUTCOME),
+    labels=(SERVICE, CALLED, OUTCOME),
     unit="seconds",
     owner="http",
     buckets=REQUEST_BUCKETS,

@@ -5,7 +5,7 @@ a label that is not there fails while it is built. Ledger metrics are the same o
 insight: `max without (instance)` is taken before any sum, always.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from telemetry.catalogue.spec import SLO, CatalogueError, Matcher, Metric, Selection
 
@@ -19,15 +19,7 @@ def selector(metric: Metric, *matchers: Matcher, suffix: str = "", **labels: Lab
     >>> selector(CHECKOUT_HOLD_ATTEMPTS, outcome="ok")
     'checkout_hold_attempts_total{outcome="ok"}'
     """
-    found = [*matchers, *(_matcher(name, value) for name, value in labels.items())]
-    plain = tuple(matcher for matcher in found if matcher.label != "le")
-    if metric.kind in ("counter", "histogram"):
-        Selection(metric, plain)
-    else:
-        for matcher in plain:
-            metric.label(matcher.label)
-    inside = ",".join(str(matcher) for matcher in found)
-    return f"{metric.name}{suffix}{{{inside}}}" if inside else f"{metric.name}{suffix}"
+    return _series(metric, matchers, suffix, labels)
 
 
 def rate(
@@ -52,7 +44,7 @@ def value(
     **labels: Labels,
 ) -> str:
     """The present value of a gauge or counter, aggregated over everything that is not in `by`."""
-    return _aggregate(metric, selector(metric, *matchers, **labels), by, aggregate)
+    return _aggregate(metric, _series(metric, matchers, "", labels), by, aggregate)
 
 
 def ratio(part: str, whole: str) -> str:
@@ -72,7 +64,7 @@ def quantile(
     if metric.kind != "histogram" or not 0 <= q <= 1:
         raise CatalogueError(f"{metric.name}: a quantile between 0 and 1 of a histogram")
     _known(metric, by)
-    buckets = selector(metric, *matchers, suffix="_bucket", **labels)
+    buckets = _series(metric, matchers, "_bucket", labels)
     keep = ("le", *by)
     inner = _one_replica(metric, f"rate({buckets}[{window}])")
     return f"histogram_quantile({q}, sum by ({', '.join(keep)}) ({inner}))"
@@ -83,9 +75,9 @@ def mean(
 ) -> str:
     """The mean observation of a histogram over `window`."""
     _known(metric, by)
-    sums = selector(metric, *matchers, suffix="_sum", **labels)
+    sums = _series(metric, matchers, "_sum", labels)
     total = _aggregate(metric, f"rate({sums}[{window}])", by)
-    return ratio(total, rate(metric, *matchers, window=window, by=by, **labels))
+    return ratio(total, _summed(metric, "rate", matchers, window, by, labels))
 
 
 def selected(selection: Selection, window: str, by: Iterable[str] = ()) -> str:
@@ -103,7 +95,8 @@ def good_ratio(slo: SLO, window: str) -> str:
     if slo.fresh is not None:
         age = f"time() - {value(slo.fresh, by=slo.fresh.label_names, aggregate='max')}"
         return f"min(avg_over_time(({age} < bool {slo.threshold_seconds:g})[{window}:1m]))"
-    assert slo.good is not None and slo.total is not None
+    if slo.good is None or slo.total is None:
+        raise CatalogueError(f"{slo.name}: neither fresh nor counted")
     total = selected(slo.total, window)
     # Without `or`, a service that never had a good event would have no ratio, so no alert either.
     return ratio(f"{selected(slo.good, window)} or 0 * {total}", total)
@@ -127,6 +120,20 @@ def _matcher(name: str, wanted: Labels) -> Matcher:
     return Matcher(name, "=", wanted)
 
 
+def _series(
+    metric: Metric, matchers: tuple[Matcher, ...], suffix: str, labels: Mapping[str, Labels]
+) -> str:
+    found = [*matchers, *(_matcher(name, wanted) for name, wanted in labels.items())]
+    plain = tuple(matcher for matcher in found if matcher.label != "le")
+    if metric.kind in {"counter", "histogram"}:
+        Selection(metric, plain)
+    else:
+        for matcher in plain:
+            metric.label(matcher.label)
+    inside = ",".join(str(matcher) for matcher in found)
+    return f"{metric.name}{suffix}{{{inside}}}" if inside else f"{metric.name}{suffix}"
+
+
 def _summed(
     metric: Metric,
     function: str,
@@ -138,7 +145,7 @@ def _summed(
     if metric.kind not in ("counter", "histogram"):
         raise CatalogueError(f"{metric.name}: {function}() needs a counter, not a {metric.kind}")
     suffix = "_count" if metric.kind == "histogram" else ""
-    series = selector(metric, *matchers, suffix=suffix, **labels)
+    series = _series(metric, matchers, suffix, labels)
     return _aggregate(metric, f"{function}({series}[{window}])", by)
 
 

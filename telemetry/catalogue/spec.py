@@ -273,7 +273,8 @@ class SLO:
         """The one metric that the promise is measured by."""
         if self.fresh is not None:
             return self.fresh
-        assert self.total is not None
+        if self.total is None:
+            raise CatalogueError(f"{self.name}: neither fresh nor counted")
         return self.total.metric
 
 

@@ -1,0 +1,286 @@
+"""The one middleware at a service's edge: span, duration, active requests, access line, headers.
+
+Everything is done in one pass over plain ASGI messages, because that is what was measured to be
+affordable: attributes at span start, label children bound once, `traceparent` parsed by hand.
+
+The application may leave two things in the scope for it: `vitrine.outcome` (an `Outcome`, else the
+status decides) and `vitrine.attributes` (a dict of business attributes for the span).
+"""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from structlog.typing import FilteringBoundLogger
+
+from telemetry.catalogue import Outcome
+from telemetry.catalogue.events import HTTP_REQUEST, UNHANDLED_EXCEPTION
+from telemetry.catalogue.http import (
+    HTTP_SERVER_ACTIVE_REQUESTS,
+    HTTP_SERVER_REQUEST_DURATION,
+    METHODS,
+    UNMATCHED_ROUTE,
+)
+from telemetry.instruments import Instruments
+from telemetry.redaction import redact_mapping, redact_text
+from telemetry.routes import route_template
+from telemetry.tracing import context_from, traceparent_of
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OUTCOME_KEY = "vitrine.outcome"
+ATTRIBUTES_KEY = "vitrine.attributes"
+SPAN_KEY = "vitrine.span"
+LOGGED_MARK = "_vitrine_logged"
+
+# nginx's number for "the client closed the connection before there was an answer".
+CLIENT_CLOSED = 499
+_LONGEST_PATH = 200
+_KNOWN_METHODS = frozenset(METHODS)
+# A route's failures are exported from zero as soon as the route is known: `increase()` misses the
+# first step of a series, and the first failure is the one that an alert wants.
+_FROM_ZERO = (Outcome.OK, Outcome.UNAVAILABLE, Outcome.FAULT)
+
+
+class ObservedApp:
+    """An ASGI application whose every HTTP request is measured, traced and logged.
+
+    With `own_spans` false the spans come from elsewhere (the contrib instrumentation), which
+    leaves its span in `scope["vitrine.span"]`; everything else is the same.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        tracer: Tracer,
+        instruments: Instruments,
+        log: FilteringBoundLogger,
+        own_spans: bool = True,
+    ) -> None:
+        self.app = app
+        self._tracer = tracer
+        self._log = log
+        self._own_spans = own_spans
+        self._duration = instruments.histogram(HTTP_SERVER_REQUEST_DURATION)
+        self._active = instruments.gauge(HTTP_SERVER_ACTIVE_REQUESTS)
+        self._active.set(0)
+        self._known_routes: set[tuple[str, str]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, receive, send, describe_early=not self._own_spans)
+        token = None
+        if self._own_spans:
+            parent = context_from(exchange.request_header(b"traceparent"))
+            span = self._tracer.start_span(
+                exchange.method,
+                context=parent,
+                kind=SpanKind.SERVER,
+                attributes=exchange.start_attributes(),
+                record_exception=False,
+            )
+            scope[SPAN_KEY] = span
+            token = otel_context.attach(trace.set_span_in_context(span, parent))
+        self._active.inc()
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except BaseException as error:
+            exchange.error = error
+            raise
+        finally:
+            self._active.inc(-1)
+            self._finish(exchange)
+            if token is not None:
+                exchange.span.end()
+                otel_context.detach(token)
+
+    def _finish(self, exchange: "_Exchange") -> None:
+        seconds = time.perf_counter() - exchange.started
+        exchange.conclude()
+        method, route, outcome = exchange.method, exchange.route, exchange.outcome
+        if (method, route) not in self._known_routes:
+            self._known_routes.add((method, route))
+            for known in _FROM_ZERO:
+                self._duration.touch(
+                    http_request_method=method, http_route=route, outcome=known.value
+                )
+        context = exchange.span.get_span_context()
+        trace_id = f"{context.trace_id:032x}" if context.is_valid else None
+        self._duration.observe(
+            seconds,
+            exemplar_trace_id=trace_id if context.trace_flags.sampled else None,
+            http_request_method=method,
+            http_route=route,
+            outcome=outcome.value,
+        )
+        fields: dict[str, Any] = {
+            "http_request_method": method,
+            "http_route": route,
+            "status": exchange.status,
+            "outcome": outcome.value,
+            "duration_seconds": round(seconds, 6),
+        }
+        if trace_id is not None:
+            # Given by hand, because in contrib mode the span is no longer current here.
+            fields["trace_id"] = trace_id
+            fields["span_id"] = f"{context.span_id:016x}"
+        if route == UNMATCHED_ROUTE:
+            fields["path"] = redact_text(str(exchange.scope.get("path", "")))[:_LONGEST_PATH]
+        if exchange.disconnected:
+            fields["client_disconnected"] = True
+        if isinstance(exchange.error, Exception):
+            self._log.error(
+                UNHANDLED_EXCEPTION.name,
+                exc_info=exchange.error,
+                **{name: fields[name] for name in fields if name != "duration_seconds"},
+            )
+            # Servers log what leaves an application once more; logs.StdlibRoute sees this mark.
+            setattr(exchange.error, LOGGED_MARK, True)
+        getattr(self._log, outcome.log_level)(HTTP_REQUEST.name, **fields)
+
+
+class _Exchange:
+    """One request and its response, as far as the middleware needs to remember them."""
+
+    __slots__ = (
+        "_describe_early",
+        "_receive",
+        "_send",
+        "disconnected",
+        "error",
+        "method",
+        "outcome",
+        "responded",
+        "route",
+        "scope",
+        "started",
+        "status",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, describe_early: bool) -> None:
+        # The contrib instrumentation ends its span with the response, before we finish.
+        self._describe_early = describe_early
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.started = time.perf_counter()
+        method = str(scope["method"]).upper()
+        self.method = method if method in _KNOWN_METHODS else "_OTHER"
+        self.status = 0
+        self.outcome = Outcome.FAULT
+        self.route = UNMATCHED_ROUTE
+        self.error: BaseException | None = None
+        self.disconnected = False
+        self.responded = False
+
+    @property
+    def span(self) -> Span:
+        """The server span: ours, or the one that the contrib instrumentation left."""
+        found: Span = self.scope.get(SPAN_KEY, trace.INVALID_SPAN)
+        return found
+
+    def request_header(self, name: bytes) -> str | None:
+        """The first header of that (lower-case) name."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                return bytes(value).decode("latin-1")
+        return None
+
+    def start_attributes(self) -> dict[str, Any]:
+        """What is known before the application runs. No query, no user agent: they are personal."""
+        scope = self.scope
+        attributes: dict[str, Any] = {
+            "http.request.method": self.method,
+            "url.path": scope.get("path", ""),
+            "url.scheme": scope.get("scheme", "http"),
+            "network.protocol.version": scope.get("http_version", "1.1"),
+        }
+        server = scope.get("server")
+        if server:
+            attributes["server.address"] = server[0]
+            if server[1] is not None:
+                attributes["server.port"] = server[1]
+        return attributes
+
+    async def receive(self) -> Message:
+        """Pass a message on; a disconnect before the end of the response is remembered."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and not self.responded:
+            self.disconnected = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on; the first one gets the headers that lead to the trace."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            context = self.span.get_span_context()
+            if context.is_valid:
+                message = {
+                    **message,
+                    "headers": [
+                        *message.get("headers", ()),
+                        (b"x-trace-id", b"%032x" % context.trace_id),
+                        (b"traceparent", traceparent_of(context).encode()),
+                    ],
+                }
+            if self._describe_early:
+                self.conclude()
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.responded = True
+            if self._describe_early:
+                self.conclude()
+        await self._send(message)
+
+    def conclude(self) -> None:
+        """Decide route, status and outcome from what is known by now, and tell the span."""
+        if self.status == 0 and (self.error is not None or self.responded):
+            self.status = 500
+        if self.error is not None and not isinstance(self.error, Exception):
+            # Cancelled: nobody waits for this answer any more.
+            self.disconnected = True
+            self.status = self.status if self.responded or self.status >= 500 else CLIENT_CLOSED
+        elif self.status == 0:
+            self.status = CLIENT_CLOSED if self.disconnected else 500
+        self.route = route_template(self.scope)
+        if isinstance(self.error, Exception):
+            self.outcome = Outcome.FAULT
+        else:
+            stated = self.scope.get(OUTCOME_KEY)
+            self.outcome = Outcome(stated) if stated else Outcome.from_status(self.status)
+        span = self.span
+        if span.is_recording():
+            self._describe(span)
+
+    def _describe(self, span: Span) -> None:
+        attributes: dict[str, Any] = {
+            "http.response.status_code": self.status,
+            "vitrine.outcome": self.outcome.value,
+        }
+        if self.route == UNMATCHED_ROUTE:
+            span.update_name(self.method)
+        else:
+            attributes["http.route"] = self.route
+            span.update_name(f"{self.method} {self.route}")
+        if self.disconnected:
+            attributes["vitrine.client_disconnected"] = True
+        if self.status >= 500 and self.outcome is not Outcome.SHED:
+            attributes["error.type"] = str(self.status)
+            span.set_status(Status(StatusCode.ERROR))
+        if isinstance(self.error, Exception):
+            attributes["error.type"] = type(self.error).__qualname__
+            span.set_status(Status(StatusCode.ERROR, redact_text(str(self.error))))
+            span.record_exception(self.error)
+        business = self.scope.get(ATTRIBUTES_KEY)
+        if business:
+            attributes.update(redact_mapping(business))
+        span.set_attributes(attributes)

@@ -1,0 +1,197 @@
+"""Starts one service's telemetry: a tracer provider, a view of the metrics, and a logger.
+
+Nothing global is set: six services in one process have six providers, and a test has its own. In
+mode `lean` our one middleware makes the server spans; in `contrib` the OpenTelemetry project's
+FastAPI instrumentation does; in `off` there are neither spans nor request metrics nor access lines,
+which is what the price of observing is measured against.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import IO, Any, Literal
+
+import httpx
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import NoOpTracerProvider, Span, Tracer, TracerProvider
+from sqlalchemy.engine import Engine
+from structlog.typing import FilteringBoundLogger
+
+from telemetry.asgi import SPAN_KEY, ASGIApp, ObservedApp
+from telemetry.catalogue.frame import APP_INFO, TELEMETRY_SPANS_DROPPED
+from telemetry.database import instrument_engine
+from telemetry.export import SpanQueue
+from telemetry.instruments import Instruments, MetricRegistry
+from telemetry.logs import LineWriter, LogFormat, StdlibRoute, logger_for
+from telemetry.outbound import instrument_client
+from telemetry.tracestore import TraceStore
+
+Mode = Literal["lean", "contrib", "off"]
+
+
+@dataclass
+class Telemetry:
+    """What a service gets to observe itself with. `trace_store` is the process's shared one."""
+
+    service: str
+    mode: Mode
+    tracer_provider: TracerProvider
+    tracer: Tracer
+    instruments: Instruments
+    log: FilteringBoundLogger
+    trace_store: TraceStore | None = None
+    _stdlib: StdlibRoute | None = field(default=None, repr=False)
+
+    def observe(self, app: Any) -> ASGIApp:
+        """The application with its edge observed; the outermost thing around a service.
+
+        `app` is a FastAPI application (its own tracing off: `telemetry={"tracing": False,
+        "metrics": False, "logs": False}`) or any other ASGI callable.
+        """
+        if self.mode == "off":
+            bare: ASGIApp = app
+            return bare
+        own_spans = self.mode == "lean"
+        return ObservedApp(
+            app if own_spans else self._with_contrib_spans(app),
+            tracer=self.tracer,
+            instruments=self.instruments,
+            log=self.log,
+            own_spans=own_spans,
+        )
+
+    def instrument_httpx(self, client: httpx.Client | httpx.AsyncClient) -> None:
+        """Observe the calls of a client; see outbound.py."""
+        if self.mode != "off":
+            instrument_client(client, self.tracer, self.instruments)
+
+    def instrument_engine(self, engine: Engine) -> None:
+        """Trace the statements of an engine; for an async engine give its `sync_engine`."""
+        if self.mode != "off":
+            instrument_engine(engine, self.tracer)
+
+    def adopt_stdlib_logging(self) -> None:
+        """Route uvicorn's and other libraries' log lines here. Once per process, by its main."""
+        if self._stdlib is None:
+            self._stdlib = StdlibRoute(self.log)
+            self._stdlib.install()
+
+    def flush(self) -> None:
+        """Write or send every finished span. Blocks: not for the event loop's thread."""
+        if isinstance(self.tracer_provider, SdkTracerProvider):
+            self.tracer_provider.force_flush()
+
+    def shutdown(self) -> None:
+        """Flush and stop. The shared trace store stays open: its owner closes it."""
+        if isinstance(self.tracer_provider, SdkTracerProvider):
+            self.tracer_provider.shutdown()
+        if self._stdlib is not None:
+            self._stdlib.uninstall()
+            self._stdlib = None
+
+    def _with_contrib_spans(self, app: Any) -> ASGIApp:
+        # Read once per process by the instrumentation; without it old attribute names are used.
+        os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+        from fastapi import FastAPI
+        from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+        if isinstance(app, FastAPI):
+            FastAPIInstrumentor.instrument_app(
+                app,
+                tracer_provider=self.tracer_provider,
+                meter_provider=NoOpMeterProvider(),
+                exclude_spans=["receive", "send"],
+                server_request_hook=_leave_span,
+            )
+            instrumented: ASGIApp = app
+            return instrumented
+        return OpenTelemetryMiddleware(
+            app,
+            tracer_provider=self.tracer_provider,
+            meter_provider=NoOpMeterProvider(),
+            exclude_spans=["receive", "send"],
+            server_request_hook=_leave_span,
+        )
+
+
+def start_telemetry(
+    *,
+    service: str,
+    registry: MetricRegistry,
+    trace_store: TraceStore | None = None,
+    otlp_endpoint: str | None = None,
+    log_stream: IO[Any] | None = None,
+    version: str = "0.0.0",
+    revision: str = "unknown",
+    environment: str = "development",
+    sample_ratio: float = 1.0,
+    mode: Mode = "lean",
+    log_format: LogFormat = "json",
+    log_level: str = "info",
+    span_processors: tuple[SpanProcessor, ...] = (),
+) -> Telemetry:
+    """Start the telemetry of one service and state its `app_info`.
+
+    `sample_ratio` (0 to 1) is the share of traces that begin here and are recorded at all; a
+    caller's decision is honoured. `otlp_endpoint` is a collector's base address
+    (`http://collector:4318`); `log_stream` defaults to standard output.
+    """
+    instruments = registry.for_service(service)
+    instruments.gauge(APP_INFO).set(1, version=version, revision=revision)
+    dropped = instruments.counter(TELEMETRY_SPANS_DROPPED)
+
+    def on_drop(reason: str, spans: int) -> None:
+        dropped.inc(spans, reason=reason)
+
+    provider: TracerProvider
+    if mode == "off":
+        provider = NoOpTracerProvider()
+    else:
+        provider = sdk = SdkTracerProvider(
+            resource=Resource(
+                {
+                    "service.name": service,
+                    "service.namespace": "vitrine",
+                    "service.version": version,
+                    "vcs.ref.head.revision": revision,
+                    "deployment.environment.name": environment,
+                }
+            ),
+            sampler=ParentBased(TraceIdRatioBased(sample_ratio)),
+            span_limits=SpanLimits(max_span_attribute_length=4096, max_events=64, max_links=256),
+            shutdown_on_exit=False,
+        )
+        if trace_store is not None:
+            sdk.add_span_processor(trace_store.processor(service, on_drop))
+        if otlp_endpoint:
+            sdk.add_span_processor(_otlp_queue(otlp_endpoint, on_drop))
+        for processor in span_processors:
+            sdk.add_span_processor(processor)
+    return Telemetry(
+        service=service,
+        mode=mode,
+        tracer_provider=provider,
+        tracer=provider.get_tracer("vitrine", version),
+        instruments=instruments,
+        log=logger_for(service, LineWriter(log_stream), log_format, log_level),
+        trace_store=trace_store,
+    )
+
+
+def _otlp_queue(endpoint: str, on_drop: Any) -> SpanQueue:
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    address = endpoint.rstrip("/")
+    if not address.endswith("/v1/traces"):
+        address += "/v1/traces"
+    exporter = OTLPSpanExporter(endpoint=address, timeout=5, compression=Compression.Gzip)
+    return SpanQueue(exporter, on_drop)
+
+
+def _leave_span(span: Span, scope: dict[str, Any]) -> None:
+    scope[SPAN_KEY] = span
