@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -24,12 +24,8 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.local import alertmanager as alertmanager_program
-from deploy.local import prometheus as prometheus_program
-from deploy.local.alertmanager import LocalAlertmanager
 from deploy.local.ports import LOOPBACK, first_free
 from deploy.local.processes import ManagedProcess, NotReady
-from deploy.local.prometheus import LocalPrometheus, Target
 from deploy.notable import notable
 from deploy.preflight import (
     CannotStart,
@@ -38,10 +34,10 @@ from deploy.preflight import (
     check_modules,
     check_ports,
 )
+from deploy.watchers import Watcher, watchers
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
-SCRAPE_SECONDS = 5
 START_SECONDS = 120.0
 STOP_SECONDS = 8.0
 PATIENCE_SECONDS = 0.5
@@ -55,6 +51,8 @@ class Ports:
     internal: int
     prometheus: int
     alertmanager: int
+    wanted: Mapping[str, int]
+    """The watchers' ports before a taken one was evaded, by the watcher's name."""
 
 
 def port_from(variable: str, default: int) -> int:
@@ -82,11 +80,22 @@ def secrets_of_demo(path: Path) -> dict[str, str]:
     return kept
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What the demo runs and where it keeps things; a test puts stand-ins in."""
+
+    shop: tuple[str, ...] = (sys.executable, "-m", "app")
+    shoppers: tuple[str, ...] = (sys.executable, "-m", "loadtests", "trickle")
+    folder: Path = ROOT
+    var: Path = VAR
+
+
 class Demo:
     """Starts everything in order, tells what happens, stops everything."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, plan: Plan) -> None:
         self.console = console
+        self.plan = plan
         self.children: list[ManagedProcess] = []
         self.stopping = False
         self.lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -96,11 +105,17 @@ class Demo:
         started = time.monotonic()
         with self.step("Checking ports, packages and the data folder"):
             ports, data = self.preflight()
-        keys = secrets_of_demo(VAR / "demo-keys.json")
-        watched = self.watcher_addresses(ports)
+        keys = secrets_of_demo(self.plan.var / "demo-keys.json")
+        watching = watchers(
+            self.plan.var,
+            internal=f"{LOOPBACK}:{ports.internal}",
+            prometheus_port=ports.prometheus,
+            alertmanager_port=ports.alertmanager,
+        )
+        known = {watcher.variable: watcher.url for watcher in watching if watcher.installed}
         with self.step("Starting the six services in one process"):
-            app = self.start_app(ports, data, {**keys, **watched})
-        prometheus, alertmanager = self.start_watchers(ports)
+            app = self.start_app(ports, data, {**keys, **known})
+        running = [watcher for watcher in watching if self.start_watcher(watcher)]
         with self.step("Waiting for the first page"):
             app.wait_ready(
                 f"http://{LOOPBACK}:{ports.internal}/health/ready", timeout_seconds=START_SECONDS
@@ -109,7 +124,7 @@ class Demo:
         first_page_seconds = time.monotonic() - started
         with self.step("Sending synthetic shoppers"):
             shoppers = self.start_shoppers(ports, keys)
-        self.print_addresses(ports, keys, prometheus, alertmanager, first_page_seconds)
+        self.print_addresses(ports, keys, running, first_page_seconds)
         return self.follow(app, shoppers)
 
     @contextlib.contextmanager
@@ -134,24 +149,17 @@ class Demo:
         public = port_from("VITRINE_PORT", 8000)
         internal = port_from("VITRINE_INTERNAL_PORT", 9100)
         check_ports({"VITRINE_PORT": public, "VITRINE_INTERNAL_PORT": internal})
-        data = Path(os.environ.get("VITRINE_DATA") or VAR / "data")
+        data = Path(os.environ.get("VITRINE_DATA") or self.plan.var / "data")
         check_folder(data)
-        check_folder(VAR)
+        check_folder(self.plan.var)
         check_databases(data)
         # Debian's packages start servers of their own on 9090 and 9093: go next door.
-        wanted = port_from("VITRINE_PROMETHEUS_PORT", 9090)
-        prometheus = first_free(wanted)
-        alertmanager = first_free(port_from("VITRINE_ALERTMANAGER_PORT", 9093))
-        return Ports(public, internal, prometheus, alertmanager), data
-
-    def watcher_addresses(self, ports: Ports) -> dict[str, str]:
-        """Where the console finds Prometheus and Alertmanager, when they are installed."""
-        addresses = {}
-        if prometheus_program.PROGRAM.find():
-            addresses["INSIGHT_PROMETHEUS_URL"] = f"http://{LOOPBACK}:{ports.prometheus}"
-        if alertmanager_program.PROGRAM.find():
-            addresses["INSIGHT_ALERTMANAGER_URL"] = f"http://{LOOPBACK}:{ports.alertmanager}"
-        return addresses
+        wanted = {
+            "Prometheus": port_from("VITRINE_PROMETHEUS_PORT", 9090),
+            "Alertmanager": port_from("VITRINE_ALERTMANAGER_PORT", 9093),
+        }
+        prometheus, alertmanager = (first_free(port) for port in wanted.values())
+        return Ports(public, internal, prometheus, alertmanager, wanted), data
 
     def start_app(self, ports: Ports, data: Path, more: dict[str, str]) -> ManagedProcess:
         """Embedded mode, its log lines read by a thread of ours."""
@@ -165,10 +173,10 @@ class Demo:
         }
         app = ManagedProcess(
             "The shop",
-            [sys.executable, "-m", "app"],
-            log_path=fresh_log("app"),
+            self.plan.shop,
+            log_path=self.fresh_log("app"),
             environment=environment,
-            folder=ROOT,
+            folder=self.plan.folder,
             pipe_output=True,
         )
         app.start()
@@ -183,51 +191,20 @@ class Demo:
             for line in app.lines():
                 self.lines.put(line)
 
-    def start_watchers(
-        self, ports: Ports
-    ) -> tuple[LocalPrometheus | None, LocalAlertmanager | None]:
-        """Alertmanager and Prometheus, each when it is installed and starts."""
-        receiver = f"http://{LOOPBACK}:{ports.internal}"
-        alertmanager = LocalAlertmanager(
-            VAR / "alertmanager", receiver_url=receiver, port=ports.alertmanager
-        )
-        has_alertmanager = alertmanager_program.PROGRAM.find() is not None
-        prometheus = LocalPrometheus(
-            VAR / "prometheus",
-            targets=[Target(f"{LOOPBACK}:{ports.internal}", {"component": "vitrine"})],
-            port=ports.prometheus,
-            alertmanager=alertmanager.address if has_alertmanager else None,
-            interval_seconds=SCRAPE_SECONDS,
-        )
-        return (
-            prometheus
-            if self.start_watcher(prometheus, prometheus_program.PROGRAM.find, "prometheus")
-            else None,
-            alertmanager
-            if self.start_watcher(
-                alertmanager, alertmanager_program.PROGRAM.find, "prometheus-alertmanager"
-            )
-            else None,
-        )
-
-    def start_watcher(
-        self, watcher: ManagedProcess, find: Callable[[], Path | None], package: str
-    ) -> bool:
-        """Start one; the shop goes on without it when that fails."""
-        if find() is None:
+    def start_watcher(self, watcher: Watcher) -> bool:
+        """Start one; the shop goes on without it when it is missing or does not start."""
+        if not watcher.installed:
             self.console.print(
-                f"  [yellow]{watcher.name} is not installed[/] (optional): "
-                f"sudo apt-get install -y --no-install-recommends {package}"
+                f"  [yellow]{watcher.process.name} is not installed[/] (optional): "
+                f"sudo apt-get install -y --no-install-recommends {watcher.package}"
             )
             return False
-        self.children.append(watcher)
+        self.children.append(watcher.process)
         try:
-            with self.step(f"Starting {watcher.name}"):
-                watcher.start()
+            with self.step(f"Starting {watcher.process.name}"):
+                watcher.process.start()
         except NotReady as error:
-            self.console.print(
-                f"  [yellow]going on without {watcher.name}:[/] {escape(str(error))}"
-            )
+            self.console.print(f"  [yellow]going on without it:[/] {escape(str(error))}")
             return False
         return True
 
@@ -236,13 +213,13 @@ class Demo:
         shoppers = ManagedProcess(
             "The trickle of synthetic shoppers",
             [
-                *(sys.executable, "-m", "loadtests", "trickle"),
+                *self.plan.shoppers,
                 *("--base-url", f"http://{LOOPBACK}:{ports.public}"),
                 *("--synthetic-key-env", "VITRINE_SYNTHETIC_KEY"),
             ],
-            log_path=fresh_log("shoppers"),
+            log_path=self.fresh_log("shoppers"),
             environment={**os.environ, **keys},
-            folder=ROOT,
+            folder=self.plan.folder,
         )
         shoppers.start()
         self.children.append(shoppers)
@@ -252,8 +229,7 @@ class Demo:
         self,
         ports: Ports,
         keys: dict[str, str],
-        prometheus: LocalPrometheus | None,
-        alertmanager: LocalAlertmanager | None,
+        running: list[Watcher],
         first_page_seconds: float,
     ) -> None:
         """What to open, and with which password."""
@@ -265,17 +241,16 @@ class Demo:
             ("API", f"{shop}/api/catalog/v1/openapi.json (also advisor, checkout, insight)"),
             ("Metrics", f"http://{LOOPBACK}:{ports.internal}/metrics"),
         ]
-        rows += [("Prometheus", prometheus.url)] if prometheus else []
-        rows += [("Alertmanager", alertmanager.url)] if alertmanager else []
+        rows += [(watcher.process.name, watcher.url) for watcher in running]
         self.console.print(f"\n  First page after {first_page_seconds:.1f} s. Open:\n")
         for name, address in rows:
             self.console.print(f"  [bold]{name:<13}[/] {escape(address)}", soft_wrap=True)
-        for name, wanted, got in (
-            ("Prometheus", port_from("VITRINE_PROMETHEUS_PORT", 9090), prometheus),
-            ("Alertmanager", port_from("VITRINE_ALERTMANAGER_PORT", 9093), alertmanager),
-        ):
-            if got and got.port != wanted:
-                self.console.print(f"  [dim]{name}: port {wanted} was taken, so {got.port}.[/]")
+        for watcher in running:
+            wanted = ports.wanted.get(watcher.process.name)
+            if watcher.port != wanted:
+                self.console.print(
+                    f"  [dim]{watcher.process.name}: port {wanted} was taken, so {watcher.port}.[/]"
+                )
         self.console.print("\n  Ctrl-C stops everything. What happens now:\n")
 
     def follow(self, app: ManagedProcess, shoppers: ManagedProcess) -> int:
@@ -287,14 +262,13 @@ class Demo:
                 continue
             if not app.running:
                 raise CannotStart(
-                    f"The shop ended by itself with code {app.exit_code}; "
-                    f"see {app.log_path.relative_to(ROOT)}."
+                    f"The shop ended by itself with code {app.exit_code}; see {app.log_path}."
                 )
             if not shoppers.running and not told:
                 told = True
                 self.console.print(
                     f"  [yellow]the synthetic shoppers ended (code {shoppers.exit_code}); "
-                    f"see {shoppers.log_path.relative_to(ROOT)}[/]"
+                    f"see {shoppers.log_path}[/]"
                 )
         return 0
 
@@ -314,6 +288,13 @@ class Demo:
             if found and found[0] == "red":
                 spoken.append(found[1])
         return "\n".join(spoken[-15:])
+
+    def fresh_log(self, name: str) -> Path:
+        """A log file of this run; the one before it is kept beside it."""
+        path = self.plan.var / "log" / f"{name}.log"
+        if path.exists():
+            path.replace(path.with_suffix(".previous.log"))
+        return path
 
     def stop(self) -> None:
         """End every child, all at the same time."""
@@ -335,18 +316,10 @@ class Demo:
         raise KeyboardInterrupt
 
 
-def fresh_log(name: str) -> Path:
-    """A log file of this run; the one before it is kept beside it."""
-    path = VAR / "log" / f"{name}.log"
-    if path.exists():
-        path.replace(path.with_suffix(".previous.log"))
-    return path
-
-
-def main() -> int:
+def main(plan: Plan | None = None) -> int:
     """Run the demo; every way in which it cannot start is one sentence and exit code 1."""
     console = Console(highlight=False)
-    demo = Demo(console)
+    demo = Demo(console, plan or Plan())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, demo.interrupted)
     code = 1
