@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 import re
-from dataclasses import replace
+import xml.etree.ElementTree as ET
+from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
@@ -36,6 +37,10 @@ SIZES = {
     "van": ((4400, 5500), (1800, 2100), (140, 200), (16, 19)),
     "pickup": ((4900, 5700), (1740, 1920), (200, 280), (17, 21)),
 }
+
+
+def tree(svg: str) -> ET.Element:
+    return ET.fromstring(svg)  # noqa: S314 - the text is our own drawing
 
 
 def plausible_shapes(count: int, seed: int) -> list[Shape]:
@@ -69,23 +74,20 @@ def plausible_shapes(count: int, seed: int) -> list[Shape]:
 
 
 def corner_shapes() -> list[Shape]:
-    """Every body at all low and all high design parameters, and with the least and most wheelbase."""
-    shapes = []
-    for body, sample in SAMPLES.items():
-        for level in (0.0, 1.0):
-            for share in (0.52, 0.68):
-                shapes.append(
-                    replace(
-                        sample,
-                        body=body,
-                        roofline_drop=level,
-                        nose_length=level,
-                        beltline=level,
-                        rear_rake=level,
-                        wheelbase_mm=round(sample.length_mm * share),
-                    )
-                )
-    return shapes
+    """Every body with all design parameters low or high, wheelbase short or long."""
+    return [
+        replace(
+            sample,
+            roofline_drop=level,
+            nose_length=level,
+            beltline=level,
+            rear_rake=level,
+            wheelbase_mm=round(sample.length_mm * share),
+        )
+        for sample in SAMPLES.values()
+        for level in (0.0, 1.0)
+        for share in (0.52, 0.68)
+    ]
 
 
 EVERY = [*SAMPLES.values(), *plausible_shapes(54, seed=7), *corner_shapes()]
@@ -121,9 +123,9 @@ def body_path(svg: str) -> str:
 @pytest.mark.parametrize("shape", EVERY)
 def test_every_drawing_is_well_formed_small_and_stays_on_its_sheet(shape: Shape) -> None:
     svg = draw(shape, "#1f3d2f", title="A car")
-    root = ElementTree.fromstring(svg)
+    root = tree(svg)
     assert (root.tag, root.get("role")) == (SVG + "svg", "img")
-    assert len(svg.encode()) < 11_000
+    assert len(svg.encode()) < 9_200
     assert "nan" not in svg
     assert "inf" not in svg
     left, top, width, height = (float(n) for n in root.attrib["viewBox"].split())
@@ -139,12 +141,14 @@ def test_every_drawing_is_well_formed_small_and_stays_on_its_sheet(shape: Shape)
 @pytest.mark.parametrize("shape", EVERY)
 def test_the_contour_has_no_kink_and_no_gap_and_ends_at_the_bumpers(shape: Shape) -> None:
     top = outline(shape, stance(shape)).top
-    for before, after in zip(top, top[1:], strict=False):
+    for before, after in pairwise(top):
         assert before[3] == pytest.approx(after[0], abs=0.01)
         ax, ay = before[3][0] - before[2][0], before[3][1] - before[2][1]
         bx, by = after[1][0] - after[0][0], after[1][1] - after[0][1]
         assert ax * bx + ay * by > 0
-        assert abs(ax * by - ay * bx) < 0.03 * (ax * ax + ay * ay) ** 0.5 * (bx * bx + by * by) ** 0.5
+        assert (
+            abs(ax * by - ay * bx) < 0.03 * (ax * ax + ay * ay) ** 0.5 * (bx * bx + by * by) ** 0.5
+        )
     xs = [point[0] for cubic in top for point in cubic]
     ys = [point[1] for cubic in top for point in cubic]
     assert min(xs) == pytest.approx(0, abs=1)
@@ -169,7 +173,7 @@ def test_windows_lie_inside_the_body_between_waist_and_roof(shape: Shape) -> Non
 
 @pytest.mark.parametrize("shape", EVERY)
 def test_wheels_stand_on_the_ground_one_wheelbase_apart_inside_the_body(shape: Shape) -> None:
-    root = ElementTree.fromstring(draw(shape, "#b9bec3", title="A car"))
+    root = tree(draw(shape, "#b9bec3", title="A car"))
     spots = [
         (float(use.attrib["x"]), float(use.attrib["y"]))
         for use in root.findall(f"{SVG}use")
@@ -178,7 +182,7 @@ def test_wheels_stand_on_the_ground_one_wheelbase_apart_inside_the_body(shape: S
     tyre = float(next(root.iter(f"{SVG}g")).find(f"{SVG}circle").attrib["r"])  # type: ignore[union-attr]
     (front, front_y), (rear, rear_y) = spots
     assert rear - front == pytest.approx(shape.wheelbase_mm, abs=0.1)
-    assert (front_y, rear_y) == (pytest.approx(-tyre), pytest.approx(-tyre))
+    assert [front_y, rear_y] == pytest.approx([-tyre, -tyre])
     assert front - tyre > 0
     assert rear + tyre < shape.length_mm
     assert tyre > shape.wheel_inches * 25.4 / 2
@@ -192,7 +196,7 @@ def test_wheels_of_a_car_are_near_half_its_height() -> None:
 
 def test_a_title_is_escaped_and_names_the_picture() -> None:
     title = 'Ellevar <Fjell> & "Sund"'
-    root = ElementTree.fromstring(draw(SEDAN, "#101214", title=title))
+    root = tree(draw(SEDAN, "#101214", title=title))
     heading = root.find(f"{SVG}title")
     assert heading is not None
     assert heading.text == title
@@ -228,8 +232,11 @@ def test_no_two_of_many_models_look_alike() -> None:
 
 
 @pytest.mark.parametrize("name", ["roofline_drop", "nose_length", "beltline", "rear_rake"])
-def test_each_design_parameter_changes_the_drawing_smoothly(name: str) -> None:
-    low, high = (draw(replace(SEDAN, **{name: v}), "#b9bec3", title="A", key="k") for v in (0.2, 0.8))
+def test_each_design_parameter_changes_the_drawing(name: str) -> None:
+    low, high = (
+        draw(shape_from({**asdict(SEDAN), name: level}), "#b9bec3", title="A", key="k")
+        for level in (0.2, 0.8)
+    )
     assert re.sub(r"v[0-9a-f]{10}", "", low) != re.sub(r"v[0-9a-f]{10}", "", high)
 
 
@@ -264,7 +271,7 @@ def test_a_drawing_fills_its_sheet_and_the_common_sheet_keeps_true_scale() -> No
 
 
 def test_a_width_in_pixels_brings_its_height() -> None:
-    root = ElementTree.fromstring(draw(SEDAN, "#101214", title="A", width=280))
+    root = tree(draw(SEDAN, "#101214", title="A", width=280))
     assert (root.get("width"), root.get("height")) == ("280", "123")
 
 
@@ -294,13 +301,13 @@ def test_a_value_that_cannot_be_drawn_is_refused_by_the_name_of_its_field(
 
 @pytest.mark.parametrize("paint", ["red", "#12", "#gggggg", "", "url(#x)", '#fff"/>'])
 def test_a_paint_that_is_no_hex_colour_is_refused(paint: str) -> None:
-    with pytest.raises(ValueError, match="^paint: "):
+    with pytest.raises(ValueError, match=r"^paint: "):
         draw(SEDAN, paint, title="A")
 
 
 @pytest.mark.parametrize("width", [0, -5, 20_000])
 def test_a_width_that_is_no_picture_is_refused(width: int) -> None:
-    with pytest.raises(ValueError, match="^width: "):
+    with pytest.raises(ValueError, match=r"^width: "):
         draw(SEDAN, "#fff", title="A", width=width)
 
 
@@ -310,9 +317,9 @@ def test_decoded_json_makes_a_shape_and_odd_fields_are_named() -> None:
         "ground_clearance_mm": 140, "wheel_inches": 18, "doors": 4, "fuel": "petrol",
     }  # fmt: skip
     assert shape_from(values) == Shape("sedan", 4700, 1440, 2850, 140, 18, 4, "petrol")
-    with pytest.raises(ValueError, match="^wings: "):
+    with pytest.raises(ValueError, match=r"^wings: "):
         shape_from({**values, "wings": 2})
-    with pytest.raises(ValueError, match="^doors: missing"):
+    with pytest.raises(ValueError, match=r"^doors: missing"):
         shape_from({k: v for k, v in values.items() if k != "doors"})
 
 

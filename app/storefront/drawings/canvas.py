@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from app.storefront.drawings.curve import Cubic, Point
 from app.storefront.drawings.shape import Shape
 
-#: Height of a drawing as a share of its width, and what lies below the ground line (shadow, reflection).
+#: Height of a drawing as a share of its width, and what lies below the ground line (shadow,
+#: reflection).
 ASPECT = 0.44
 BELOW_GROUND = 0.105
 #: Shares of the width and of the height above ground that the car may fill.
@@ -56,7 +58,7 @@ def canvas_for(shape: Shape, *, to_scale: bool) -> Canvas:
 
 
 def path(pieces: Sequence[Cubic], *, close: bool = False) -> str:
-    """Path data for pieces that continue one another; a gap starts a new part. Whole millimetres, relative steps."""
+    """Path data in whole millimetres; pieces that do not continue one another start new parts."""
     text: list[str] = []
     here: tuple[int, int] | None = None
     for start, one, two, end in pieces:
@@ -73,9 +75,7 @@ def path(pieces: Sequence[Cubic], *, close: bool = False) -> str:
 def polygon(points: Sequence[Point]) -> str:
     """Path data of a closed polygon."""
     grid = [_grid(p) for p in points]
-    steps = " ".join(
-        f"{x - here[0]} {y - here[1]}" for here, (x, y) in zip(grid, grid[1:], strict=False)
-    )
+    steps = " ".join(f"{x - here[0]} {y - here[1]}" for here, (x, y) in pairwise(grid))
     return _tight(f"M{grid[0][0]} {grid[0][1]}l{steps}") + "Z"
 
 

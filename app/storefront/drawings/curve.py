@@ -1,12 +1,14 @@
 """Smooth lines through knots: tangent-continuous cubic Béziers in millimetres, y upwards.
 
-A knot names a point and the direction of travel through it, so a line can only have a corner where one is asked for.
+A knot names a point and the direction of travel through it, so a line can only have a corner where
+one is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import cos, hypot, radians, sin
 
 Point = tuple[float, float]
@@ -37,14 +39,16 @@ def corner(x: float, y: float, arrive: float, leave: float, radius: float) -> li
 
 def through(knots: Sequence[Knot]) -> list[Cubic]:
     """The line through `knots`, one cubic per gap."""
-    return [_between(a, b) for a, b in zip(knots, knots[1:], strict=False)]
+    return [_between(a, b) for a, b in pairwise(knots)]
 
 
 def sweep(a: Knot, b: Knot, fullness: tuple[float, float] = (0.62, 0.62)) -> Cubic:
     """A single bend from `a` to `b` whose handles lie on the tangents' crossing: no inflection.
 
-    fullness: how far each handle reaches towards that crossing (0.55 is about a circle, 1 nearly a corner).
-    Where the tangents do not cross ahead of `a` and before `b`, the ordinary piece between the knots.
+    fullness: how far each handle reaches towards that crossing (0.55 is about a circle, 1 nearly a
+    corner).
+    Where the tangents do not cross ahead of `a` and before `b`, the ordinary piece between the
+    knots.
     """
     ax, ay = cos(radians(a.angle)), sin(radians(a.angle))
     bx, by = cos(radians(b.angle)), sin(radians(b.angle))
@@ -66,7 +70,7 @@ def sweep(a: Knot, b: Knot, fullness: tuple[float, float] = (0.62, 0.62)) -> Cub
 
 def bends(knots: Sequence[Knot]) -> list[Cubic]:
     """The line through `knots` with a single bend in each gap whose tangents allow one."""
-    return [sweep(a, b) for a, b in zip(knots, knots[1:], strict=False)]
+    return [sweep(a, b) for a, b in pairwise(knots)]
 
 
 def straight(a: Point, b: Point) -> Cubic:
@@ -114,16 +118,22 @@ def backwards(line: Sequence[Cubic]) -> list[Cubic]:
 
 
 def inset(line: Sequence[Cubic], distances: Sequence[float]) -> list[Cubic]:
-    """The line moved to its right (inside, for a contour travelled rearwards), one distance per knot.
+    """The line moved to its right (inwards, on a contour), one distance per knot.
 
-    Both control points of an end move along that end's normal, so tangents stay parallel to the original's (the
+    Both control points of an end move along that end's normal, so tangents stay parallel to the
+    original's (the
     polygon offset of Tiller and Hanson, 1984, with a distance that may vary).
     """
     moved_line: list[Cubic] = []
     for (a, b, c, d), near, far in zip(line, distances, distances[1:], strict=False):
         first, last = _normal(a, b), _normal(c, d)
         moved_line.append(
-            (_along(a, first, near), _along(b, first, near), _along(c, last, far), _along(d, last, far))
+            (
+                _along(a, first, near),
+                _along(b, first, near),
+                _along(c, last, far),
+                _along(d, last, far),
+            )
         )
     return moved_line
 
@@ -148,7 +158,8 @@ def rounded(sides: Sequence[Sequence[Cubic]], radii: Sequence[float]) -> list[Cu
 def crossing(line: Sequence[Cubic], other: Sequence[Cubic], left: float, right: float) -> float:
     """The x between `left` and `right` where two rearward lines have the same height.
 
-    Halves the interval 40 times; the caller sees to it that the order of the lines differs at its ends
+    Halves the interval 40 times; the caller sees to it that the order of the lines differs at its
+    ends
     (otherwise the answer is one of the ends).
     """
     above = y_at(line, left) > y_at(other, left)
@@ -165,8 +176,14 @@ def _between(a: Knot, b: Knot) -> Cubic:
     chord = hypot(b.x - a.x, b.y - a.y)
     return (
         (a.x, a.y),
-        (a.x + a.pull * chord * cos(radians(a.angle)), a.y + a.pull * chord * sin(radians(a.angle))),
-        (b.x - b.pull * chord * cos(radians(b.angle)), b.y - b.pull * chord * sin(radians(b.angle))),
+        (
+            a.x + a.pull * chord * cos(radians(a.angle)),
+            a.y + a.pull * chord * sin(radians(a.angle)),
+        ),
+        (
+            b.x - b.pull * chord * cos(radians(b.angle)),
+            b.y - b.pull * chord * sin(radians(b.angle)),
+        ),
         (b.x, b.y),
     )
 

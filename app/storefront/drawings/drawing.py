@@ -1,9 +1,10 @@
-"""One car, drawn from the side: puts outline, light, glass, panels, lamps and wheels on a canvas, back to front."""
+"""One car from the side: outline, light, glass, panels, lamps and wheels, back to front."""
 
 from __future__ import annotations
 
 from dataclasses import astuple
 from hashlib import blake2s
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from app.storefront.drawings import light, panels, wheels
@@ -30,8 +31,10 @@ def draw(
 
     title: its accessible name, any text. width: pixels; without it the svg fills its container.
     to_scale: draw on the common sheet, where cars keep their sizes relative to one another.
-    key: anything that tells two otherwise equal drawings on one page apart (a stock number), for their ids.
-    ValueError names `paint` or `width` when they cannot be used. The same arguments give the same text.
+    key: anything that tells two otherwise equal drawings on one page apart (a stock number), for
+    their ids.
+    ValueError names `paint` or `width` when they cannot be used. The same arguments give the same
+    text.
     """
     if width is not None and (isinstance(width, bool) or not 1 <= width <= 10_000):
         raise ValueError(f"width: {width!r} is outside 1 to 10000 pixels")
@@ -41,7 +44,11 @@ def draw(
     g = glass(shape, s, o)
     canvas = canvas_for(shape, to_scale=to_scale)
     name = _name(shape, tones.base, title, to_scale, key)
-    size = "" if width is None else f' width="{width}" height="{round(width * canvas.height / canvas.width)}"'
+    size = (
+        ""
+        if width is None
+        else f' width="{width}" height="{round(width * canvas.height / canvas.width)}"'
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{name}t"'
         f' viewBox="{canvas.view_box}"{size}><title id="{name}t">{escape(title)}</title>'
@@ -73,8 +80,10 @@ def _definitions(
         + light.ground_gradient(f"{name}g")
         + light.fade_gradient(f"{name}f", canvas)
         + wheels.rim_gradient(name)
-        + f'<linearGradient id="{name}w" x1="0" y1="0" x2=".12" y2="1"><stop offset="0" stop-color="#5d6a73"/>'
-        '<stop offset=".42" stop-color="#2a333a"/><stop offset="1" stop-color="#14191d"/></linearGradient>'
+        + f'<linearGradient id="{name}w" x1="0" y1="0" x2=".12" y2="1"><stop offset="0"'
+        f' stop-color="#5d6a73"/>'
+        '<stop offset=".42" stop-color="#2a333a"/><stop offset="1"'
+        ' stop-color="#14191d"/></linearGradient>'
         f'<filter id="{name}s" x="-5%" y="-20%" width="110%" height="140%">'
         f'<feGaussianBlur stdDeviation="{number(s.height * 0.009)}"/></filter>'
         f'<path id="{name}b" d="{o.body}"/>'
@@ -84,14 +93,11 @@ def _definitions(
 
 
 def _floor(s: Stance, canvas: Canvas, name: str) -> str:
-    return (
-        "".join(
-            f'<circle cx="{number(x)}" cy="{number(-s.tyre)}" r="{number(s.tyre)}"'
-            f' transform="scale(1 -1)" fill="url(#{name}f)"/>'
-            for x in (s.front_x, s.rear_x)
-        )
-        + light.ground(f"{name}g", s, canvas)
-    )
+    return "".join(
+        f'<circle cx="{number(x)}" cy="{number(-s.tyre)}" r="{number(s.tyre)}"'
+        f' transform="scale(1 -1)" fill="url(#{name}f)"/>'
+        for x in (s.front_x, s.rear_x)
+    ) + light.ground(f"{name}g", s, canvas)
 
 
 def _underbody(s: Stance) -> str:
@@ -103,7 +109,7 @@ def _underbody(s: Stance) -> str:
         ((s.rear_x + s.arch * 0.5), low),
         ((s.rear_x + s.arch * 0.9), s.tyre * 1.2),
     ]
-    floor = path([straight(a, b) for a, b in zip(pan, pan[1:], strict=False)], close=True)
+    floor = path([straight(a, b) for a, b in pairwise(pan)], close=True)
     houses = "".join(
         f'<circle cx="{number(x)}" cy="{number(-s.tyre)}" r="{number(s.arch + 8)}"/>'
         for x in (s.front_x, s.rear_x)
@@ -124,20 +130,24 @@ def _body(shape: Shape, s: Stance, o: Outline, tones: Ramp, name: str, g: Glass)
         + light.soft_light(s, o, tones, f"{name}s")
         + lower
         + f'<path d="{panels.grille(shape, s)}" fill="#0d0f11"/>'
-        + f'<rect x="0" y="{-s.height:.0f}" width="{s.length:.0f}" height="{s.height:.0f}" fill="url(#{name}e)"/>'
+        + f'<rect x="0" y="{-s.height:.0f}" width="{s.length:.0f}" height="{s.height:.0f}"'
+        f' fill="url(#{name}e)"/>'
         + _lamp(headlamp(shape, s, o), "#fff", "#cfe6ff")
         + _lamp(taillamp(shape, s), "#ff4438", "#ff2a1f")
         + "</g>"
-        + f'<use href="#{name}b" fill="none" stroke="{tones.edge}" stroke-width="6" stroke-linejoin="round"/>'
+        + f'<use href="#{name}b" fill="none" stroke="{tones.edge}" stroke-width="6"'
+        f' stroke-linejoin="round"/>'
     )
 
 
 def _lamp(lamp: Lamp, line: str, halo: str) -> str:
     width = number(lamp.width)
     return (
-        f'<path d="{lamp.housing}" fill="#121517" stroke="#121517" stroke-width="8" stroke-linejoin="round"/>'
+        f'<path d="{lamp.housing}" fill="#121517" stroke="#121517" stroke-width="8"'
+        f' stroke-linejoin="round"/>'
         '<g fill="none" stroke-linecap="round" stroke-linejoin="round">'
-        f'<path d="{lamp.lines}" stroke="{halo}" stroke-opacity=".3" stroke-width="{number(lamp.width * 2.6)}"/>'
+        f'<path d="{lamp.lines}" stroke="{halo}" stroke-opacity=".3"'
+        f' stroke-width="{number(lamp.width * 2.6)}"/>'
         f'<path d="{lamp.lines}" stroke="{line}" stroke-width="{width}"/></g>'
     )
 
@@ -172,17 +182,20 @@ def _reflections(s: Stance, g: Glass) -> str:
     for at, wide in ((0.30, 0.10), (0.66, 0.16)):
         x = g.front_x + span * at
         w = span * wide
-        text += (
-            f"M{x + 260:.0f} {-high:.0f}h{w:.0f}L{x + w - 60:.0f} {-low:.0f}h{-w:.0f}Z"
-        )
+        text += f"M{x + 260:.0f} {-high:.0f}h{w:.0f}L{x + w - 60:.0f} {-low:.0f}h{-w:.0f}Z"
     rests = ""
     # Seats stand just ahead of the posts; the post of a front quarter window has none.
     for (post, _), _, _ in g.pillars:
         if post - g.front_x < 0.25 * span:
             continue
         x, y = post - 0.15 * s.height, s.waist_front + 0.125 * s.height
-        rests += f'<rect x="{x:.0f}" y="{-y:.0f}" width="125" height="{0.2 * s.height:.0f}" rx="46"/>'
-    return f'<g fill="#0a0c0e" fill-opacity=".55">{rests}</g><path d="{text}" fill="#fff" fill-opacity=".09"/>'
+        rests += (
+            f'<rect x="{x:.0f}" y="{-y:.0f}" width="125" height="{0.2 * s.height:.0f}" rx="46"/>'
+        )
+    return (
+        f'<g fill="#0a0c0e" fill-opacity=".55">{rests}</g>'
+        f'<path d="{text}" fill="#fff" fill-opacity=".09"/>'
+    )
 
 
 def _details(shape: Shape, s: Stance, g: Glass, o: Outline, tones: Ramp, name: str) -> str:
@@ -196,10 +209,13 @@ def _details(shape: Shape, s: Stance, g: Glass, o: Outline, tones: Ramp, name: s
             ' stroke-linecap="round" stroke-linejoin="round"/>'
         )
     return (
-        f'<use href="#{name}l" x="7" y="5" fill="none" stroke="#fff" stroke-opacity=".16" stroke-width="6"/>'
-        f'<g fill="none" stroke="{tones.seam}" stroke-opacity=".75" stroke-width="7" stroke-linejoin="round">'
+        f'<use href="#{name}l" x="7" y="5" fill="none" stroke="#fff" stroke-opacity=".16"'
+        f' stroke-width="6"/>'
+        f'<g fill="none" stroke="{tones.seam}" stroke-opacity=".75" stroke-width="7"'
+        f' stroke-linejoin="round">'
         f'<path id="{name}l" d="{gaps}"/>{panels.flap(shape, s)}</g>'
-        f'<path d="{panels.handles(shape, s)}" fill="{tones.base}" stroke="{tones.seam}" stroke-width="5"/>'
+        f'<path d="{panels.handles(shape, s)}" fill="{tones.base}" stroke="{tones.seam}"'
+        f' stroke-width="5"/>'
         f'<path d="{foot}" fill="#0f1214"/>'
         f'<path d="{housing}" fill="url(#{name}p)" stroke="{rim}" stroke-width="6"/>' + rail
     )
@@ -207,5 +223,6 @@ def _details(shape: Shape, s: Stance, g: Glass, o: Outline, tones: Ramp, name: s
 
 def _wheels(s: Stance, name: str) -> str:
     return "".join(
-        f'<use href="#{name}r" x="{number(x)}" y="{number(-s.tyre)}"/>' for x in (s.front_x, s.rear_x)
+        f'<use href="#{name}r" x="{number(x)}" y="{number(-s.tyre)}"/>'
+        for x in (s.front_x, s.rear_x)
     )

@@ -1,4 +1,4 @@
-"""Windows seen from the side: the daylight opening, its pillars, and the slivers of the two screens."""
+"""Windows from the side: the daylight opening, its pillars, slivers of the two screens."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ _NOTCHED = ("sedan", "coupe")
 class Glass:
     """Figures of the glasshouse.
 
-    opening: the side windows as one figure (empty on a convertible); front_x, rear_x: its ends on the waist.
-    waist: its lower edge; screens: windscreen and rear window as seen edge-on; cabin: roof and pillars, for a
+    opening: the side windows as one figure (empty on a convertible); front_x, rear_x: its ends on
+    the waist.
+    waist: its lower edge; screens: windscreen and rear window as seen edge-on; cabin: roof and
+    pillars, for a
     second colour; pillars: posts over the opening as (foot, head, width in mm).
     """
 
@@ -53,7 +55,13 @@ def glass(shape: Shape, s: Stance, o: Outline) -> Glass:
     lead = (foot[0] - 400 * cos(radians(s.screen)), foot[1] - 400 * sin(radians(s.screen)))
     top = inset(
         [straight(lead, foot), *o.roof, *o.tail[:2]],
-        [1.45 * gutter, 1.45 * gutter, gutter, 1.25 * gutter if shape.body not in _NOTCHED else 2.1 * gutter, 150],
+        [
+            1.45 * gutter,
+            1.45 * gutter,
+            gutter,
+            1.25 * gutter if shape.body not in _NOTCHED else 2.1 * gutter,
+            150,
+        ],
     )
     top = top[:4] if shape.body == "sedan" else top[:3]
     limit = s.length * 0.97
@@ -91,7 +99,7 @@ def _slope(s: Stance, x: float) -> float:
 
 
 def _rear_edge(shape: Shape, s: Stance, top: list[Cubic]) -> tuple[float, float]:
-    """Head and foot of the last window's rear edge: parallel to the tail, a pillar's width ahead of it."""
+    """Head and foot of the last window's rear edge, a pillar's width ahead of the tail."""
     if shape.body == "pickup":
         return s.roof_x - 105, s.roof_x - 40
     post = {"van": 0.036, "mpv": 0.045, "estate": 0.052, "suv": 0.066}.get(shape.body, 0.068)
@@ -165,7 +173,7 @@ def _pillars(
 
 
 def door_edges(shape: Shape, s: Stance) -> tuple[float, float]:
-    """Where the front door ends and, with two doors a side, where the rear door ends on the waist (mm)."""
+    """Where the front door and, with two doors a side, the rear door end on the waist (mm)."""
     front_start = s.front_x + s.arch + 90
     clear = s.rear_x - s.arch - front_start
     if shape.side_doors == 1:

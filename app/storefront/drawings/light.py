@@ -1,12 +1,13 @@
-"""Light on the body: the paint's gradient, soft highlights and shadows, and the ground under the car.
+"""Light on the body: the paint's gradient, soft highlights and shadows, and the ground.
 
-Soft figures are blurred once as a group and clipped to the body, so that they cost one filter per drawing.
+Soft figures are blurred once as a group and clipped to the body, so that they cost one filter per
+drawing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sin
+from math import sin, sqrt
 
 from app.storefront.drawings.canvas import Canvas, number, path
 from app.storefront.drawings.curve import Cubic, Knot, cut, through
@@ -87,7 +88,7 @@ def soft_light(s: Stance, o: Outline, tones: Ramp, blur: str) -> str:
 
 
 def _lens(s: Stance, start: float, end: float, drop: float, thick: float) -> str:
-    """A sliver along the waist, `drop` under it and `thick` at its fullest (shares of the height)."""
+    """A sliver along the waist, `drop` under it, `thick` at its fullest (shares of height)."""
     upper: list[Knot] = []
     lower: list[Knot] = []
     for share in (0.0, 0.3, 0.65, 1.0):
@@ -101,10 +102,11 @@ def _lens(s: Stance, start: float, end: float, drop: float, thick: float) -> str
 
 
 def _shoulder(s: Stance, x: float) -> float:
-    """The shoulder follows the waist, falls to the lamp ahead of the screen and rises over the rear wheel."""
+    """The shoulder follows the waist and, ahead of the screen, falls to the lamp."""
     share = x / s.length
     ahead = max(0.0, 0.36 - share)
-    return s.waist_front + (s.waist_rear - s.waist_front) * share - 0.62 * ahead**1.5 * s.height
+    fall = 0.62 * ahead * sqrt(ahead) * s.height
+    return s.waist_front + (s.waist_rear - s.waist_front) * share - fall
 
 
 def _tilt(s: Stance, x: float) -> float:
@@ -145,12 +147,13 @@ def ground(name: str, s: Stance, canvas: Canvas) -> str:
     half = s.length * 0.515
     deep = min(canvas.height * 0.05, 0.03 * s.length)
     contact = "".join(
-        f'<ellipse cx="{x:.0f}" cy="4" rx="{s.tyre * 0.8:.0f}" ry="{deep * 0.30:.0f}" fill="url(#{name})"/>'
+        f'<ellipse cx="{x:.0f}" cy="4" rx="{s.tyre * 0.8:.0f}" ry="{deep * 0.30:.0f}"'
+        f' fill="url(#{name})"/>'
         for x in (s.front_x, s.rear_x)
     )
     return (
-        f'<ellipse cx="{s.length / 2:.0f}" cy="10" rx="{half:.0f}" ry="{deep:.0f}" fill="url(#{name})"/>'
-        + contact
+        f'<ellipse cx="{s.length / 2:.0f}" cy="10" rx="{half:.0f}" ry="{deep:.0f}"'
+        f' fill="url(#{name})"/>' + contact
     )
 
 
@@ -169,7 +172,8 @@ def fade_gradient(name: str, canvas: Canvas) -> str:
     return _linear(
         name,
         [(0, "#1a1d20", 0.26), (1, "#1a1d20", 0.0)],
-        f'gradientUnits="userSpaceOnUse" x1="0" x2="0" y1="0" y2="{-(canvas.top + canvas.height) * 0.97:.0f}"',
+        f'gradientUnits="userSpaceOnUse" x1="0" x2="0" y1="0"'
+        f' y2="{-(canvas.top + canvas.height) * 0.97:.0f}"',
     )
 
 

@@ -1,4 +1,4 @@
-"""The body's contour: the line over the top from front lip to rear lip, and the underside with its wheel arches."""
+"""The body's contour: over the top from lip to lip, and the underside with its arches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from app.storefront.drawings.stance import Stance
 class Outline:
     """Lines of the body, all travelling rearwards.
 
-    nose: front lip to the foot of the windscreen; roof: windscreen to where the tail begins (empty on a
+    nose: front lip to the foot of the windscreen; roof: windscreen to where the tail begins (empty
+    on a
     convertible); tail: from there to the rear lip; body: closed path data with wheel arches.
     """
 
@@ -168,12 +169,18 @@ def _underside(s: Stance, top: list[Cubic]) -> list[Cubic]:
 def arch(x: float, y: float, radius: float, behind: float, ahead: float) -> list[Cubic]:
     """A wheel arch travelled forwards around the wheel centre (x, y).
 
-    A half circle with nearly straight legs down to the bottom edges `behind` and `ahead` of the wheel.
+    A half circle with nearly straight legs down to the bottom edges `behind` and `ahead` of the
+    wheel.
     """
     k = 0.5523 * radius
     right, left = x + radius, x - radius
     return [
-        ((right + 16, behind), (right + 2, behind), (right, behind + 20), (right, (behind + y) / 2)),
+        (
+            (right + 16, behind),
+            (right + 2, behind),
+            (right, behind + 20),
+            (right, (behind + y) / 2),
+        ),
         straight((right, (behind + y) / 2), (right, y)),
         ((right, y), (right, y + k), (x + k, y + radius), (x, y + radius)),
         ((x, y + radius), (x - k, y + radius), (left, y + k), (left, y)),

@@ -1,6 +1,7 @@
 """Paint under studio light: one colour becomes the ramp of tones that give a body its form.
 
-Tones are made in OKLab (Björn Ottosson, "A perceptual color space for image processing", 2020), where equal steps of
+Tones are made in OKLab (Björn Ottosson, "A perceptual color space for image processing", 2020),
+where equal steps of
 lightness look equal; scaling sRGB would turn dark greens to mud and yellows to brown.
 """
 
@@ -21,8 +22,10 @@ Lab = tuple[float, float, float]
 class Ramp:
     """Tones of one paint, as #rrggbb.
 
-    sky: surfaces that face up; glow: the crest of a shoulder; base: the paint itself; core: the side turning away;
-    deep: the turn under the sill; bounce: light from the ground; edge: the contour; seam: gaps between panels.
+    sky: surfaces that face up; glow: the crest of a shoulder; base: the paint itself; core: the
+    side turning away;
+    deep: the turn under the sill; bounce: light from the ground; edge: the contour; seam: gaps
+    between panels.
     """
 
     sky: str
@@ -39,13 +42,16 @@ def ramp(paint: str) -> Ramp:
     """Tones for `paint` (#rgb or #rrggbb). ValueError names the field for anything else."""
     base = normal(paint)
     light, a, b = lab = _lab(base)
-    # Dark paint shows its form by what it reflects, light paint by its shadows: the headroom decides.
+    # Dark paint shows its form by what it reflects, light paint by its shadows: the headroom
+    # decides.
     room = 1 - light
     dark = max(0.0, 0.42 - light) / 0.42
     pale = max(0.0, light - 0.86)
     return Ramp(
         # White faces the sky in grey, or its roof would vanish on paper.
-        sky=_tone(lab, light + 0.07 * min(1, room * 5) + 0.16 * dark - 0.6 * pale, 0.86 - 0.3 * dark),
+        sky=_tone(
+            lab, light + 0.07 * min(1, room * 5) + 0.16 * dark - 0.6 * pale, 0.86 - 0.3 * dark
+        ),
         glow=_tone(lab, min(0.99, light + room * 0.42 + 0.04 * dark), 0.62 - 0.25 * dark),
         base=base,
         core=_tone(lab, light * 0.80, 1.0),
@@ -56,7 +62,7 @@ def ramp(paint: str) -> Ramp:
     )
 
 
-def normal(paint: str) -> str:
+def normal(paint: object) -> str:
     """`paint` as lower-case #rrggbb. ValueError for anything that is not a hex colour."""
     if not isinstance(paint, str) or not _HEX.fullmatch(paint):
         raise ValueError(f"paint: {paint!r} is not a colour like #1f3d2b")

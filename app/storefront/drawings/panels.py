@@ -1,4 +1,4 @@
-"""Panels of the body side: shut lines, handles, mirror, flap, sill, cladding, rails and what sits under the rear."""
+"""Panels of the body side: shut lines, handles, mirror, flap, sill, cladding and rails."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _sill_end(shape: Shape, s: Stance, first: float) -> float:
 
 
 def _rear_door(shape: Shape, s: Stance, high_x: float, foot: float) -> list[Cubic]:
-    """The rear door's edge: down from the waist and, where the wheel is in its way, around the arch."""
+    """The rear door's edge: down from the waist and around the arch."""
     reach = s.arch + 44
     low_x = s.rear_x - s.arch - 42
     if shape.body == "pickup":
@@ -81,7 +81,7 @@ def _rear_door(shape: Shape, s: Stance, high_x: float, foot: float) -> list[Cubi
 
 
 def _bonnet_gap(s: Stance, o: Outline) -> list[Cubic]:
-    """The bonnet's side edge: a little under its crest, from above the lamp to the screen's foot."""
+    """The bonnet's side edge: under its crest, from above the lamp to the screen's foot."""
     start, end = s.length * 0.085, s.cowl_x - 30
     crest = cut(o.nose, start, end)
     return inset(crest, [0.030 * s.height] + [0.036 * s.height] * len(crest))
@@ -101,7 +101,9 @@ def _gate_gap(s: Stance) -> list[Cubic]:
 def handles(shape: Shape, s: Stance) -> str:
     """Flush handles at the rear edge of each side door, as one element's path data."""
     first, last = door_edges(shape, s)
-    ends = [first] if shape.side_doors == 1 else [first, last + (0 if shape.body == "pickup" else -40)]
+    ends = (
+        [first] if shape.side_doors == 1 else [first, last + (0 if shape.body == "pickup" else -40)]
+    )
     wide, high = 0.125 * s.height, 0.0145 * s.height
     text = ""
     for end in ends:
@@ -110,10 +112,12 @@ def handles(shape: Shape, s: Stance) -> str:
         text += path(
             [
                 straight((x + high, y), (x + wide, y + 0.006 * s.height)),
-                ((x + wide, y + 0.006 * s.height), (x + wide + high, y), (x + wide + high, y - high),
+                ((x + wide, y + 0.006 * s.height), (x + wide + high, y),
+                 (x + wide + high, y - high),
                  (x + wide, y - high)),
                 straight((x + wide, y - high), (x + high, y - high)),
-                ((x + high, y - high), (x - high * 0.5, y - high), (x - high * 0.5, y), (x + high, y)),
+                ((x + high, y - high), (x - high * 0.5, y - high),
+                 (x - high * 0.5, y), (x + high, y)),
             ],
             close=True,
         )  # fmt: skip
@@ -128,7 +132,8 @@ def flap(shape: Shape, s: Stance) -> str:
         x, y = s.rear_x + 0.55 * s.arch, s.waist_rear - 0.105 * s.height
     size = 0.075 * s.height
     return (
-        f'<rect x="{number(x)}" y="{number(-y)}" width="{number(size * 1.1)}" height="{number(size)}"'
+        f'<rect x="{number(x)}" y="{number(-y)}" width="{number(size * 1.1)}"'
+        f' height="{number(size)}"'
         f' rx="{number(size * 0.28)}"/>'
     )
 
@@ -210,8 +215,10 @@ def grille(shape: Shape, s: Stance) -> str:
     middle = (low + high) / 2
     lower = polygon(
         [
-            (0.024 * s.length, low + 0.034 * s.height), (0.038 * s.length, low + 0.026 * s.height),
-            (0.027 * s.length, high), (0.020 * s.length, high - 0.01 * s.height),
+            (0.024 * s.length, low + 0.034 * s.height),
+            (0.038 * s.length, low + 0.026 * s.height),
+            (0.027 * s.length, high),
+            (0.020 * s.length, high - 0.01 * s.height),
         ]
     )
     if shape.electric:
@@ -229,7 +236,8 @@ def exhaust(shape: Shape, s: Stance) -> str:
         return ""
     x, y = s.length - 0.055 * s.length, s.sill + 72
     return (
-        f'<rect x="{number(x)}" y="{number(-y)}" width="{number(0.035 * s.length)}" height="42" rx="16"'
+        f'<rect x="{number(x)}" y="{number(-y)}" width="{number(0.035 * s.length)}" height="42"'
+        f' rx="16"'
         ' fill="#7d8388" stroke="#2a2e31" stroke-width="6"/>'
     )
 
@@ -252,10 +260,12 @@ def cockpit(s: Stance) -> str:
     return (
         f'<path d="{pane}" fill="#8fa3af" fill-opacity=".30"/>'
         f'<ellipse cx="{number(wheel_x)}" cy="{number(-wheel_y)}" rx="30" ry="135" fill="none"'
-        f' stroke="#1b1d1f" stroke-width="24" transform="rotate(-26 {number(wheel_x)} {number(-wheel_y)})"/>'
+        f' stroke="#1b1d1f" stroke-width="24" transform="rotate(-26 {number(wheel_x)}'
+        f' {number(-wheel_y)})"/>'
         f'<g fill="#7a5138" stroke="#3d281d" stroke-width="6"><path d="{rear}" opacity=".85"/>'
         f'<path d="{front}"/></g>'
-        f'<path d="{path(frame)}" fill="none" stroke="{_BLACK}" stroke-width="36" stroke-linecap="round"/>'
+        f'<path d="{path(frame)}" fill="none" stroke="#33393d" stroke-width="36"'
+        f' stroke-linecap="round"/>'
     )
 
 

@@ -1,6 +1,7 @@
 """What a car looks like, as plain numbers: the input of a drawing, checked on entry.
 
-Lengths are millimetres and design parameters run from 0 to 1, so that a catalogue can carry a shape as JSON.
+Lengths are millimetres and design parameters run from 0 to 1, so that a catalogue can carry a
+shape as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ BODIES = (
 FUELS = ("petrol", "diesel", "mild_hybrid", "hybrid", "plugin_hybrid", "electric")
 SIGNATURES = ("blade", "arc", "dots", "wing", "thread", "frame")
 
-#: Inclusive range of each number; outside it a car would not be one, and the geometry is not tested.
+#: Inclusive range of each number; outside it a car would not be one, and the geometry is not
+#: tested.
 RANGES: Mapping[str, tuple[float, float]] = {
     "length_mm": (3000, 6000),
     "height_mm": (1150, 2250),
@@ -43,14 +45,15 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "light_signature": SIGNATURES,
 }
 
-#: Share of the length that lies between the axles. Below it the overhangs outgrow the wheels; above it a
+#: Share of the length that lies between the axles. Below it the overhangs outgrow the wheels;
+#: above it a
 #: wheel would leave the body.
 WHEELBASE_SHARE = (0.50, 0.70)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One model's drawn form. Raises ValueError, naming the field, for anything that cannot be drawn.
+    """One model's drawn form. ValueError names the field that cannot be drawn.
 
     body, fuel, light_signature: one of BODIES, FUELS, SIGNATURES.
     length_mm, height_mm, wheelbase_mm, ground_clearance_mm: millimetres, drawn in true proportion.
@@ -89,7 +92,7 @@ class Shape:
         for name in _FLAGS:
             value = getattr(self, name)
             if not isinstance(value, bool):
-                raise ValueError(f"{name}: {value!r} is not true or false")
+                raise ValueError(f"{name}: {value!r} is not true or false")  # noqa: TRY004 - callers catch one type
         share = self.wheelbase_mm / self.length_mm
         low, high = WHEELBASE_SHARE
         if not low <= share <= high:
@@ -115,7 +118,12 @@ def shape_from(values: Mapping[str, object]) -> Shape:
     for name in values:
         if name not in known:
             raise ValueError(f"{name}: not a field of a shape ({', '.join(known)})")
-    required = ("body", "fuel", "doors", *(name for name in RANGES if name.endswith(("mm", "inches"))))
+    required = (
+        "body",
+        "fuel",
+        "doors",
+        *(name for name in RANGES if name.endswith(("mm", "inches"))),
+    )
     for name in required:
         if name not in values:
             raise ValueError(f"{name}: missing")
@@ -124,7 +132,7 @@ def shape_from(values: Mapping[str, object]) -> Shape:
 
 def _check_number(name: str, value: object, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{name}: {value!r} is not a number")
+        raise ValueError(f"{name}: {value!r} is not a number")  # noqa: TRY004 - callers catch one type
     if name in _WHOLE and value != int(value):
         raise ValueError(f"{name}: {value!r} is not a whole number")
     if not low <= value <= high:

@@ -16,7 +16,8 @@ from app.storefront.drawings.shape import Shape, shape_from
 _STYLE = """
 body{margin:0;padding:24px;background:#f6f4f0;color:#1d2023;font:13px/1.4 system-ui,sans-serif}
 .dark{background:#12151a;color:#d7dade}
-main{display:grid;gap:20px 16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,SIZEpx),1fr))}
+main{display:grid;gap:20px
+16px;grid-template-columns:repeat(auto-fill,minmax(min(100%,SIZEpx),1fr))}
 figure{margin:0} svg{display:block;width:100%;height:auto} figcaption{opacity:.65}
 """
 
@@ -25,7 +26,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Write a contact sheet; the arguments are explained by `--help`."""
     parser = argparse.ArgumentParser(prog="python -m app.storefront.drawings", description=__doc__)
     parser.add_argument("out", type=Path, help="HTML file to write")
-    parser.add_argument("--shapes", type=Path, help="JSON or TOML list of shapes (TOML: [[shapes]])")
+    parser.add_argument(
+        "--shapes", type=Path, help="JSON or TOML list of shapes (TOML: [[shapes]])"
+    )
     parser.add_argument("--paint", action="append", help="#rrggbb, may be given several times")
     parser.add_argument("--body", action="append", help="only these body styles")
     parser.add_argument("--size", type=int, default=420, help="least width of a picture in pixels")
@@ -78,5 +81,5 @@ def sheet(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport"'
         ' content="width=device-width"><title>Contact sheet</title>'
         f"<style>{_STYLE.replace('SIZE', str(size))}</style>"
-        f'<body{" class=dark" if dark else ""}><main>{figures}</main></body></html>'
+        f"<body{' class=dark' if dark else ''}><main>{figures}</main></body></html>"
     )

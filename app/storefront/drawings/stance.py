@@ -1,6 +1,7 @@
-"""Where things are on a car: wheels, waist, bonnet, screen and roof, in millimetres from the shape's numbers.
+"""Where things are on a car: wheels, waist, bonnet, screen and roof, in millimetres.
 
-The habits of each body style are one row of HABITS; everything else follows from the shape by the same arithmetic.
+The habits of each body style are one row of HABITS; everything else follows from the shape by the
+same arithmetic.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from app.storefront.drawings.shape import Shape
 
 @dataclass(frozen=True)
 class Habit:
-    """How a body style is usually proportioned. Heights are shares of the car's height, y from the ground.
+    """How a body style is usually proportioned; heights are measured from the ground.
 
     front: share of both overhangs that lies ahead of the front wheel.
     tyre: wheel diameter with tyre, share of height.
     dash: bonnet length from front wheel centre to the foot of the windscreen, share of length.
-    bonnet: height of the bonnet's leading edge; cowl: foot of the windscreen; waist: bottom of the side windows.
+    bonnet: height of the bonnet's leading edge; cowl: foot of the windscreen; waist: bottom of the
+    side windows.
     screen: windscreen's angle from the horizontal, degrees.
     peak: where the roof is highest, share of length.
-    roof: where the roof ends, share of length from the rear; drop: how far it has fallen there, share of height.
+    roof: where the roof ends, share of length from the rear; drop: how far it has fallen there,
+    share of height.
     tail: height of the boot lid or of the foot of the rear window.
     wedge: rise of the waist from front to rear, share of height.
     """
@@ -42,12 +45,16 @@ class Habit:
 
 
 HABITS: Mapping[str, Habit] = {
-    "hatchback": Habit(0.54, 0.448, 0.080, 0.575, 0.660, 0.640, 33, 0.49, 0.105, 0.055, 0.66, 0.040),
+    "hatchback": Habit(
+        0.54, 0.448, 0.080, 0.575, 0.660, 0.640, 33, 0.49, 0.105, 0.055, 0.66, 0.040
+    ),
     "sedan": Habit(0.445, 0.475, 0.100, 0.555, 0.660, 0.650, 30, 0.51, 0.300, 0.07, 0.715, 0.026),
     "estate": Habit(0.45, 0.470, 0.100, 0.555, 0.660, 0.645, 31, 0.48, 0.085, 0.055, 0.66, 0.034),
     "suv": Habit(0.48, 0.450, 0.078, 0.615, 0.675, 0.650, 36, 0.48, 0.075, 0.045, 0.63, 0.032),
     "coupe": Habit(0.455, 0.515, 0.125, 0.555, 0.670, 0.665, 29, 0.525, 0.300, 0.095, 0.690, 0.028),
-    "convertible": Habit(0.455, 0.505, 0.12, 0.56, 0.670, 0.665, 31, 0.50, 0.300, 0.09, 0.690, 0.016),
+    "convertible": Habit(
+        0.455, 0.505, 0.12, 0.56, 0.670, 0.665, 31, 0.50, 0.300, 0.09, 0.690, 0.016
+    ),
     "mpv": Habit(0.50, 0.415, 0.030, 0.530, 0.645, 0.600, 31, 0.50, 0.060, 0.050, 0.60, 0.024),
     "van": Habit(0.47, 0.365, 0.000, 0.520, 0.615, 0.580, 43, 0.50, 0.030, 0.018, 0.57, 0.010),
     "pickup": Habit(0.40, 0.440, 0.075, 0.630, 0.680, 0.650, 36, 0.40, 0.352, 0.030, 0.66, 0.014),
@@ -85,7 +92,7 @@ class Stance:
         """Height of the bottom of the side windows at x; rises faster towards the rear."""
         start, end = self.cowl_x, self.length * 0.93
         share = max(0.0, min(1.0, (x - start) / (end - start)))
-        return self.waist_front + (self.waist_rear - self.waist_front) * share**1.35
+        return self.waist_front + (self.waist_rear - self.waist_front) * share * (0.6 + 0.4 * share)
 
 
 def stance(shape: Shape) -> Stance:
@@ -93,7 +100,8 @@ def stance(shape: Shape) -> Stance:
     habit = HABITS[shape.body]
     length, height, base = shape.length_mm, shape.height_mm, shape.wheelbase_mm
     rim = shape.wheel_inches * 25.4 / 2 + 14  # the flange outside the bead seat
-    # A sidewall thinner than 42 mm or thicker than 125 mm is no road tyre, so the rim wins over the habit.
+    # A sidewall thinner than 42 mm or thicker than 125 mm is no road tyre, so the rim wins over
+    # the habit.
     tyre = rim + max(42, min(125, habit.tyre * height / 2 - rim))
     ahead = (length - base) * (habit.front + 0.05 * (shape.nose_length - 0.5))
     ahead = max(ahead, tyre + 120)

@@ -9,7 +9,8 @@ from app.storefront.drawings.canvas import number, polygon
 from app.storefront.drawings.shape import SIGNATURES, Shape
 from app.storefront.drawings.stance import Stance
 
-#: Per design: how often its blades repeat, and the blades as (share of rim radius, degrees) corners.
+#: Per design: how often its blades repeat, and the blades as (share of rim radius, degrees)
+#: corners.
 _Blade = Sequence[tuple[float, float]]
 DESIGNS: Mapping[str, tuple[int, Sequence[_Blade]]] = {
     "five": (5, [[(0.15, -34), (0.5, -11), (0.95, -15), (0.95, 15), (0.5, 11), (0.15, 34)]]),
@@ -23,7 +24,12 @@ DESIGNS: Mapping[str, tuple[int, Sequence[_Blade]]] = {
     "ten": (10, [[(0.16, -17), (0.5, -5), (0.95, -5), (0.95, 5), (0.5, 5), (0.16, 17)]]),
     "turbine": (
         10,
-        [[(0.17, -20), (0.42, -10), (0.7, 0), (0.95, 13), (0.95, 25), (0.7, 9), (0.42, 2), (0.17, 12)]],
+        [
+            [
+                (0.17, -20), (0.42, -10), (0.7, 0), (0.95, 13),
+                (0.95, 25), (0.7, 9), (0.42, 2), (0.17, 12),
+            ]
+        ],
     ),
     "aero": (
         5,
@@ -42,7 +48,7 @@ DESIGNS: Mapping[str, tuple[int, Sequence[_Blade]]] = {
 
 
 def design(shape: Shape) -> str:
-    """The spoke design that suits a shape: closed ones on small electric wheels, else by signature and size."""
+    """The spoke design: closed on small electric wheels, else by signature and size."""
     if shape.electric and shape.wheel_inches < 18:
         return "aero"
     names = list(DESIGNS)
@@ -65,14 +71,16 @@ def wheel(shape: Shape, s: Stance, name: str) -> str:
     )
     return (
         f'<circle r="{number(tyre)}" fill="#1c1f21"/>'
-        f'<circle r="{number(wall + 4)}" fill="none" stroke="#33383c" stroke-width="{number((tyre - rim) * 0.34)}"/>'
+        f'<circle r="{number(wall + 4)}" fill="none" stroke="#33383c"'
+        f' stroke-width="{number((tyre - rim) * 0.34)}"/>'
         f'<circle r="{number(rim + 5)}" fill="#0b0c0d"/>'
         f'<circle r="{number(rim)}" fill="url(#{name}a)"/>'
         f'<circle r="{number(rim * 0.925)}" fill="#15181a"/>'
         f'<circle r="{number(brake)}" fill="#5d6266" stroke="#34383b" stroke-width="9"/>'
         f'<circle r="{number(brake * 0.55)}" fill="#24282b"/>'
         f'<path d="{caliper}" fill="#8d949a"/>'
-        f'<path d="{spokes}" fill="url(#{name}a)" stroke="#0d0f10" stroke-opacity=".45" stroke-width="5"'
+        f'<path d="{spokes}" fill="url(#{name}a)" stroke="#0d0f10" stroke-opacity=".45"'
+        f' stroke-width="5"'
         ' stroke-linejoin="round"/>'
         f'<circle r="{number(rim * 0.2)}" fill="url(#{name}a)"/>'
         f'<circle r="{number(rim * 0.115)}" fill="#1b1e21" stroke="#cfd3d6" stroke-width="4"/>'
