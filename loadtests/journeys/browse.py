@@ -1,0 +1,58 @@
+"""Looking without buying: the half that leaves at once, and those who look at some cars."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from loadtests.journeys.journey import Ending, Journey, Steps
+
+HOME = "/"
+CARS_PAGE = "/cars"
+CAR_PAGE = "/cars/{car_id}"
+
+
+@dataclass
+class Bounce(Journey):
+    """One page, then gone (49 % of mobile visits: Contentsquare, 20 B sessions)."""
+
+    name = "bounce"
+    final = Ending.BOUNCED
+
+    def land(self) -> None:
+        self.shop.page(f"{HOME}?market={self.shopper.market}", name=HOME)
+
+    steps: ClassVar[Steps] = ((land, 0.0),)
+
+
+@dataclass
+class Browse(Journey):
+    """Pages and searches, two cars looked at closely, no purchase today."""
+
+    name = "browse"
+    final = Ending.BROWSED
+    found: list[dict[str, Any]] = field(default_factory=list)
+
+    def land(self) -> None:
+        self.shop.page(f"{HOME}?market={self.shopper.market}", name=HOME)
+
+    def open_stock(self) -> None:
+        self.shop.page(f"{CARS_PAGE}?market={self.shopper.market}", name=CARS_PAGE)
+
+    def search(self) -> Ending | None:
+        order = self.shopper.dice.choice(("price", "ready"))
+        self.found = self.shop.cars(self.shopper.market, sort=order, limit=24)
+        return None if self.found else Ending.NO_CAR
+
+    def look_closely(self) -> None:
+        car = self.shopper.dice.choice(self.found)
+        self.shop.page(f"/cars/{car['car_id']}", name=CAR_PAGE)
+
+    def look_at_another(self) -> None:
+        self.shop.car(self.shopper.dice.choice(self.found)["car_id"])
+
+    steps: ClassVar[Steps] = (
+        (land, 0.0),
+        (open_stock, 4.0),
+        (search, 5.0),
+        (look_closely, 6.0),
+        (look_at_another, 8.0),
+    )

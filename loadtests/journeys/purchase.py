@@ -1,0 +1,51 @@
+"""What every purchase has in common: hold a car, order it, pay for it, wait for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from loadtests.journeys.journey import Ending, Journey
+from loadtests.shop import CHALLENGED_CARD, PAYING_CARD, Card, Hold, Order
+
+CHALLENGE_SHARE = 0.2
+"""Share of payments whose bank asks for 3-D Secure; under PSD2 most small-risk ones are exempt."""
+RACES = 3
+"""How many cars a shopper tries before giving up when others are faster."""
+
+
+@dataclass
+class Purchase(Journey):
+    """A purchase; how the shopper found `candidates` is the subclass's part."""
+
+    entry: ClassVar[str] = "direct"
+    final = Ending.CONFIRMED
+
+    candidates: Sequence[dict[str, Any]] = field(default_factory=list)
+    advice_id: str = ""
+    hold: Hold = field(init=False)
+    order: Order = field(init=False)
+
+    def take_a_car(self) -> Ending | None:
+        """Hold one of the candidates; another when somebody was faster."""
+        for car in self.candidates[:RACES]:
+            hold = self.shop.hold(car["car_id"])
+            if hold is not None:
+                self.hold = hold
+                return None
+        return Ending.SOLD_OUT
+
+    def give_details(self) -> None:
+        self.order = self.shop.order(self.hold, entry=self.entry, advice_id=self.advice_id)
+
+    def pay(self) -> Ending | None:
+        challenged = self.shopper.dice.random() < CHALLENGE_SHARE
+        return self.pay_with(CHALLENGED_CARD if challenged else PAYING_CARD)
+
+    def pay_with(self, card: Card) -> Ending | None:
+        return Ending.DECLINED if self.shop.pay(self.order, card) == "declined" else None
+
+    def wait_for_the_car(self) -> Ending | None:
+        state = self.shop.await_confirmation(self.order)
+        if state == "confirmed":
+            return None
+        return Ending.UNCONFIRMED if state == "payment_pending" else Ending.DECLINED
