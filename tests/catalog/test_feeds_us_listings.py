@@ -1,0 +1,153 @@
+"""The scraped listings: our own sample always, the real file where it lies beside us."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from app.catalog.feeds.record import (
+    CarWltp,
+    FeedContext,
+    FeedUnreadable,
+    Handover,
+    Notice,
+    NoticeCode,
+    Outcome,
+    Reason,
+    Rejection,
+    StockRecord,
+)
+from app.catalog.feeds.us_listings import ADAPTER
+from app.catalog.range.loading import load_range
+
+TESTS = Path(__file__).parents[1]
+SAMPLE = TESTS / "fixtures" / "us_listings_sample.csv"
+REAL = TESTS.parents[1] / "shared" / "data" / "us_listings.csv"
+FILES = [path for path in (SAMPLE, REAL) if path.exists()]
+TODAY = date(2026, 11, 22)
+
+
+def _read(content: bytes, market: str = "US") -> list[Outcome]:
+    return list(ADAPTER.read(content, FeedContext.of("us", market, load_range(), TODAY)))
+
+
+def _rows(outcomes: list[Outcome]) -> list[StockRecord | Rejection]:
+    return [outcome for outcome in outcomes if not isinstance(outcome, Notice)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_row_is_accepted_or_rejected_exactly_once_and_in_order(path: Path) -> None:
+    content = path.read_bytes()
+    rows = _rows(_read(content))
+    assert [row.row for row in rows] == list(range(2, len(content.splitlines()) + 1))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_accepted_car_has_a_price_that_nobody_would_believe(path: Path) -> None:
+    cars = [row for row in _rows(_read(path.read_bytes())) if isinstance(row, StockRecord)]
+    assert cars
+    assert all(50_000 <= car.offer.price_minor <= 50_000_000 for car in cars)
+    assert {car.offer.currency for car in cars} == {"USD"}
+    assert len({car.vin for car in cars}) == len(cars)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_rejection_says_what_is_wrong_and_never_repeats_a_vin(path: Path) -> None:
+    outcomes = _read(path.read_bytes())
+    cells = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    vins = {row[8].strip() for row in cells if len(row) > 8}
+    spoken = [o for o in outcomes if not isinstance(o, StockRecord)]
+    assert all(o.message.startswith(f"Row {o.row}: ") and len(o.message) > 30 for o in spoken)
+    assert not [o for o in spoken if any(vin in f"{o.message}{o.value}".casefold() for vin in vins)]
+
+
+def test_the_sample_is_sorted_into_cars_and_reasons() -> None:
+    rows = _rows(_read(SAMPLE.read_bytes()))
+    told = {
+        row.stock_id: "accepted" if isinstance(row, StockRecord) else row.reason for row in rows
+    }
+    assert told == {
+        "1": "accepted",
+        "2": Reason.SALVAGE_TITLE,
+        "3": "accepted",
+        "4": Reason.PRICE_NOT_POSITIVE,
+        "5": Reason.PRICE_IMPLAUSIBLE,
+        "6": Reason.DUPLICATE_VIN,
+        "7": Reason.DUPLICATE_VIN,
+        "8": Reason.COUNTRY_NOT_OF_MARKET,
+        "9": Reason.VIN_MALFORMED,
+        "10": Reason.LISTING_EXPIRED,
+        "11": "accepted",
+        "12": Reason.NOT_A_CAR,
+        "13": Reason.MILEAGE_IMPLAUSIBLE,
+        "14": Reason.PRICE_NOT_POSITIVE,
+        "15": "accepted",
+        "16": Reason.UNKNOWN_DEALER,
+        "17": Reason.MALFORMED_VALUE,
+        "18": Reason.MALFORMED_VALUE,
+        "19": Reason.ROW_TRUNCATED,
+    }
+
+
+def test_what_the_listing_does_not_say_stays_empty_and_is_remarked() -> None:
+    outcomes = _read(SAMPLE.read_bytes())
+    mpv = next(o for o in outcomes if isinstance(o, StockRecord) and o.stock_id == "3")
+    remarks = {o.code for o in outcomes if isinstance(o, Notice) and o.stock_id == "3"}
+    assert (mpv.title, mpv.model, mpv.model_id, mpv.body) == ("Tolvik 2017", "", None, "mpv")
+    assert (mpv.colour.family, mpv.colour.name, mpv.colour.hex) == ("other", "", None)
+    assert (mpv.fuel, mpv.transmission, mpv.power_kw, mpv.trim) == (None, None, None, None)
+    assert (mpv.wltp, mpv.handover, mpv.odometer_km) == (CarWltp(), Handover(), 75364)
+    assert {NoticeCode.MODEL_NOT_STATED, NoticeCode.COLOUR_MISSING} <= remarks
+
+
+def test_a_source_without_dealers_gets_one_per_place() -> None:
+    car = next(row for row in _rows(_read(SAMPLE.read_bytes())) if isinstance(row, StockRecord))
+    assert (car.dealer.dealer_id, car.dealer.region, car.dealer.timezone) == (
+        "US-NV",
+        "Nevada",
+        "America/Los_Angeles",
+    )
+    assert car.dealer.place_is_approximate
+
+
+def test_a_colour_is_mapped_by_its_plain_words_or_not_at_all() -> None:
+    colours = {
+        row.stock_id: (row.colour.family, row.colour.name)
+        for row in _rows(_read(SAMPLE.read_bytes()))
+        if isinstance(row, StockRecord)
+    }
+    assert colours == {
+        "1": ("black", "black"),
+        "3": ("other", ""),
+        "11": ("other", "magnetic metallic"),
+        "15": ("red", "ruby red metallic tinted clearcoat"),
+    }
+
+
+def test_the_listings_are_refused_in_another_market() -> None:
+    with pytest.raises(FeedUnreadable, match="belong to the market US, not to SE"):
+        _read(SAMPLE.read_bytes(), market="SE")
+
+
+def test_broken_quoting_is_named_with_its_line() -> None:
+    content = SAMPLE.read_bytes().replace(b"norvane,door", b'"norvane,door', 1)
+    with pytest.raises(FeedUnreadable, match=r"Line \d+ breaks the quoting"):
+        _read(content)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_kind_of_odd_row_in_the_file_has_its_own_reason(path: Path) -> None:
+    reasons = Counter(o.reason for o in _read(path.read_bytes()) if isinstance(o, Rejection))
+    assert {
+        Reason.SALVAGE_TITLE,
+        Reason.PRICE_NOT_POSITIVE,
+        Reason.PRICE_IMPLAUSIBLE,
+        Reason.DUPLICATE_VIN,
+        Reason.COUNTRY_NOT_OF_MARKET,
+        Reason.LISTING_EXPIRED,
+        Reason.NOT_A_CAR,
+        Reason.VIN_MALFORMED,
+    } <= set(reasons)
