@@ -152,7 +152,7 @@ def _check_identity(row: Row, ids: frozenset[str], vins: frozenset[str]) -> None
         raise Refused(
             "availability",
             Reason.NOT_AVAILABLE,
-            "the car is not in stock; leave held, reserved and sold cars out of the feed.",
+            "the car is not in stock; leave cars that cannot be bought out of the feed.",
         )
 
 
