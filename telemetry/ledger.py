@@ -49,9 +49,10 @@ class LedgerFamily:
         self._edges = [*(repr(float(edge)) for edge in metric.buckets), "+Inf"]
 
     def build(
-        self, cells: Mapping[tuple[str, ...], Cell] | Iterable[tuple[Mapping[str, str], Cell]]
+        self, cells: Mapping[Any, Cell] | Iterable[tuple[Mapping[str, str], Cell]]
     ) -> MetricFamily:
         """The family with these cells and zeros for the rest; ValueError names a wrong label."""
+        # Keys are `Any` for the checker only because Mapping is invariant in them: tuples of str.
         found = dict(self._zeros)
         if isinstance(cells, Mapping):
             pairs: Iterable[tuple[tuple[str, ...], Cell]] = cells.items()
