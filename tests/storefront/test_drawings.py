@@ -210,6 +210,14 @@ def test_ids_never_collide_between_different_drawings_on_a_page() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_a_kept_picture_drawn_again_for_another_car_has_the_other_cars_ids() -> None:
+    one, two = (draw(SEDAN, "#101214", title=title) for title in ("One", "Two"))
+    prefixes = [set(re.findall(r"\bv[0-9a-f]{10}", svg)) for svg in (one, two)]
+    assert [len(found) for found in prefixes] == [1, 1]
+    assert prefixes[0] != prefixes[1]
+    assert "\0" not in one + two
+
+
 def test_every_reference_within_a_drawing_has_its_target() -> None:
     for shape in SAMPLES.values():
         svg = draw(shape, "#9e1b22", title="A car")

@@ -14,6 +14,9 @@ from math import cos, hypot, radians, sin
 Point = tuple[float, float]
 Cubic = tuple[Point, Point, Point, Point]
 
+#: Halvings of an interval of a few metres that leave less than a hundredth of a millimetre.
+_HALVINGS = 20
+
 
 @dataclass(frozen=True)
 class Knot:
@@ -81,12 +84,7 @@ def straight(a: Point, b: Point) -> Cubic:
 
 def at(cubic: Cubic, t: float) -> Point:
     """The point at parameter t (0 to 1)."""
-    u = 1 - t
-    weights = (u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t)
-    return (
-        sum(w * p[0] for w, p in zip(weights, cubic, strict=True)),
-        sum(w * p[1] for w, p in zip(weights, cubic, strict=True)),
-    )
+    return _axis(cubic, 0, t), _axis(cubic, 1, t)
 
 
 def y_at(line: Sequence[Cubic], x: float) -> float:
@@ -95,7 +93,7 @@ def y_at(line: Sequence[Cubic], x: float) -> float:
         return line[0][0][1]
     for cubic in line:
         if cubic[0][0] <= x <= cubic[3][0]:
-            return at(cubic, _solve(cubic, x))[1]
+            return _axis(cubic, 1, _solve(cubic, x))
     return line[-1][3][1]
 
 
@@ -158,12 +156,12 @@ def rounded(sides: Sequence[Sequence[Cubic]], radii: Sequence[float]) -> list[Cu
 def crossing(line: Sequence[Cubic], other: Sequence[Cubic], left: float, right: float) -> float:
     """The x between `left` and `right` where two rearward lines have the same height.
 
-    Halves the interval 40 times; the caller sees to it that the order of the lines differs at its
+    The caller sees to it that the order of the lines differs at its
     ends
     (otherwise the answer is one of the ends).
     """
     above = y_at(line, left) > y_at(other, left)
-    for _ in range(40):
+    for _ in range(_HALVINGS):
         middle = (left + right) / 2
         if (y_at(line, middle) > y_at(other, middle)) == above:
             left = middle
@@ -202,11 +200,17 @@ def _share(cubic: Cubic, radius: float) -> float:
     return min(0.4, radius / length)
 
 
+def _axis(cubic: Cubic, axis: int, t: float) -> float:
+    a, b, c, d = cubic
+    u = 1 - t
+    return u * u * (u * a[axis] + 3 * t * b[axis]) + t * t * (3 * u * c[axis] + t * d[axis])
+
+
 def _solve(cubic: Cubic, x: float) -> float:
     low, high = 0.0, 1.0
-    for _ in range(40):
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if at(cubic, middle)[0] < x:
+        if _axis(cubic, 0, middle) < x:
             low = middle
         else:
             high = middle

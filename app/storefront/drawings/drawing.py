@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from functools import lru_cache
 from hashlib import blake2s
 from itertools import pairwise
 from xml.sax.saxutils import escape
@@ -13,9 +14,12 @@ from app.storefront.drawings.curve import straight
 from app.storefront.drawings.glass import Glass, glass
 from app.storefront.drawings.lights import Lamp, headlamp, taillamp
 from app.storefront.drawings.outline import Outline, outline
-from app.storefront.drawings.paint import Ramp, lightness, ramp
+from app.storefront.drawings.paint import Ramp, lightness, normal, ramp
 from app.storefront.drawings.shape import Shape
 from app.storefront.drawings.stance import Stance, stance
+
+#: Stands for the ids' prefix in a kept picture; XML cannot contain it.
+_NAME = "\0"
 
 
 def draw(
@@ -38,29 +42,39 @@ def draw(
     """
     if width is not None and (isinstance(width, bool) or not 1 <= width <= 10_000):
         raise ValueError(f"width: {width!r} is outside 1 to 10000 pixels")
-    tones = ramp(paint)
-    s = stance(shape)
-    o = outline(shape, s)
-    g = glass(shape, s, o)
+    base = normal(paint)
     canvas = canvas_for(shape, to_scale=to_scale)
-    name = _name(shape, tones.base, title, to_scale, key)
-    size = (
-        ""
-        if width is None
-        else f' width="{width}" height="{round(width * canvas.height / canvas.width)}"'
-    )
+    name = _name(shape, base, title, to_scale, key)
+    height = canvas.height / canvas.width
+    size = "" if width is None else f' width="{width}" height="{round(width * height)}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{name}t"'
         f' viewBox="{canvas.view_box}"{size}><title id="{name}t">{escape(title)}</title>'
-        + _definitions(shape, s, o, tones, canvas, name)
-        + _floor(s, canvas, name)
+        + _picture(shape, base, canvas).replace(_NAME, name)
+        + "</svg>"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _picture(shape: Shape, base: str, canvas: Canvas) -> str:
+    """Everything inside the svg element, with _NAME where the ids' prefix goes.
+
+    Drawing takes milliseconds and a shop has few models and paints, so pictures are kept,
+    some 9 kB each.
+    """
+    tones = ramp(base)
+    s = stance(shape)
+    o = outline(shape, s)
+    g = glass(shape, s, o)
+    return (
+        _definitions(shape, s, o, tones, canvas, _NAME)
+        + _floor(s, canvas, _NAME)
         + _underbody(s)
         + (panels.cockpit(s) if shape.body == "convertible" else "")
-        + _body(shape, s, o, tones, name, g)
-        + _glasshouse(shape, g, o, s, name)
-        + _details(shape, s, g, o, tones, name)
-        + _wheels(s, name)
-        + "</svg>"
+        + _body(shape, s, o, tones, _NAME, g)
+        + _glasshouse(shape, g, o, s, _NAME)
+        + _details(shape, s, g, o, tones, _NAME)
+        + _wheels(s, _NAME)
     )
 
 

@@ -92,7 +92,7 @@ def _box_tail(shape: Shape, s: Stance) -> list[Knot]:
 
 
 def _sedan_tail(shape: Shape, s: Stance) -> list[Knot]:
-    deck_x = s.length * (0.875 + 0.04 * s.rake)
+    deck_x = s.length * (0.868 + 0.045 * s.rake)
     glass_x = s.length * (0.765 + 0.03 * (s.rake - 0.5))
     glass_y = s.tail_y + (s.height - s.tail_y) * (0.65 - 0.12 * (shape.roofline_drop - 0.5))
     return [

@@ -18,7 +18,9 @@ def shut_lines(shape: Shape, s: Stance, g: Glass, o: Outline) -> str:
     """Path data of all gaps between panels."""
     foot = s.sill + 62
     start_high = max(g.front_x + 55, s.front_x + s.arch + 20)
-    start_low = max(s.front_x + s.arch + 70, start_high - 120)
+    start_low = max(
+        s.front_x + s.arch + (0.07 if shape.cladding else 0.05) * s.height, start_high - 120
+    )
     first, last = door_edges(shape, s)
     lines = [
         through(
@@ -245,7 +247,7 @@ def exhaust(shape: Shape, s: Stance) -> str:
 def cockpit(s: Stance) -> str:
     """What an open roof shows: windscreen frame, steering wheel, seats with headrests."""
     waist = s.waist_front
-    front = _seat(s.length * 0.548, waist, s.height * 0.235)
+    front = _seat(s.length * 0.550, waist, s.height * 0.235)
     rear = _seat(s.length * 0.668, waist, s.height * 0.175)
     frame = through(
         [
@@ -262,15 +264,18 @@ def cockpit(s: Stance) -> str:
         f'<ellipse cx="{number(wheel_x)}" cy="{number(-wheel_y)}" rx="30" ry="135" fill="none"'
         f' stroke="#1b1d1f" stroke-width="24" transform="rotate(-26 {number(wheel_x)}'
         f' {number(-wheel_y)})"/>'
-        f'<g fill="#7a5138" stroke="#3d281d" stroke-width="6"><path d="{rear}" opacity=".85"/>'
-        f'<path d="{front}"/></g>'
-        f'<path d="{path(frame)}" fill="none" stroke="#33393d" stroke-width="36"'
+        + "".join(
+            f'<g fill="{tone}" stroke="#3d281d" stroke-width="6">'
+            f'<path d="{head}"/><path d="{back}"/></g>'
+            for tone, (head, back) in (("#6b4630", rear), ("#8a5c40", front))
+        )
+        + f'<path d="{path(frame)}" fill="none" stroke="#33393d" stroke-width="36"'
         f' stroke-linecap="round"/>'
     )
 
 
-def _seat(x: float, waist: float, tall: float) -> str:
-    """A seat's back leaning rearwards with its headrest, `tall` mm above the waist."""
+def _seat(x: float, waist: float, tall: float) -> tuple[str, str]:
+    """A seat leaning rearwards, `tall` mm above the waist: headrest, and the back before it."""
     top = waist + tall
 
     def leaning(share: float) -> float:
@@ -278,20 +283,21 @@ def _seat(x: float, waist: float, tall: float) -> str:
 
     back = through(
         [
-            Knot(leaning(-0.5) - 120, waist - 130, 74, 0.33),
-            Knot(leaning(0.45) - 88, waist + 0.45 * tall, 70, 0.33),
-            Knot(leaning(0.68), waist + 0.64 * tall, 4, 0.42),
-            Knot(leaning(0.45) + 112, waist + 0.42 * tall, -100, 0.36),
-            Knot(leaning(-0.5) + 112, waist - 130, -106, 0.33),
+            Knot(leaning(-0.6) - 130, waist - 130, 76, 0.33),
+            Knot(leaning(0.40) - 104, waist + 0.40 * tall, 72, 0.33),
+            Knot(leaning(0.66) - 20, waist + 0.66 * tall, 12, 0.46),
+            Knot(leaning(0.52) + 84, waist + 0.50 * tall, -96, 0.46),
+            Knot(leaning(-0.6) + 120, waist - 130, -106, 0.33),
         ]
     )
     head = through(
         [
-            Knot(leaning(0.70) - 60, waist + 0.72 * tall, 80, 0.40),
-            Knot(leaning(1.0) + 6, top, 4, 0.46),
-            Knot(leaning(0.9) + 68, waist + 0.84 * tall, -98, 0.42),
-            Knot(leaning(0.66) + 40, waist + 0.63 * tall, -150, 0.42),
-            Knot(leaning(0.70) - 60, waist + 0.72 * tall, 80, 0.46),
+            Knot(leaning(0.72) - 70, waist + 0.75 * tall, 76, 0.40),
+            Knot(leaning(0.95) - 22, top, 8, 0.52),
+            Knot(leaning(0.95) + 52, waist + 0.90 * tall, -100, 0.52),
+            Knot(leaning(0.70) + 44, waist + 0.70 * tall, -122, 0.40),
+            Knot(leaning(0.70), waist + 0.66 * tall, -178, 0.40),
+            Knot(leaning(0.72) - 70, waist + 0.75 * tall, 76, 0.50),
         ]
     )
-    return path(back, close=True) + path(head, close=True)
+    return path(head, close=True), path(back, close=True)
