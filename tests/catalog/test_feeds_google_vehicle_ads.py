@@ -172,6 +172,7 @@ def test_a_row_of_another_make_is_taken_with_what_it_says_and_no_more() -> None:
         ({FULFILLMENT: "in_store:SE-XXX-9"}, FULFILLMENT, Reason.UNKNOWN_DEALER),
         ({FULFILLMENT: "in_store:NO-OSL-1"}, FULFILLMENT, Reason.UNKNOWN_DEALER),
         ({FULFILLMENT: "SE-STO-1"}, FULFILLMENT, Reason.MALFORMED_VALUE),
+        ({"body_style": "spaceship"}, "body_style", Reason.MALFORMED_VALUE),
         ({"engine": "steam"}, "engine", Reason.MALFORMED_VALUE),
         ({"engine": "diesel"}, "engine", Reason.CONTRADICTION),
         ({"co2_emissions": ""}, "co2_emissions", Reason.CONSUMPTION_MISSING),
@@ -348,7 +349,9 @@ def test_norway_states_no_single_vat_rate_for_electric_cars() -> None:
     assert record.offer == Offer(60_190_000, None, "NOK", True, None)
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(sorted(FJORDAN)), st.text(max_size=30))))
+@given(
+    st.lists(st.dictionaries(st.sampled_from(sorted(FJORDAN)), st.text(max_size=30), max_size=2))
+)
 def test_whatever_a_row_holds_it_is_one_record_or_one_rejection(rows: list[dict[str, Any]]) -> None:
     clean = [
         {key: value.translate({9: " ", 10: " ", 13: " "}) for key, value in row.items()}

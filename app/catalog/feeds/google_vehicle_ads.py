@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.catalog.feeds.colours import house_colour, listed_colour
-from app.catalog.feeds.delimited import Refused, Row, read_rows, repeated
+from app.catalog.feeds.delimited import Refused, Row, read_rows
 from app.catalog.feeds.record import (
     CarWltp,
     Colour,
     Feature,
     FeedContext,
-    Notice,
     NoticeCode,
     Offer,
     Outcome,
@@ -32,6 +31,7 @@ from app.catalog.feeds.values import (
     vin,
     vin_check_digit_fits,
 )
+from app.catalog.feeds.walk import walk
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.sheets import ModelSheet, Range
 
@@ -91,62 +91,22 @@ class GoogleVehicleAds:
     name: str = "google_vehicle_ads"
 
     def read(self, content: bytes, context: FeedContext) -> Iterator[Outcome]:
-        """See `FeedAdapter.read`. Every instance of a repeated id or VIN is rejected."""
+        """See `FeedAdapter.read`."""
         rows = read_rows(content, "\t", REQUIRED)
-        ids = repeated(row.get("id") for row in rows)
-        vins = repeated(row.get("vin").upper() for row in rows)
-        return self._outcomes(rows, ids, vins, context)
-
-    def _outcomes(
-        self,
-        rows: tuple[Row, ...],
-        ids: frozenset[str],
-        vins: frozenset[str],
-        context: FeedContext,
-    ) -> Iterator[Outcome]:
-        for row in rows:
-            try:
-                _check_identity(row, ids, vins)
-                record = _record(row, context)
-            except Refused as refused:
-                yield row.rejection(refused, "id")
-                continue
-            for code, field in _remarks(row, record):
-                yield Notice(
-                    row.number,
-                    record.stock_id,
-                    field,
-                    "" if field == "vin" else row.get(field)[:80],
-                    code,
-                    f"Row {row.number}: {MESSAGES[code]}",
-                )
-            yield record
+        return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
 
 
 ADAPTER = GoogleVehicleAds()
 
 
-def _check_identity(row: Row, ids: frozenset[str], vins: frozenset[str]) -> None:
-    if row.fault:
-        raise row.fault
+def _check_offered(row: Row) -> None:
+    """Refuse ids that cannot serve as one, and cars that cannot be bought."""
     stock_id = row.need("id")
     if len(stock_id) > LONGEST_ID or not stock_id.isprintable() or " " in stock_id:
         raise Refused(
             "id",
             Reason.MALFORMED_VALUE,
             f"id must be at most {LONGEST_ID} visible characters without blanks.",
-        )
-    if stock_id in ids:
-        raise Refused(
-            "id",
-            Reason.DUPLICATE_ID,
-            f"id {stock_id!r} stands in several rows; none of them is taken. Give every car one.",
-        )
-    if row.get("vin").upper() in vins:
-        raise Refused(
-            "vin",
-            Reason.DUPLICATE_VIN,
-            "the VIN stands in several rows; none of them is taken. A car has one row.",
         )
     if row.get("availability").replace("_", " ").casefold() not in ("", "in stock"):
         raise Refused(
@@ -157,8 +117,10 @@ def _check_identity(row: Row, ids: frozenset[str], vins: frozenset[str]) -> None
 
 
 def _record(row: Row, context: FeedContext) -> StockRecord:
+    _check_offered(row)
     sheet = context.shipped.model_named(row.need("brand"), row.need("model"))
     fuel = _fuel(row, sheet)
+    body = _body(row)
     condition = _condition(row)
     year = model_year(row.need("year"), "year", context.today)
     if condition == "new" and year < context.today.year - 2:
@@ -179,7 +141,7 @@ def _record(row: Row, context: FeedContext) -> StockRecord:
         model_id=sheet.model_id if sheet else None,
         trim=row.get("trim") or None,
         model_year=year,
-        body=sheet.body if sheet else _body(row),
+        body=sheet.body if sheet else body,
         colour=_colour(row, sheet, context.shipped),
         fuel=fuel,
         drivetrain=sheet.drivetrain if sheet else None,

@@ -13,13 +13,12 @@ from functools import cache
 from pathlib import Path
 
 from app.catalog.feeds.colours import listed_colour
-from app.catalog.feeds.delimited import Refused, Row, read_rows, repeated
+from app.catalog.feeds.delimited import Refused, Row, read_rows
 from app.catalog.feeds.record import (
     CarWltp,
     FeedContext,
     FeedUnreadable,
     Handover,
-    Notice,
     NoticeCode,
     Offer,
     Outcome,
@@ -33,6 +32,7 @@ from app.catalog.feeds.values import (
     vin,
     vin_check_digit_fits,
 )
+from app.catalog.feeds.walk import walk
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.tables import read_table
 
@@ -110,42 +110,13 @@ class UsListings:
     name: str = "us_listings"
 
     def read(self, content: bytes, context: FeedContext) -> Iterator[Outcome]:
-        """See `FeedAdapter.read`. Every instance of a repeated id or VIN is rejected."""
+        """See `FeedAdapter.read`."""
         if context.market.code != MARKET:
             raise FeedUnreadable(
                 f"These listings belong to the market {MARKET}, not to {context.market.code}."
             )
         rows = read_rows(content, ",", REQUIRED)
-        ids = repeated(row.get("id") for row in rows)
-        vins = repeated(row.get("vin").upper() for row in rows)
-        return self._outcomes(rows, ids, vins, context)
-
-    def _outcomes(
-        self,
-        rows: tuple[Row, ...],
-        ids: frozenset[str],
-        vins: frozenset[str],
-        context: FeedContext,
-    ) -> Iterator[Outcome]:
-        for row in rows:
-            try:
-                _check_identity(row, ids, vins)
-                offer = _offer(row, context)
-                _check_listing(row)
-                record = _record(row, offer, context)
-            except Refused as refused:
-                yield row.rejection(refused, "id")
-                continue
-            for code, field in _remarks(row, record):
-                yield Notice(
-                    row.number,
-                    record.stock_id,
-                    field,
-                    "" if field == "vin" else row.get(field)[:80],
-                    code,
-                    f"Row {row.number}: {MESSAGES[code]}",
-                )
-            yield record
+        return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
 
 
 ADAPTER = UsListings()
@@ -174,23 +145,6 @@ def places() -> dict[str, Dealer]:
         )
         place.finish()
     return dealers
-
-
-def _check_identity(row: Row, ids: frozenset[str], vins: frozenset[str]) -> None:
-    if row.fault:
-        raise row.fault
-    if row.need("id") in ids:
-        raise Refused(
-            "id",
-            Reason.DUPLICATE_ID,
-            f"id {row.get('id')[:40]!r} stands in several rows; none of them is taken.",
-        )
-    if row.need("vin").upper() in vins:
-        raise Refused(
-            "vin",
-            Reason.DUPLICATE_VIN,
-            "the VIN stands in several rows; none of them is taken. Keep one listing per car.",
-        )
 
 
 def _check_listing(row: Row) -> None:
@@ -242,7 +196,9 @@ def _check_time_left(row: Row) -> None:
         )
 
 
-def _record(row: Row, offer: Offer, context: FeedContext) -> StockRecord:
+def _record(row: Row, context: FeedContext) -> StockRecord:
+    offer = _offer(row, context)
+    _check_listing(row)
     listed = row.need("model")
     described = listed.casefold() in DESCRIPTIONS
     make = row.need("brand")
