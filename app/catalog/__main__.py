@@ -1,0 +1,14 @@
+"""`python -m app.catalog` serves; `python -m app.catalog import FILE …` imports a feed."""
+
+import sys
+
+from app.catalog.main import build
+from app.frame.alone import run
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        from app.catalog.commands import commands
+
+        commands()
+    else:
+        run("catalog", build)

@@ -1,0 +1,96 @@
+"""The catalogue's commands: importing a feed without the API, against the configured database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.catalog.imports import DEFAULT_ADAPTER, Feed, Importer
+from app.catalog.models import metadata, outbox
+from app.catalog.range.loading import load_range
+from app.catalog.settings import CatalogSettings
+from app.catalog.signals import CatalogSignals
+from app.catalog.store import Store
+from app.contracts.catalog import FeedReport
+from app.contracts.wire import CURRENCY_OF_MARKET
+from app.frame.database import Database
+from app.frame.migrations import migrate
+from app.frame.outbox import Outbox
+from app.frame.platform import Platform
+from app.frame.settings import ServiceSettings
+from app.frame.startup import cannot_start, new_platform, read_settings
+from app.kernel.errors import VitrineError
+from app.kernel.facts import EventContext
+
+NAME = "catalog"
+SHOWN_REJECTIONS = 20
+
+commands = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@commands.callback()
+def _about() -> None:
+    """The catalogue's commands; without one, `python -m app.catalog` serves."""
+
+
+@commands.command("import")
+def import_feed(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)],
+    source: Annotated[str, typer.Option(help="whose stock this is")],
+    market: Annotated[str, typer.Option(help="ISO 3166-1 alpha-2, like SE")],
+    adapter: Annotated[str, typer.Option(help="the source kind")] = DEFAULT_ADAPTER,
+    confirm_removal: Annotated[
+        bool, typer.Option("--confirm-removal", help="lift the guard against lost stock")
+    ] = False,
+) -> None:
+    """Import FILE as the whole stock of SOURCE in MARKET, as `POST /feeds/{source}` does."""
+    if market not in CURRENCY_OF_MARKET:
+        cannot_start(f"--market {market}: must be one of {', '.join(CURRENCY_OF_MARKET)}.")
+    platform = new_platform(read_settings(), local_traces=False)
+    feed = Feed(source, market, adapter, file.read_bytes())
+    try:
+        report = asyncio.run(run_import(platform, feed, confirm_removal=confirm_removal))
+    except VitrineError as error:
+        typer.echo(f"nothing was changed: {error.detail}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        platform.flags.close()
+    _tell(report)
+
+
+async def run_import(platform: Platform, feed: Feed, *, confirm_removal: bool) -> FeedReport:
+    """Import on the configured database; running services take it over within a second."""
+    telemetry = platform.telemetry(NAME)
+    url = platform.database_url(NAME, ServiceSettings.of(NAME).database_url)
+    database = Database(url, telemetry=telemetry)
+    try:
+        await migrate(database, NAME, metadata)
+        importer = Importer(
+            Store(database, Outbox(NAME, database, outbox, platform.clock), platform.clock),
+            load_range(),
+            CatalogSignals(telemetry),
+            platform.clock,
+            guard_share=CatalogSettings().guard_share,
+        )
+        context = EventContext(market=feed.market, channel="dealer", release=platform.version)
+        return await importer.run(feed, context, confirm_removal=confirm_removal)
+    finally:
+        await database.close()
+        telemetry.shutdown()
+
+
+def _tell(report: FeedReport) -> None:
+    typer.echo(
+        f"{report.source}: {report.accepted} accepted, {report.unchanged} unchanged, "
+        f"{report.removed} removed, {report.rejected} rejected"
+    )
+    for reason, times in Counter(row.reason for row in report.rejections).most_common():
+        typer.echo(f"  {times} x {reason}")
+    for row in report.rejections[:SHOWN_REJECTIONS]:
+        typer.echo(f"  {row.message}")
+    if report.rejected > SHOWN_REJECTIONS:
+        typer.echo(f"  and {report.rejected - SHOWN_REJECTIONS} more")

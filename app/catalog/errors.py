@@ -1,0 +1,20 @@
+"""What can go wrong in the catalogue, each with its answer."""
+
+from __future__ import annotations
+
+from app.kernel.errors import VitrineError
+from telemetry.catalogue.outcomes import Outcome
+
+
+class FeedNotReadable(VitrineError):
+    """The file as a whole cannot be read (encoding, header, quoting); nothing was imported."""
+
+    code, title = "feed-unreadable", "The feed could not be read; nothing was changed"
+    outcome, status = Outcome.INVALID, 422
+
+
+class TooMuchRemoved(VitrineError):
+    """The guard: most likely the feed is damaged, so the stock stays as it is."""
+
+    code, title = "feed-guarded", "The feed would remove too much stock; nothing was changed"
+    outcome, status = Outcome.CONFLICT, 409

@@ -1,0 +1,75 @@
+"""The catalogue's tables. One writer at a time: every write begins by locking `stock_head`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from app.frame.consumers import position_table
+from app.frame.database import UtcTime, new_metadata
+from app.frame.leases import lease_table
+from app.frame.outbox import outbox_tables
+
+metadata: Final = new_metadata()
+
+cars: Final = Table(
+    "cars",
+    metadata,
+    Column("car_id", String(40), primary_key=True),
+    Column("source", String(40), nullable=False),
+    Column("market", String(2), nullable=False),
+    Column("stock_id", String(100), nullable=False),
+    Column("dealer_id", String(60), nullable=False),
+    # The members of a wire `Car` that do not depend on time, caller or checkout.
+    Column("document", JSON, nullable=False),
+    Column("handover_at", UtcTime),
+    Column("handover_lead_seconds", BigInteger),
+    # SHA-256 over what a shopper sees: equal means that the feed brought nothing new.
+    Column("digest", String(64), nullable=False),
+    Column("listed", Boolean, nullable=False),
+    Column("state", String(10), nullable=False),
+    # Unique, in commit order: whoever has seen version N has seen every change up to N.
+    Column("version", BigInteger, nullable=False),
+    Column("first_listed_at", UtcTime, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    UniqueConstraint("source", "market", "stock_id"),
+    Index(None, "version", unique=True),
+)
+
+dealers: Final = Table(
+    "dealers",
+    metadata,
+    Column("dealer_id", String(60), primary_key=True),
+    Column("document", JSON, nullable=False),
+)
+
+feeds: Final = Table(
+    "feeds",
+    metadata,
+    Column("source", String(40), primary_key=True),
+    Column("market", String(2), primary_key=True),
+    Column("adapter", String(60), nullable=False),
+    Column("imported_at", UtcTime, nullable=False),
+)
+
+stock_head: Final = Table(
+    "stock_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+outbox: Final = outbox_tables(metadata)
+leases: Final = lease_table(metadata)
+positions: Final = position_table(metadata)

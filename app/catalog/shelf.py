@@ -1,0 +1,195 @@
+"""The stock as answers need it: in memory, each car's JSON prepared, refreshed by version.
+
+Every replica keeps its own shelf and asks the database for what changed (docs/decisions/0030);
+nothing here is the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from app.catalog.store import READ_AT_ONCE, StockCar, Store
+from app.catalog.swap import is_rehearsal
+from app.contracts.catalog import Dealer
+from app.kernel.clock import rfc3339
+from app.kernel.opening import closing_today
+
+REFRESH_SECONDS: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfCar:
+    """One car with what filters and sorting look at, and its JSON in two prepared pieces."""
+
+    car_id: str
+    model_id: str | None
+    market: str
+    rehearsal: bool
+    body: str | None
+    fuel: str | None
+    colour_family: str
+    colour_name: str
+    seats: int
+    price_minor: int
+    currency: str
+    dealer: Dealer
+    state: str
+    listed: bool
+    handover_at: datetime | None
+    handover_lead: timedelta | None
+    version: int
+    _head: bytes
+    _middle: bytes
+
+    @property
+    def on_offer(self) -> bool:
+        return self.listed and self.state == "available"
+
+    @property
+    def known_to_shoppers(self) -> bool:
+        """On offer, or held, reserved or sold: then its page says so."""
+        return self.listed or self.state != "available"
+
+    def ready_at(self, at: datetime) -> datetime | None:
+        """When the car can be handed over if it is ordered at `at`; None when not stated."""
+        if self.handover_lead is not None:
+            return at + self.handover_lead
+        return None if self.handover_at is None else max(self.handover_at, at)
+
+    def json(self, *, at: datetime, distance_km: float | None, closing: datetime | None) -> bytes:
+        """The wire `Car`. `closing` is when the dealer closes today (`Shelf.closing`)."""
+        ready = self.ready_at(at)
+        return b"".join(
+            (
+                self._head,
+                b"null" if distance_km is None else b"%.1f" % distance_km,
+                self._middle,
+                b"null" if ready is None else b'"%s"' % rfc3339(ready).encode(),
+                b',"ready_today":',
+                b"true" if ready_today(ready, closing) and self.on_offer else b"false",
+                b"}",
+            )
+        )
+
+
+def ready_today(ready: datetime | None, closing: datetime | None) -> bool:
+    """The dealer is still to close today, and the car is ready before that."""
+    return ready is not None and closing is not None and ready < closing
+
+
+def shelf_car(stored: StockCar, dealer: Dealer) -> ShelfCar:
+    document: dict[str, Any] = dict(stored.document)
+    of_dealer = document.pop("dealer")
+    lead = stored.handover_lead_seconds
+    return ShelfCar(
+        car_id=stored.car_id,
+        model_id=document["model_id"],
+        market=stored.market,
+        rehearsal=is_rehearsal(stored.source),
+        body=document["body"],
+        fuel=document["fuel"],
+        colour_family=document["colour"]["family"],
+        colour_name=document["colour"]["name"].casefold(),
+        seats=document["seats"] or 0,
+        price_minor=document["price"]["amount"],
+        currency=document["price"]["currency"],
+        dealer=dealer,
+        state=stored.state,
+        listed=stored.listed,
+        handover_at=stored.handover_at,
+        handover_lead=None if lead is None else timedelta(seconds=lead),
+        version=stored.version,
+        _head=b"".join(
+            (
+                orjson.dumps(document)[:-1],
+                b',"dealer":',
+                orjson.dumps(of_dealer)[:-1],
+                b',"distance_km":',
+            )
+        ),
+        _middle=b'},"state":"%s","ready_for_handover_at":' % stored.state.encode(),
+    )
+
+
+class Shelf:
+    """The cars on offer, held or reserved; sold ones and those that left are looked up."""
+
+    def __init__(self, store: Store, shipped_dealers: Sequence[Dealer]) -> None:
+        self._store = store
+        self._shipped_dealers = {dealer.dealer_id: dealer for dealer in shipped_dealers}
+        self._cars: dict[str, ShelfCar] = {}
+        self._aisles: dict[tuple[bool, str], tuple[ShelfCar, ...]] = {}
+        self._closings: dict[tuple[str, datetime], datetime | None] = {}
+        self.dealers: Mapping[str, Dealer] = self._shipped_dealers
+        self._refreshing = asyncio.Lock()
+        self.version = 0
+
+    async def refresh(self) -> None:
+        """Take over everything that was committed since the last time."""
+        # One at a time: an older answer that arrives late must not overwrite a newer one.
+        async with self._refreshing:
+            changed = await self._store.changed_since(self.version, limit=READ_AT_ONCE)
+            while changed:
+                if any(car.dealer_id not in self.dealers for car in changed):
+                    await self._load_dealers()
+                self._put(changed)
+                if len(changed) < READ_AT_ONCE:
+                    break
+                changed = await self._store.changed_since(self.version, limit=READ_AT_ONCE)
+
+    async def car(self, car_id: str) -> ShelfCar | None:
+        """A car in whatever state; None when no feed ever offered it."""
+        found = self._cars.get(car_id)
+        if found is not None:
+            return found
+        stored = await self._store.car(car_id)
+        if stored is None:
+            return None
+        if stored.dealer_id not in self.dealers:
+            await self._load_dealers()
+        return shelf_car(stored, self.dealers[stored.dealer_id])
+
+    def on_offer(self, *, rehearsal: bool, market: str | None) -> Sequence[ShelfCar]:
+        """Available cars of one market, or of all, for one class of callers."""
+        if market is not None:
+            return self._aisles.get((rehearsal, market), ())
+        return [
+            car for (kind, _), cars in self._aisles.items() if kind == rehearsal for car in cars
+        ]
+
+    def closing(self, dealer: Dealer, at: datetime) -> datetime | None:
+        """When the dealer closes today; None when it is closed for the rest of the day."""
+        key = (dealer.dealer_id, at)
+        if key not in self._closings:
+            if len(self._closings) > 10_000:
+                self._closings.clear()
+            self._closings[key] = closing_today(dealer.opening_hours, dealer.time_zone, at)
+        return self._closings[key]
+
+    def _put(self, changed: Sequence[StockCar]) -> None:
+        touched: set[tuple[bool, str]] = set()
+        for stored in changed:
+            car = shelf_car(stored, self.dealers[stored.dealer_id])
+            touched.add((car.rehearsal, car.market))
+            if car.listed and car.state != "sold":
+                self._cars[car.car_id] = car
+            else:
+                self._cars.pop(car.car_id, None)
+            self.version = max(self.version, car.version)
+        for aisle in touched:
+            self._aisles[aisle] = tuple(
+                car
+                for car in self._cars.values()
+                if (car.rehearsal, car.market) == aisle and car.on_offer
+            )
+
+    async def _load_dealers(self) -> None:
+        # The shipped range wins: its hours may be newer than what the last import stored.
+        stored = {dealer.dealer_id: dealer for dealer in await self._store.dealers()}
+        self.dealers = {**stored, **self._shipped_dealers}

@@ -1,0 +1,285 @@
+"""The catalogue's rows: SQL lives here and in models only.
+
+Every write first locks `stock_head`, so writers queue and versions ascend in commit order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.catalog.documents import dealer_of
+from app.catalog.models import cars, dealers, feeds, stock_head
+from app.catalog.swap import KnownCar, OfferedCar, Swap
+from app.contracts.catalog import Dealer
+from app.frame.database import Database
+from app.frame.outbox import Outbox
+from app.kernel.clock import Clock
+from app.kernel.facts import EventContext, Fact
+
+READ_AT_ONCE: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class StockCar:
+    """One stored car: the time-independent document and what changes around it."""
+
+    car_id: str
+    source: str
+    market: str
+    dealer_id: str
+    document: Mapping[str, Any]
+    handover_at: datetime | None
+    handover_lead_seconds: int | None
+    listed: bool
+    state: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """When a source was last imported into a market."""
+
+    source: str
+    market: str
+    adapter: str
+    imported_at: datetime
+
+
+class Swapping:
+    """One import's transaction, in which nobody else changes the stock."""
+
+    def __init__(
+        self, connection: AsyncConnection, outbox: Outbox, dialect: str, now: datetime
+    ) -> None:
+        self._connection = connection
+        self._outbox = outbox
+        self._insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        self._now = now
+
+    async def imported_before(self, source: str, market: str) -> bool:
+        found = await self._connection.scalar(
+            select(feeds.c.adapter).where(feeds.c.source == source, feeds.c.market == market)
+        )
+        return found is not None
+
+    async def known(self, source: str, market: str) -> list[KnownCar]:
+        """Everything that the source ever offered in the market."""
+        rows = await self._connection.execute(
+            select(cars.c.car_id, cars.c.digest, cars.c.listed, cars.c.state).where(
+                cars.c.source == source, cars.c.market == market
+            )
+        )
+        return [KnownCar(*row) for row in rows]
+
+    async def save(self, swap: Swap, feed: FeedState) -> None:
+        """Store the difference and that the feed was imported."""
+        version = await _reserve(self._connection, swap.changes)
+        await self._save_dealers([*swap.added, *swap.changed])
+        if swap.added:
+            await self._connection.execute(
+                cars.insert(),
+                [
+                    {
+                        **self._offer(car),
+                        "car_id": car.car_id,
+                        "source": feed.source,
+                        "market": feed.market,
+                        "stock_id": car.stock_id,
+                        "listed": True,
+                        "state": "available",
+                        "version": version + offset,
+                        "first_listed_at": self._now,
+                    }
+                    for offset, car in enumerate(swap.added)
+                ],
+            )
+        version += len(swap.added)
+        if swap.changed:
+            await self._connection.execute(
+                update(cars)
+                .where(cars.c.car_id == bindparam("of_car"))
+                .values(listed=True, **{name: bindparam(name) for name in _OFFER}),
+                [
+                    {**self._offer(car), "of_car": car.car_id, "version": version + offset}
+                    for offset, car in enumerate(swap.changed)
+                ],
+            )
+        version += len(swap.changed)
+        gone = [*swap.removed, *swap.left]
+        if gone:
+            await self._connection.execute(
+                update(cars)
+                .where(cars.c.car_id == bindparam("of_car"))
+                .values(listed=False, version=bindparam("version"), changed_at=self._now),
+                [
+                    {"of_car": car_id, "version": version + offset}
+                    for offset, car_id in enumerate(gone)
+                ],
+            )
+        await self._save_feed(feed)
+
+    async def state_facts(self, facts: Sequence[Fact], context: EventContext) -> None:
+        await self._outbox.add(self._connection, facts, context)
+
+    def _offer(self, car: OfferedCar) -> dict[str, Any]:
+        return {
+            "dealer_id": car.dealer.dealer_id,
+            "document": car.document,
+            "handover_at": car.handover_at,
+            "handover_lead_seconds": car.handover_lead_seconds,
+            "digest": car.digest,
+            "changed_at": self._now,
+        }
+
+    async def _save_dealers(self, offered: Sequence[OfferedCar]) -> None:
+        named = {car.dealer.dealer_id: car.dealer for car in offered}
+        if not named:
+            return
+        statement = self._insert(dealers)
+        await self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["dealer_id"], set_={"document": statement.excluded.document}
+            ),
+            [
+                {"dealer_id": name, "document": dealer_of(dealer).model_dump(mode="json")}
+                for name, dealer in sorted(named.items())
+            ],
+        )
+
+    async def _save_feed(self, feed: FeedState) -> None:
+        fresh = {"adapter": feed.adapter, "imported_at": feed.imported_at}
+        await self._connection.execute(
+            self._insert(feeds)
+            .values(source=feed.source, market=feed.market, **fresh)
+            .on_conflict_do_update(index_elements=["source", "market"], set_=fresh)
+        )
+
+
+_OFFER: Final = (
+    "dealer_id",
+    "document",
+    "handover_at",
+    "handover_lead_seconds",
+    "digest",
+    "changed_at",
+    "version",
+)
+
+
+class Store:
+    """Reads, and the two kinds of writes: an import's swap and checkout's states."""
+
+    def __init__(self, database: Database, outbox: Outbox, clock: Clock) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._clock = clock
+
+    @asynccontextmanager
+    async def swapping(self) -> AsyncIterator[Swapping]:
+        """A transaction that commits when the block ends and changes nothing when it raises."""
+        async with self._database.transaction() as connection:
+            await _lock(connection)
+            yield Swapping(connection, self._outbox, self._database.dialect, self._clock.now())
+
+    async def changed_since(self, version: int, *, limit: int) -> list[StockCar]:
+        """Cars whose latest change is over `version`, oldest change first."""
+        query = _stock_cars().where(cars.c.version > version)
+        async with self._database.read() as connection:
+            rows = await connection.execute(query.order_by(cars.c.version).limit(limit))
+            return [StockCar(*row) for row in rows]
+
+    async def car(self, car_id: str) -> StockCar | None:
+        async with self._database.read() as connection:
+            found = await connection.execute(_stock_cars().where(cars.c.car_id == car_id))
+            row = found.first()
+        return None if row is None else StockCar(*row)
+
+    async def dealers(self) -> list[Dealer]:
+        """Every dealer that ever had a car on offer."""
+        query = select(dealers.c.document).order_by(dealers.c.dealer_id)
+        async with self._database.read() as connection:
+            return [Dealer.model_validate(found) for found in await connection.scalars(query)]
+
+    async def feed_states(self) -> list[FeedState]:
+        query = select(feeds).order_by(feeds.c.source, feeds.c.market)
+        async with self._database.read() as connection:
+            return [FeedState(*row) for row in await connection.execute(query)]
+
+    async def stock_numbers(self, source: str, market: str) -> tuple[int, list[str], int]:
+        """A source in a market: cars ever offered, stock ids still for sale, how many available.
+
+        Still for sale are the available and the held ones.
+        """
+        of_source = (cars.c.source == source, cars.c.market == market)
+        async with self._database.read() as connection:
+            ever = await connection.scalar(select(func.count()).select_from(cars).where(*of_source))
+            unsold = await connection.execute(
+                select(cars.c.stock_id, cars.c.state)
+                .where(*of_source, cars.c.listed, cars.c.state.not_in(("reserved", "sold")))
+                .order_by(cars.c.stock_id)
+            )
+            rows = unsold.all()
+        available = sum(state == "available" for _, state in rows)
+        return int(ever or 0), [stock_id for stock_id, _ in rows], available
+
+    async def apply_states(self, connection: AsyncConnection, states: Mapping[str, str]) -> int:
+        """Follow checkout in the transaction of its consumer; returns how many cars changed.
+
+        Cars that the catalogue does not know are left out: they are another deployment's.
+        """
+        await _lock(connection)
+        rows = await connection.execute(
+            select(cars.c.car_id, cars.c.state).where(cars.c.car_id.in_(sorted(states)))
+        )
+        changed = [car_id for car_id, state in rows if state != states[car_id]]
+        if changed:
+            version = await _reserve(connection, len(changed))
+            await connection.execute(
+                update(cars)
+                .where(cars.c.car_id == bindparam("of_car"))
+                .values(
+                    state=bindparam("state"),
+                    version=bindparam("version"),
+                    changed_at=self._clock.now(),
+                ),
+                [
+                    {"of_car": car_id, "state": states[car_id], "version": version + offset}
+                    for offset, car_id in enumerate(changed)
+                ],
+            )
+        return len(changed)
+
+
+def _stock_cars() -> Select[Any]:
+    return select(
+        cars.c.car_id,
+        cars.c.source,
+        cars.c.market,
+        cars.c.dealer_id,
+        cars.c.document,
+        cars.c.handover_at,
+        cars.c.handover_lead_seconds,
+        cars.c.listed,
+        cars.c.state,
+        cars.c.version,
+    )
+
+
+async def _lock(connection: AsyncConnection) -> None:
+    """Wait for the other writer, if there is one; held until the transaction ends."""
+    await connection.execute(update(stock_head).values(version=stock_head.c.version))
+
+
+async def _reserve(connection: AsyncConnection, count: int) -> int:
+    """The first of `count` fresh versions; the lock is held already."""
+    last = await connection.scalar(select(stock_head.c.version))
+    await connection.execute(update(stock_head).values(version=stock_head.c.version + count))
+    return int(last or 0) + 1

@@ -1,0 +1,56 @@
+"""The catalogue's internal change feed: how replicas that keep the stock in memory follow it.
+
+Versions are unique and ascend in commit order, so a reader that has seen version N has seen every
+change up to N. See docs/decisions/0030-stock-in-memory.md.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import httpx
+
+from app.contracts.catalog import Car, Dealer
+from app.contracts.wire import CarState, Wire
+
+
+class CarChange(Wire):
+    """A car as it stands after its latest change.
+
+    `listed` is false once the car has left its feed. `car.ready_for_handover_at` holds for the
+    moment of the answer; `handover_at` and `handover_lead_seconds` are what it follows from.
+    """
+
+    version: int
+    car_id: str
+    listed: bool
+    rehearsal: bool
+    state: CarState
+    handover_at: datetime | None
+    handover_lead_seconds: int | None
+    car: Car
+    dealer: Dealer
+
+
+class ChangePage(Wire):
+    """Changes after the version that was asked for, oldest first; `more` when some were left."""
+
+    version: int
+    """Ask for this next."""
+    more: bool
+    items: list[CarChange]
+
+
+class StockClient:
+    """Typed client of the internal change feed."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def changes(self, *, after: int, limit: int = 1000) -> ChangePage:
+        """Raises what httpx raises; the caller asks again later with the same `after`."""
+        response = await self._http.get(
+            "/internal/catalog/changes", params={"after": after, "limit": limit}
+        )
+        response.raise_for_status()
+        return ChangePage.model_validate_json(response.content)
