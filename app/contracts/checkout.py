@@ -78,6 +78,7 @@ class Order(Wire):
     deposit: MoneyWire
     created_at: Timestamp
     confirmed_at: Timestamp | None = None
+    handed_over_at: Timestamp | None = None
     expires_at: Timestamp | None = None
     """Until when it may be paid; None once it is decided."""
     pick_up_by: Timestamp | None = None

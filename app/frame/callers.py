@@ -6,14 +6,13 @@ import hashlib
 import time
 from dataclasses import dataclass
 
-from opentelemetry import trace
 from starlette.requests import Request
-from telemetry.tracing import traceparent_of
 
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, Session
 from app.frame.synthetic import HEADER, proves_synthetic
 from app.kernel.facts import Entry, EventContext, Traffic
+from telemetry.tracing import current_traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Caller:
             release=self.release,
             variant=session.variant if session else "",
             traffic=self.traffic,
-            traceparent=current_traceparent(),
+            traceparent=current_traceparent() or "",
         )
 
 
@@ -69,11 +68,6 @@ def caller_of(request: Request) -> Caller:
         language=preferred_language(request.headers.get("accept-language", "")),
         release=platform.version,
     )
-
-
-def current_traceparent() -> str:
-    """W3C context of the current span; empty outside one."""
-    return traceparent_of(trace.get_current_span().get_span_context()) or ""
 
 
 def preferred_language(header: str, offered: tuple[str, ...] = ("en", "sv")) -> str:

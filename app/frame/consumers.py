@@ -14,13 +14,13 @@ import httpx
 from opentelemetry.trace import SpanKind
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from telemetry.bootstrap import Telemetry
-from telemetry.tracing import link_to
 
 from app.frame.database import Database
 from app.frame.leases import Leases
 from app.kernel.clock import Clock
 from app.kernel.facts import Event
+from telemetry.bootstrap import Telemetry
+from telemetry.tracing import link_to
 
 BATCH: Final = 500
 """Events a consumer asks for and stores in one transaction."""
@@ -103,7 +103,7 @@ class Consumer:
         return [Event.from_wire(item) for item in response.json()["items"]]
 
     async def _store(self, after: int, events: Sequence[Event]) -> None:
-        links = [link for link in (link_to(e.context.traceparent) for e in events) if link]
+        links = [link for parent in _parents(events) for link in link_to(parent)]
         with self._telemetry.tracer.start_as_current_span(
             f"process {self.source}",
             kind=SpanKind.CONSUMER,
@@ -134,3 +134,8 @@ class Consumer:
                 if moved.rowcount != 1:
                     return  # another replica was faster: its transaction stored these events
                 await self._apply(transaction, events)
+
+
+def _parents(events: Sequence[Event]) -> list[str]:
+    """The spans in which the facts were stated, each once, in order."""
+    return list(dict.fromkeys(event.context.traceparent for event in events))

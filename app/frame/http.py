@@ -36,8 +36,7 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         body = await request.aread()
         exchange = _Exchange(body)
         task = asyncio.get_running_loop().create_task(
-            self._application()(_scope(request), exchange.receive, exchange.send),
-            context=contextvars.Context(),
+            _run(self._application(), _scope(request), exchange), context=contextvars.Context()
         )
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -56,6 +55,10 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             exchange.status, headers=exchange.headers, stream=_Body(exchange.chunks)
         )
+
+
+async def _run(application: ASGIApp, scope: dict[str, Any], exchange: _Exchange) -> None:
+    await application(scope, exchange.receive, exchange.send)
 
 
 class _Exchange:

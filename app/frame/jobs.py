@@ -7,9 +7,9 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from telemetry.bootstrap import Telemetry
-
+from app.frame.leases import Leases
 from app.kernel.errors import Unavailable
+from telemetry.bootstrap import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +38,14 @@ async def run_job(job: Job, telemetry: Telemetry) -> None:
             telemetry.log.exception("job.failed", job=job.name, error=type(error).__name__)
         # Replicas that started together drift apart.
         await asyncio.sleep(job.every_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+
+
+def leased(leases: Leases, job: Job, *, ttl_seconds: float = 30.0) -> Job:
+    """The same job, done by one replica at a time."""
+
+    async def run() -> object:
+        if not await leases.claim(f"job:{job.name}", ttl_seconds=ttl_seconds):
+            return None
+        return await job.run()
+
+    return Job(job.name, job.every_seconds, run)

@@ -141,6 +141,5 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _cannot_be_read(error: Mapping[str, Any]) -> bool:
-    return error["type"] == "json_invalid" or (
-        error["type"] == "missing" and error["loc"][0] == "header"
-    )
+    kind, place = str(error["type"]), str(error["loc"][0])
+    return kind == "json_invalid" or (kind == "missing" and place == "header")

@@ -1,0 +1,70 @@
+"""What can go wrong in checkout, and how bad it is."""
+
+from __future__ import annotations
+
+from app.kernel.errors import MalformedRequest, NotAuthorised, NotFound, VitrineError
+from telemetry.catalogue.outcomes import Outcome
+
+
+class CarNotAvailable(VitrineError):
+    """Somebody else was faster: for the shop a success, for this shopper a pity."""
+
+    code, title = "car-not-available", "This car has just found somebody else"
+    outcome, status = Outcome.SOLD_OUT, 409
+
+
+class CarUnknown(NotFound):
+    code, title = "car-unknown", "There is no such car"
+
+
+class TooManyHolds(VitrineError):
+    """Nobody can freeze the stock."""
+
+    code, title = "too-many-holds", "You hold as many cars as one shopper may"
+    outcome, status = Outcome.REFUSED, 429
+
+
+class HoldUnknown(NotFound):
+    code, title = "hold-unknown", "There is no such hold"
+
+
+class HoldEnded(VitrineError):
+    code, title = "hold-ended", "The car is no longer held for you"
+    outcome, status = Outcome.CONFLICT, 409
+
+
+class OrderUnknown(NotFound):
+    code, title = "order-unknown", "There is no such order, or the token does not fit"
+
+
+class TransitionRefused(VitrineError):
+    code, title = "order-state", "The order's state does not allow this"
+    outcome, status = Outcome.CONFLICT, 409
+
+
+class PaymentUnderWay(VitrineError):
+    code, title = "payment-under-way", "An order for this hold is being paid"
+    outcome, status = Outcome.CONFLICT, 409
+
+
+class KeyMissing(MalformedRequest):
+    code, title = "idempotency-key-missing", "The Idempotency-Key header is missing or malformed"
+
+
+class KeyReused(VitrineError):
+    code, title = "idempotency-key-reused", "This Idempotency-Key was used for another request"
+    outcome, status = Outcome.INVALID, 422
+
+
+class KeyInFlight(VitrineError):
+    code, title = "idempotency-key-in-flight", "The first request with this key is under way"
+    outcome, status = Outcome.CONFLICT, 409
+
+
+class SignatureRefused(NotAuthorised):
+    code, title = "webhook-signature", "The webhook's signature is missing, wrong or too old"
+    outcome, status = Outcome.REFUSED, 401
+
+
+class ProviderUnknown(NotFound):
+    code, title = "provider-unknown", "There is no such payment provider here"

@@ -1,0 +1,114 @@
+"""Idempotency-Key (IETF draft-07): the first answer is stored with its effect and replayed.
+
+Missing is 400, the same key with another request is 422, still under way is 409, a replay is
+the first answer byte for byte. An answer that says "try again" (503, 429) is not kept: the retry
+is meant to get further.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from app.checkout.errors import KeyInFlight, KeyMissing, KeyReused
+from app.checkout.store import CheckoutTransaction, Store, StoredAnswer
+from app.kernel.errors import VitrineError
+from telemetry.catalogue.outcomes import Outcome
+
+LOCK: Final = timedelta(seconds=15)
+"""How long a request under way keeps its key: longer than its slowest legal path, so that after
+a crash a retry takes over and finishes what was begun."""
+
+JSON: Final = "application/json"
+KEPT: Final = frozenset({Outcome.SOLD_OUT, Outcome.CONFLICT, Outcome.INVALID})
+"""Outcomes of errors that are stored as the answer; trying again would not change them."""
+
+_KEY: Final = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{8,200})"|([A-Za-z0-9_.:-]{8,200})')
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request's key and what the request was."""
+
+    key: str
+    fingerprint: str
+
+
+def read_claim(header: str | None, *, method: str, path: str, body: Any, caller: str) -> Claim:
+    """The claim of a request; the key is a structured string, a bare token is taken too.
+
+    Raises `KeyMissing` when the header is absent or malformed.
+    """
+    match = _KEY.fullmatch(header.strip()) if header else None
+    if match is None:
+        raise KeyMissing(
+            "Send an Idempotency-Key header: a quoted string of 8 to 200 characters, a UUID for"
+            ' example: Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".'
+        )
+    material = orjson.dumps([method, path, body, caller], option=orjson.OPT_SORT_KEYS)
+    return Claim(match.group(1) or match.group(2), hashlib.sha256(material).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The first answer, to be sent again."""
+
+    answer: StoredAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Carry on; `resume` names what a request that never finished was making."""
+
+    resume: str | None = None
+
+
+async def claim(transaction: CheckoutTransaction, claim: Claim, now: datetime) -> Replay | Begin:
+    """Take the key in the transaction of the effect.
+
+    Raises `KeyReused` when it belongs to another request, `KeyInFlight` while the first request
+    with it is under way.
+    """
+    locked_until = now + LOCK
+    known = await transaction.claim_key(
+        claim.key, claim.fingerprint, now=now, locked_until=locked_until
+    )
+    if known is None:
+        return Begin()
+    if known.fingerprint != claim.fingerprint:
+        raise KeyReused("Use a fresh Idempotency-Key: this one came with a different request.")
+    if known.answer is not None:
+        return Replay(known.answer)
+    if known.locked_until > now:
+        raise KeyInFlight(
+            "Wait for the first request's answer, or ask again in a moment.",
+            retry_after_seconds=1,
+        )
+    await transaction.relock_key(claim.key, locked_until=locked_until)
+    return Begin(resume=known.resource_id)
+
+
+def answer(status: int, value: Mapping[str, Any]) -> StoredAnswer:
+    """A JSON answer as the bytes that every replay will send."""
+    return StoredAnswer(status, JSON, orjson.dumps(value))
+
+
+def is_kept(error: VitrineError) -> bool:
+    """Whether an error is this request's final answer."""
+    return error.outcome in KEPT and not isinstance(error, KeyReused | KeyInFlight | KeyMissing)
+
+
+async def keep(store: Store, claim: Claim, error_answer: StoredAnswer, now: datetime) -> None:
+    """Store an error as the key's answer, unless another request took the key meanwhile."""
+    async with store.begin() as transaction:
+        known = await transaction.claim_key(
+            claim.key, claim.fingerprint, now=now, locked_until=now + LOCK
+        )
+        if known is None or (known.answer is None and known.fingerprint == claim.fingerprint):
+            await transaction.answer_key(claim.key, error_answer)

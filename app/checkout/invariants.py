@@ -1,0 +1,84 @@
+"""What must always be true in checkout's database; one query each that counts the exceptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from app.checkout.store import Store
+from app.kernel.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """`query` counts rows that break it; `why` says what it would mean."""
+
+    name: str
+    why: str
+    query: str
+
+
+INVARIANTS: Final = (
+    Invariant(
+        "one_live_hold_per_car",
+        "Two shoppers would believe that the car is theirs.",
+        "SELECT COUNT(*) FROM (SELECT car_id FROM holds WHERE state = 'active'"
+        " GROUP BY car_id HAVING COUNT(*) > 1) AS doubled",
+    ),
+    Invariant(
+        "one_live_order_per_car",
+        "One car would be sold twice.",
+        "SELECT COUNT(*) FROM (SELECT car_id FROM orders WHERE state = 'confirmed'"
+        " GROUP BY car_id HAVING COUNT(*) > 1) AS doubled",
+    ),
+    Invariant(
+        "confirmed_order_has_captured_payment",
+        "An order would be confirmed without money.",
+        "SELECT COUNT(*) FROM orders JOIN payments ON payments.order_id = orders.order_id"
+        " WHERE orders.state = 'confirmed' AND payments.state <> 'captured'",
+    ),
+    Invariant(
+        "captured_payment_has_confirmed_order",
+        "A shopper would have paid for nothing.",
+        "SELECT COUNT(*) FROM payments JOIN orders ON payments.order_id = orders.order_id"
+        " WHERE payments.state = 'captured' AND orders.state <> 'confirmed'",
+    ),
+    Invariant(
+        "confirmed_order_has_its_car",
+        "A sold car would be offered again.",
+        "SELECT COUNT(*) FROM orders JOIN cars ON cars.car_id = orders.car_id"
+        " WHERE orders.state = 'confirmed' AND cars.state NOT IN ('reserved', 'sold')",
+    ),
+    Invariant(
+        "car_state_has_a_reason",
+        "A car would be kept from everybody for nobody.",
+        "SELECT COUNT(*) FROM cars WHERE (state = 'held' AND NOT EXISTS (SELECT 1 FROM holds"
+        " WHERE holds.car_id = cars.car_id AND holds.state = 'active'))"
+        " OR (state IN ('reserved', 'sold') AND NOT EXISTS (SELECT 1 FROM orders"
+        " WHERE orders.car_id = cars.car_id AND orders.state = 'confirmed'))",
+    ),
+    Invariant(
+        "no_hold_past_its_deadline",
+        "The sweeper does not run.",
+        "SELECT COUNT(*) FROM holds WHERE state = 'active' AND expires_at < :overdue",
+    ),
+    Invariant(
+        "confirmed_is_forever",
+        "An order that was confirmed would have lost the moment of it.",
+        "SELECT COUNT(*) FROM orders WHERE state IN ('confirmed', 'returned')"
+        " AND confirmed_at IS NULL",
+    ),
+)
+
+GRACE: Final = timedelta(seconds=60)
+"""How late the sweeper may be before it counts as broken."""
+
+
+async def check(store: Store, clock: Clock) -> list[tuple[Invariant, int]]:
+    """Every invariant with the number of rows that break it."""
+    overdue = clock.now() - GRACE
+    return [
+        (invariant, await store.count_breaking(invariant.query, overdue=overdue))
+        for invariant in INVARIANTS
+    ]

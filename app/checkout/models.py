@@ -1,0 +1,162 @@
+"""Checkout's tables. Money is minor units; times are UTC."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    text,
+)
+
+from app.frame.consumers import position_table
+from app.frame.database import UtcTime, new_metadata
+from app.frame.leases import lease_table
+from app.frame.outbox import outbox_tables
+
+METADATA = new_metadata()
+
+OUTBOX = outbox_tables(METADATA)
+LEASES = lease_table(METADATA)
+POSITIONS = position_table(METADATA)
+
+CARS = Table(
+    "cars",
+    METADATA,
+    Column("car_id", String(80), primary_key=True),
+    Column("model_id", String(80), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("market", String(2), nullable=False),
+    Column("dealer_id", String(80), nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("vat_rate", String(8), nullable=False),
+    Column("rehearsal", Boolean, nullable=False),
+    Column("listed", Boolean, nullable=False),
+    Column("state", String(12), nullable=False),
+)
+"""What may be sold, as the catalogue told us. `state` is ours: only we decide who has a car."""
+
+HOLDS = Table(
+    "holds",
+    METADATA,
+    Column("hold_id", String(40), primary_key=True),
+    Column("car_id", String(80), ForeignKey("cars.car_id"), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("session_id", String(40), nullable=False),
+    Column("address_hash", String(40), nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("deposit", BigInteger, nullable=False),
+    Column("context", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("extended", Boolean, nullable=False),
+)
+"""`state`: active, ordered, released, expired. The price is promised when the hold is placed."""
+
+Index(
+    "uq_holds_one_active_per_car",
+    HOLDS.c.car_id,
+    unique=True,
+    postgresql_where=text("state = 'active'"),
+    sqlite_where=text("state = 'active'"),
+)
+Index(
+    "ix_holds_active_expiry",
+    HOLDS.c.expires_at,
+    postgresql_where=text("state = 'active'"),
+    sqlite_where=text("state = 'active'"),
+)
+
+ORDERS = Table(
+    "orders",
+    METADATA,
+    Column("order_id", String(40), primary_key=True),
+    Column("hold_id", String(40), ForeignKey("holds.hold_id"), nullable=False),
+    Column("car_id", String(80), ForeignKey("cars.car_id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("vat_rate", String(8), nullable=False),
+    Column("vat", BigInteger, nullable=False),
+    Column("deposit", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("provider", String(20), nullable=False),
+    Column("advice_id", String(60), nullable=False),
+    Column("context", JSON, nullable=False),
+    Column("message", String(60)),
+    Column("created_at", UtcTime, nullable=False),
+    Column("confirmed_at", UtcTime),
+    Column("handed_over_at", UtcTime),
+    Column("ended_at", UtcTime),
+)
+"""Every order ever submitted; a confirmed one keeps `confirmed_at` whatever becomes of it."""
+
+Index("ix_orders_hold_id", ORDERS.c.hold_id)
+Index(
+    "uq_orders_one_live_per_car",
+    ORDERS.c.car_id,
+    unique=True,
+    postgresql_where=text("state IN ('payment_pending', 'confirmed')"),
+    sqlite_where=text("state IN ('payment_pending', 'confirmed')"),
+)
+
+CUSTOMERS = Table(
+    "customers",
+    METADATA,
+    Column("order_id", String(40), ForeignKey("orders.order_id"), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+"""The only personal data: name, e-mail and phone, encrypted; deleting the row erases the person."""
+
+PAYMENTS = Table(
+    "payments",
+    METADATA,
+    Column("order_id", String(40), ForeignKey("orders.order_id"), primary_key=True),
+    Column("provider", String(20), nullable=False),
+    Column("payment_id", String(80)),
+    Column("payment_url", String(400)),
+    Column("state", String(16), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("accepted_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+)
+"""`state`: pending, captured, declined, cancelled, refund_due, refunded."""
+
+Index("ix_payments_state", PAYMENTS.c.state)
+
+PAYMENT_EVENTS = Table(
+    "payment_events",
+    METADATA,
+    Column("event_id", String(80), primary_key=True),
+    Column("provider", String(20), nullable=False),
+    Column("order_id", String(40), nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+)
+"""Provider messages already applied: a repeated one changes nothing."""
+
+IDEMPOTENCY = Table(
+    "idempotency",
+    METADATA,
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("resource_id", String(40)),
+    Column("status", Integer),
+    Column("media_type", String(60)),
+    Column("body", LargeBinary),
+    Column("created_at", UtcTime, nullable=False),
+    Column("locked_until", UtcTime, nullable=False),
+)
+"""First answers by key; `status` is empty while the first request is under way."""
+
+Index("ix_idempotency_created_at", IDEMPOTENCY.c.created_at)

@@ -1,0 +1,393 @@
+"""Orders: submitted for a held car, confirmed by the provider's word, handed over or withdrawn."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from app.checkout.customers import CustomerSeal
+from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
+from app.checkout.gateways import PaymentOrder, ProviderPayment
+from app.checkout.idempotency import Begin, Claim, Replay, answer, claim
+from app.checkout.payments import Payments
+from app.checkout.pricing import vat_of
+from app.checkout.settings import CheckoutSettings
+from app.checkout.signals import Signals
+from app.checkout.states import OrderState, allowed
+from app.checkout.store import (
+    CheckoutTransaction,
+    Record,
+    Store,
+    StoredAnswer,
+    as_context,
+    as_json,
+)
+from app.contracts.checkout import Customer
+from app.contracts.events import (
+    CarHandedOver,
+    CarStateChanged,
+    OrderCancelled,
+    OrderEnded,
+    OrderReturned,
+    OrderSubmitted,
+)
+from app.kernel.clock import Clock, rfc3339
+from app.kernel.errors import Unavailable
+from app.kernel.facts import EventContext
+from app.kernel.ids import new_id
+from app.kernel.money import Money
+from telemetry.tracing import current_traceparent
+
+MESSAGES: Final[Mapping[str, str]] = {
+    "declined": "Your bank declined the deposit. Nothing was charged.",
+    "paid_too_late": "The payment came after the car was gone. Your deposit goes back in full.",
+    "lapsed": "The car was not picked up in time. Your deposit goes back in full.",
+    "withdrawn": "You withdrew from this order. Your money goes back.",
+    "replaced": "You submitted this order again; the newer one counts.",
+}
+"""What an order says about how it ended, by stored code (English; heads translate the state)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCommand:
+    """A shopper's order for a car they hold. URLs are absolute and of our own origin."""
+
+    hold_id: str
+    customer: Customer
+    provider: str
+    advice_id: str
+    claim: Claim
+    session_id: str
+    context: EventContext
+    language: str
+    return_url: str
+    cancel_url: str
+
+
+class Orders:
+    """Use cases around an order. `token_key` derives each order's access token."""
+
+    def __init__(
+        self,
+        store: Store,
+        payments: Payments,
+        seal: CustomerSeal,
+        signals: Signals,
+        clock: Clock,
+        settings: CheckoutSettings,
+        *,
+        token_key: str,
+    ) -> None:
+        self._store = store
+        self._payments = payments
+        self._seal = seal
+        self._signals = signals
+        self._clock = clock
+        self._settings = settings
+        self._token_key = token_key.encode()
+
+    async def submit(self, command: OrderCommand) -> StoredAnswer | Replay:
+        """Store the order, open its payment, answer with the hosted page's address.
+
+        Two transactions with the provider between them; the order's id is the provider's
+        reference, so a retry after a crash or an outage finishes the same order.
+        Raises `HoldUnknown`, `HoldEnded`, `ProviderUnavailable` (the hold is kept, the key free
+        for a retry), and what `idempotency.claim` raises.
+        """
+        provider = self._payments.provider(command.provider)
+        async with self._store.begin() as transaction:
+            begun = await claim(transaction, command.claim, self._clock.now())
+            if isinstance(begun, Replay):
+                return begun
+            order = await self._begun_or_new(transaction, command, begun)
+        self._signals.order_submitted(
+            order["order_id"],
+            hold_id=order["hold_id"],
+            caused_by=order["hold_context"].get("traceparent", ""),
+        )
+        try:
+            with self._signals.provider_call(command.provider):
+                payment = await provider.create(_payment_order(order, command))
+        except Unavailable as error:
+            self._signals.provider_failed(
+                order["order_id"], provider=command.provider, detail=error.detail
+            )
+            async with self._store.begin() as transaction:
+                await transaction.relock_key(command.claim.key, locked_until=self._clock.now())
+            raise
+        return await self._opened(order, payment, command.claim)
+
+    async def _begun_or_new(
+        self, transaction: CheckoutTransaction, command: OrderCommand, begun: Begin
+    ) -> dict[str, Any]:
+        hold = await transaction.lock_hold(command.hold_id)
+        if hold is None or (hold["session_id"] and hold["session_id"] != command.session_id):
+            raise HoldUnknown("There is no such hold for you.")
+        if begun.resume is not None:
+            order = await transaction.order(begun.resume)
+            if order is not None and order["state"] == "payment_pending":
+                return {**order, "hold_context": hold["context"]}
+        now = self._clock.now()
+        if hold["state"] != "active" or hold["expires_at"] <= now:
+            raise HoldEnded("The time to buy this car has run out, or it was given back.")
+        await self._replace_earlier(transaction, hold, now)
+        car = await transaction.car(hold["car_id"])
+        if car is None:
+            raise HoldUnknown("The held car is not known any more.")
+        return await self._add(transaction, command, hold, car, now)
+
+    async def _replace_earlier(
+        self, transaction: CheckoutTransaction, hold: Record, now: datetime
+    ) -> None:
+        """A shopper who goes back and submits again: the newer order counts."""
+        earlier = await transaction.last_order_of_hold(hold["hold_id"])
+        if earlier is None or earlier["state"] != "payment_pending":
+            return
+        await transaction.move_order(
+            earlier["order_id"], "payment_pending", "cancelled", ended_at=now, message="replaced"
+        )
+        await transaction.record(
+            OrderEnded(earlier["order_id"], hold["hold_id"], hold["car_id"], "cancelled"),
+            as_context(earlier["context"]),
+        )
+
+    async def _add(
+        self,
+        transaction: CheckoutTransaction,
+        command: OrderCommand,
+        hold: Record,
+        car: Record,
+        now: datetime,
+    ) -> dict[str, Any]:
+        price = Money(hold["price"], hold["currency"])
+        context = replace(command.context, market=car["market"])
+        order = {
+            "order_id": new_id("ord"),
+            "hold_id": hold["hold_id"],
+            "car_id": hold["car_id"],
+            "state": "payment_pending",
+            "price": price.amount,
+            "vat_rate": car["vat_rate"],
+            "vat": vat_of(price, car["vat_rate"]).amount,
+            "deposit": hold["deposit"],
+            "currency": price.currency,
+            "provider": command.provider,
+            "advice_id": command.advice_id,
+            "context": as_json(context),
+            "created_at": now,
+        }
+        order["token_hash"] = _hash(self._token(str(order["order_id"])))
+        await transaction.add_order(order, sealed_customer=self._seal.seal(command.customer))
+        await transaction.bind_key(command.claim.key, str(order["order_id"]))
+        await transaction.record(
+            OrderSubmitted(
+                order_id=str(order["order_id"]),
+                hold_id=hold["hold_id"],
+                car_id=hold["car_id"],
+                model_id=car["model_id"],
+                price=price.amount,
+                deposit=hold["deposit"],
+                currency=price.currency,
+                provider=command.provider,
+            ),
+            context,
+        )
+        return {
+            **order,
+            "title": car["title"],
+            "expires_at": hold["expires_at"],
+            "hold_context": hold["context"],
+        }
+
+    async def _opened(
+        self, order: dict[str, Any], payment: ProviderPayment, claim_: Claim
+    ) -> StoredAnswer:
+        wire = order_wire({**order, "payment_url": payment.payment_url}, self._settings)
+        wire |= {
+            "payment_url": payment.payment_url,
+            "order_token": self._token(order["order_id"]),
+        }
+        stored = answer(201, wire)
+        async with self._store.begin() as transaction:
+            await transaction.set_payment(
+                order["order_id"], payment_id=payment.payment_id, payment_url=payment.payment_url
+            )
+            await transaction.answer_key(claim_.key, stored)
+        return stored
+
+    async def read(self, order_id: str, token: str) -> dict[str, Any]:
+        """Raises `OrderUnknown` when there is none or the token does not fit."""
+        return order_wire(
+            self._allowed(await self._store.read_order(order_id), token), self._settings
+        )
+
+    async def cancel(self, order_id: str, token: str, claim_: Claim) -> StoredAnswer | Replay:
+        """Withdraw before handover; a paid deposit goes back in full."""
+        return await self._withdraw(order_id, token, claim_, "cancelled", "withdrawn")
+
+    async def give_back(
+        self, order_id: str, token: str, claim_: Claim, reason: str
+    ) -> StoredAnswer | Replay:
+        """Return the car within 14 days of handover (right of withdrawal)."""
+        return await self._withdraw(order_id, token, claim_, "returned", reason)
+
+    async def _withdraw(
+        self,
+        order_id: str,
+        token: str,
+        claim_: Claim,
+        after: Literal["cancelled", "returned"],
+        reason: str,
+    ) -> StoredAnswer | Replay:
+        now = self._clock.now()
+        async with self._store.begin() as transaction:
+            begun = await claim(transaction, claim_, now)
+            if isinstance(begun, Replay):
+                return begun
+            order = self._allowed(await transaction.lock_order(order_id), token)
+            self._check_withdrawal(order, after, now)
+            await withdraw(transaction, order, after, reason, now)
+            moved = await transaction.order(order_id)
+            stored = answer(200, order_wire(moved or order, self._settings))
+            await transaction.answer_key(claim_.key, stored)
+        self._signals.order_moved(order_id, state=after, reason=reason)
+        return stored
+
+    def _check_withdrawal(self, order: Record, after: OrderState, now: datetime) -> None:
+        handed_over = order["handed_over_at"]
+        if not allowed(order["state"], after):
+            raise TransitionRefused(f"An order that is {order['state']} cannot become {after}.")
+        if after == "cancelled" and handed_over is not None:
+            raise TransitionRefused("The car was handed over: return it instead of cancelling.")
+        if after == "returned":
+            deadline = timedelta(seconds=self._settings.return_seconds)
+            if handed_over is None or now > handed_over + deadline:
+                raise TransitionRefused("A car can be returned within 14 days after handover.")
+
+    async def hand_over(self, order_id: str, claim_: Claim) -> StoredAnswer | Replay:
+        """The dealer reports that the shopper has the keys."""
+        now = self._clock.now()
+        async with self._store.begin() as transaction:
+            begun = await claim(transaction, claim_, now)
+            if isinstance(begun, Replay):
+                return begun
+            order = await transaction.lock_order(order_id)
+            if order is None:
+                raise OrderUnknown("There is no such order.")
+            if not await transaction.mark_handed_over(order_id, now):
+                raise TransitionRefused("Only a confirmed order can be handed over, once.")
+            await transaction.move_car(order["car_id"], ["reserved"], "sold")
+            context = as_context(order["context"])
+            await transaction.record(CarHandedOver(order_id, order["car_id"]), context)
+            await transaction.record(CarStateChanged(order["car_id"], "sold"), context)
+            stored = answer(200, order_wire({**order, "handed_over_at": now}, self._settings))
+            await transaction.answer_key(claim_.key, stored)
+        self._signals.order_moved(order_id, state="handed_over", reason="dealer")
+        return stored
+
+    async def lapse(self) -> int:
+        """Cancel orders that were not picked up in time; returns how many."""
+        now = self._clock.now()
+        before = now - timedelta(seconds=self._settings.pick_up_seconds)
+        async with self._store.begin() as transaction:
+            overdue = await transaction.orders_not_picked_up(confirmed_before=before)
+            for order in overdue:
+                await withdraw(transaction, order, "cancelled", "lapsed", now)
+        for order in overdue:
+            self._signals.order_moved(order["order_id"], state="cancelled", reason="lapsed")
+        return len(overdue)
+
+    def _token(self, order_id: str) -> str:
+        """Derived, not stored: a replayed or resumed request gets the same token."""
+        return hmac.new(self._token_key, order_id.encode(), hashlib.sha256).hexdigest()
+
+    def _allowed(self, order: Record | None, token: str) -> Record:
+        if order is None or not hmac.compare_digest(order["token_hash"], _hash(token)):
+            raise OrderUnknown("There is no such order, or the token does not fit it.")
+        return order
+
+
+async def withdraw(
+    transaction: CheckoutTransaction,
+    order: Record,
+    after: Literal["cancelled", "returned"],
+    reason: str,
+    now: datetime,
+) -> None:
+    """End an order for good: the car is free again, a captured deposit is owed back."""
+    order_id, car_id, before = order["order_id"], order["car_id"], order["state"]
+    context = replace(
+        as_context(order["context"]),
+        traceparent=current_traceparent() or order["context"].get("traceparent", ""),
+    )
+    message = "lapsed" if reason == "lapsed" else "withdrawn"
+    await transaction.move_order(order_id, before, after, ended_at=now, message=message)
+    if order["payment_state"] == "captured":
+        await transaction.set_payment(order_id, state="refund_due")
+    if before == "payment_pending":
+        await transaction.set_payment(order_id, state="cancelled")
+        await transaction.record(
+            OrderEnded(order_id, order["hold_id"], car_id, "cancelled"), context
+        )
+        return  # the hold lives on: the shopper may order again until it ends
+    await transaction.move_car(car_id, ["reserved", "sold"], "available")
+    await transaction.record(
+        OrderReturned(order_id, car_id, reason)
+        if after == "returned"
+        else OrderCancelled(order_id, car_id, "lapsed" if reason == "lapsed" else "shopper"),
+        context,
+    )
+    await transaction.record(CarStateChanged(car_id, "available"), context)
+
+
+def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
+    """An order as the API shows it (`contracts.checkout.Order`)."""
+
+    def money(key: str) -> dict[str, Any]:
+        return {"amount": order[key], "currency": order["currency"]}
+
+    def moment(value: datetime | None) -> str | None:
+        return None if value is None else rfc3339(value)
+
+    confirmed_at = order.get("confirmed_at")
+    waiting = order["state"] == "payment_pending"
+    return {
+        "order_id": order["order_id"],
+        "hold_id": order["hold_id"],
+        "car_id": order["car_id"],
+        "state": order["state"],
+        "price": money("price"),
+        "vat": money("vat"),
+        "deposit": money("deposit"),
+        "created_at": rfc3339(order["created_at"]),
+        "confirmed_at": moment(confirmed_at),
+        "handed_over_at": moment(order.get("handed_over_at")),
+        "expires_at": moment(order["expires_at"]) if waiting else None,
+        "pick_up_by": (
+            rfc3339(confirmed_at + timedelta(seconds=settings.pick_up_seconds))
+            if order["state"] == "confirmed" and confirmed_at
+            else None
+        ),
+        "message": MESSAGES.get(order.get("message") or ""),
+        "payment_url": order.get("payment_url") if waiting else None,
+    }
+
+
+def _payment_order(order: Record, command: OrderCommand) -> PaymentOrder:
+    return PaymentOrder(
+        reference=order["order_id"],
+        amount=Money(order["deposit"], order["currency"]),
+        description=f"Deposit: {order['title']}",
+        return_url=command.return_url,
+        cancel_url=command.cancel_url,
+        language=command.language,
+        traceparent=current_traceparent() or "",
+    )
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,303 @@
+"""Checkout's HTTP API: reads requests, calls one use case, sends its answer."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Query
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.checkout.holds import HoldCommand, Holds
+from app.checkout.idempotency import Claim, Replay, is_kept, keep, read_claim
+from app.checkout.invariants import check
+from app.checkout.orders import OrderCommand, Orders, order_wire
+from app.checkout.payments import Payments
+from app.checkout.settings import CheckoutSettings
+from app.checkout.signals import Signals
+from app.checkout.store import Store, StoredAnswer
+from app.contracts.checkout import Hold, HoldRequest, Identifier, Order, OrderRequest, ReturnRequest
+from app.contracts.wire import problem_responses
+from app.frame import problems
+from app.frame.callers import Caller, caller_of
+from app.frame.platform import Platform
+from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError
+
+PREFIX: Final = "/api/checkout/v1"
+MAX_WEBHOOK_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """What the routes call."""
+
+    holds: Holds
+    orders: Orders
+    payments: Payments
+    store: Store
+    signals: Signals
+    settings: CheckoutSettings
+    platform: Platform
+
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="A quoted string, a UUID for example (IETF draft-07). Required.",
+        openapi_examples={"uuid": {"value": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}},
+    ),
+]
+
+
+def add_routes(app: FastAPI, use: UseCases) -> None:
+    """Add the public API to the application."""
+    router = APIRouter(prefix=PREFIX)
+    _add_holds(router, use)
+    _add_orders(router, use)
+    _add_withdrawals(router, use)
+    _add_webhooks(router, use)
+    app.include_router(router)
+
+
+def _add_holds(router: APIRouter, use: UseCases) -> None:
+    @router.post(
+        "/holds",
+        status_code=201,
+        response_model=Hold,
+        responses=problem_responses(400, 404, 409, 422, 429, 503),
+        summary="Hold a car for 15 minutes",
+    )
+    async def place(request: Request, body: HoldRequest, key: KeyHeader = None) -> Response:
+        caller = caller_of(request)
+        command = HoldCommand(
+            car_id=body.car_id,
+            claim=_claim(request, key, body.model_dump(mode="json"), caller),
+            session_id=caller.session_id,
+            address_hash=caller.address_hash,
+            synthetic=caller.synthetic,
+            context=caller.context(),
+            headers=_passed_on(request),
+        )
+        return await _once(request, use, command.claim, use.holds.place(command))
+
+    @router.get(
+        "/holds/{hold_id}",
+        response_model=Hold,
+        responses=problem_responses(404, 409, 422, 503),
+        summary="A hold while it lasts",
+    )
+    async def read(request: Request, hold_id: Identifier) -> Response:
+        return JSONResponse(await use.holds.read(hold_id, caller_of(request).session_id))
+
+    @router.delete(
+        "/holds/{hold_id}",
+        status_code=204,
+        responses=problem_responses(404, 409, 422, 503),
+        summary="Give the car back",
+    )
+    async def release(request: Request, hold_id: Identifier) -> Response:
+        await use.holds.release(hold_id, caller_of(request).session_id)
+        return Response(status_code=204)
+
+
+def _add_orders(router: APIRouter, use: UseCases) -> None:
+    @router.post(
+        "/orders",
+        status_code=201,
+        response_model=Order,
+        responses=problem_responses(400, 404, 409, 422, 503),
+        summary="Order a held car",
+    )
+    async def submit(request: Request, body: OrderRequest, key: KeyHeader = None) -> Response:
+        caller = caller_of(request)
+        attribution = body.attribution
+        command = OrderCommand(
+            hold_id=body.hold_id,
+            customer=body.customer,
+            provider=body.payment.provider,
+            advice_id=attribution.advice_id,
+            claim=_claim(request, key, body.model_dump(mode="json"), caller),
+            session_id=caller.session_id,
+            context=caller.context(campaign=attribution.utm_campaign, entry=attribution.entry),
+            language=caller.language,
+            return_url=_own_url(request, use, body.return_url, "return_url"),
+            cancel_url=_own_url(request, use, body.cancel_url, "cancel_url"),
+        )
+        return await _once(request, use, command.claim, use.orders.submit(command))
+
+    @router.get(
+        "/orders/{order_id}",
+        response_model=Order,
+        responses=problem_responses(401, 404, 422, 503),
+        summary="An order, for whoever has its token",
+    )
+    async def read(order_id: Identifier, token: Annotated[str, Depends(_bearer)]) -> Response:
+        return JSONResponse(await use.orders.read(order_id, token))
+
+
+def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
+    answers = problem_responses(400, 401, 404, 409, 422, 503)
+
+    @router.post(
+        "/orders/{order_id}/cancellation",
+        response_model=Order,
+        responses=answers,
+        summary="Withdraw before handover",
+    )
+    async def cancel(
+        request: Request,
+        order_id: Identifier,
+        token: Annotated[str, Depends(_bearer)],
+        key: KeyHeader = None,
+    ) -> Response:
+        claim = _claim(request, key, token, caller_of(request))
+        return await _once(request, use, claim, use.orders.cancel(order_id, token, claim))
+
+    @router.post(
+        "/orders/{order_id}/return",
+        response_model=Order,
+        responses=answers,
+        summary="Return a car within 14 days of handover",
+    )
+    async def give_back(
+        request: Request,
+        order_id: Identifier,
+        body: ReturnRequest,
+        token: Annotated[str, Depends(_bearer)],
+        key: KeyHeader = None,
+    ) -> Response:
+        claim = _claim(request, key, [token, body.reason], caller_of(request))
+        returned = use.orders.give_back(order_id, token, claim, body.reason)
+        return await _once(request, use, claim, returned)
+
+    @router.post(
+        "/orders/{order_id}/handover",
+        response_model=Order,
+        responses=answers,
+        summary="The dealer reports that the keys were handed over (dealer key)",
+    )
+    async def hand_over(
+        request: Request,
+        order_id: Identifier,
+        token: Annotated[str, Depends(_bearer)],
+        key: KeyHeader = None,
+    ) -> Response:
+        if not hmac.compare_digest(token.encode(), use.platform.settings.dealer_key.encode()):
+            raise NotAuthorised("This needs the dealer key in Authorization: Bearer.")
+        claim = _claim(request, key, "handover", caller_of(request))
+        return await _once(request, use, claim, use.orders.hand_over(order_id, claim))
+
+
+def _add_webhooks(router: APIRouter, use: UseCases) -> None:
+    @router.post(
+        "/payment-events/{provider}",
+        responses=problem_responses(400, 401, 404, 413, 422, 503),
+        summary="A provider's signed webhook",
+    )
+    async def receive(request: Request, provider: Identifier) -> JSONResponse:
+        body = await request.body()
+        if len(body) > MAX_WEBHOOK_BYTES:
+            raise InvalidInput(f"body: a webhook has at most {MAX_WEBHOOK_BYTES} bytes.")
+        result = await use.payments.receive(provider, body, request.headers)
+        return JSONResponse({"result": result})
+
+
+def internal_routes(use: UseCases) -> APIRouter:
+    """What the internal port offers: the invariants and the orders, for proofs and operators."""
+    router = APIRouter()
+
+    @router.get("/invariants")
+    async def invariants() -> dict[str, Any]:
+        results = await check(use.store, use.platform.clock)
+        return {
+            "invariants": [
+                {"name": invariant.name, "violations": count, "why": invariant.why}
+                for invariant, count in results
+            ]
+        }
+
+    @router.get("/orders")
+    async def orders(
+        state: Annotated[list[str] | None, Query()] = None,
+        after: str = "",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    ) -> dict[str, Any]:
+        found = await use.store.orders_in(state or [], after=after, limit=limit)
+        items = [order_wire(order, use.settings) for order in found]
+        return {
+            "items": items,
+            "next_after": items[-1]["order_id"] if len(items) == limit else None,
+            "ever_confirmed": await use.store.count_confirmed(),
+        }
+
+    return router
+
+
+async def export_invariants(use: UseCases) -> None:
+    """Check every invariant and export what breaks it."""
+    for invariant, count in await check(use.store, use.platform.clock):
+        use.signals.invariant(invariant.name, count)
+
+
+def _claim(request: Request, key: str | None, body: Any, caller: Caller) -> Claim:
+    return read_claim(
+        key, method=request.method, path=request.url.path, body=body, caller=caller.session_id
+    )
+
+
+async def _once(
+    request: Request,
+    use: UseCases,
+    claim: Claim,
+    effect: Coroutine[Any, Any, StoredAnswer | Replay],
+) -> Response:
+    """The effect's answer; a final error is stored under the key, as a success is."""
+    try:
+        return _answer(await effect)
+    except VitrineError as error:
+        response = problems.of_error(request, error)
+        if is_kept(error):
+            kept = StoredAnswer(response.status_code, problems.MEDIA_TYPE, bytes(response.body))
+            await keep(use.store, claim, kept, use.platform.clock.now())
+        return response
+
+
+def _answer(result: StoredAnswer | Replay) -> Response:
+    replayed = isinstance(result, Replay)
+    stored = result.answer if isinstance(result, Replay) else result
+    headers = {"idempotency-replayed": "true"} if replayed else {}
+    return Response(
+        stored.body, status_code=stored.status, media_type=stored.media_type, headers=headers
+    )
+
+
+def _bearer(authorization: Annotated[str, Header()] = "") -> str:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NotAuthorised("Send the token as Authorization: Bearer <token>.")
+    return token.strip()
+
+
+def _passed_on(request: Request) -> dict[str, str]:
+    """The headers that let the catalogue see the same caller."""
+    names = ("cookie", "x-vitrine-synthetic", "accept-language")
+    return {name: request.headers[name] for name in names if name in request.headers}
+
+
+def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> str:
+    """An absolute URL of our own origin; raises `InvalidInput` for anybody else's."""
+    origin = use.platform.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+    if given is None:
+        return f"{origin}/"
+    parts = urlsplit(given)
+    plain_path = not parts.scheme and not parts.netloc and given.startswith("/")
+    if plain_path and not given.startswith("//") and "\\" not in given:
+        return f"{origin}{given}"
+    if f"{parts.scheme}://{parts.netloc}" == origin and "\\" not in given:
+        return given
+    raise InvalidInput(f"{field}: must be a path or a URL of {origin}.")

@@ -1,0 +1,22 @@
+"""Checkout's own settings (`CHECKOUT_…`)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class CheckoutSettings(BaseSettings):
+    """Durations in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="CHECKOUT_", extra="ignore")
+
+    hold_ttl_seconds: int = Field(15 * 60, ge=1)
+    hold_extension_seconds: int = Field(10 * 60, ge=0)
+    pick_up_seconds: int = Field(72 * 3600, ge=1)
+    return_seconds: int = Field(14 * 24 * 3600, ge=1)
+    idempotency_seconds: int = Field(24 * 3600, ge=60)
+    max_holds_per_session: int = Field(3, ge=1)
+    max_holds_per_address: int = Field(30, ge=1)
+    webhook_tolerance_seconds: int = Field(300, ge=1)
+    sweep_seconds: float = Field(1.0, gt=0)

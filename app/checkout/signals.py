@@ -1,0 +1,123 @@
+"""What checkout tells telemetry: one call states a fact as metric, log line and span attributes.
+
+Called after the commit: a number that could roll back is never counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from opentelemetry import trace
+
+from telemetry.bootstrap import Telemetry
+from telemetry.catalogue.checkout import (
+    CHECKOUT_HOLD_ATTEMPTS,
+    CHECKOUT_INVARIANT_VIOLATIONS,
+    CHECKOUT_LATE_PAYMENTS,
+    CHECKOUT_PAYMENT_DURATION,
+    CHECKOUT_PAYMENT_SUBMISSIONS,
+    CHECKOUT_WEBHOOKS,
+)
+from telemetry.catalogue.outcomes import Outcome
+from telemetry.tracing import KEEP_ATTRIBUTE, link_to
+
+
+class Signals:
+    """Checkout's instruments and log, bound once."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        instruments = telemetry.instruments
+        self._log = telemetry.log
+        self._holds = instruments.counter(CHECKOUT_HOLD_ATTEMPTS)
+        self._submissions = instruments.counter(CHECKOUT_PAYMENT_SUBMISSIONS)
+        self._provider = instruments.histogram(CHECKOUT_PAYMENT_DURATION)
+        self._webhooks = instruments.counter(CHECKOUT_WEBHOOKS)
+        self._late = instruments.counter(CHECKOUT_LATE_PAYMENTS)
+        self._violations = instruments.gauge(CHECKOUT_INVARIANT_VIOLATIONS)
+
+    def hold_attempted(self, outcome: Outcome, *, car_id: str, hold_id: str = "") -> None:
+        self._holds.inc(outcome=outcome.value)
+        _mark(hold_id=hold_id, car_id=car_id, keep=outcome is Outcome.OK)
+        event = "hold.placed" if outcome is Outcome.OK else "hold.refused"
+        self._log.info(event, car_id=car_id, hold_id=hold_id, outcome=outcome.value)
+
+    def hold_ended(self, hold_id: str, *, car_id: str, ended_as: str) -> None:
+        self._log.info("hold.ended", hold_id=hold_id, car_id=car_id, ended_as=ended_as)
+
+    def order_submitted(self, order_id: str, *, hold_id: str, caused_by: str) -> None:
+        _mark(order_id=order_id, hold_id=hold_id, keep=True, caused_by=caused_by)
+        self._log.info("order.submitted", order_id=order_id, hold_id=hold_id)
+
+    def order_confirmed(
+        self,
+        order_id: str,
+        *,
+        car_id: str,
+        provider: str,
+        market: str,
+        traffic: str,
+        caused_by: str,
+    ) -> None:
+        self._submissions.inc(provider=provider, outcome=Outcome.OK.value)
+        _mark(order_id=order_id, car_id=car_id, keep=True, caused_by=caused_by)
+        self._log.info(
+            "order.confirmed", order_id=order_id, car_id=car_id, market=market, traffic=traffic
+        )
+
+    def payment_refused(self, order_id: str, *, provider: str, caused_by: str) -> None:
+        self._submissions.inc(provider=provider, outcome=Outcome.REFUSED.value)
+        _mark(order_id=order_id, keep=True, caused_by=caused_by)
+        self._log.info("payment.declined", order_id=order_id, provider=provider)
+
+    def provider_failed(self, order_id: str, *, provider: str, detail: str) -> None:
+        self._submissions.inc(provider=provider, outcome=Outcome.UNAVAILABLE.value)
+        self._log.warning(
+            "payment.unavailable", order_id=order_id, provider=provider, detail=detail
+        )
+
+    def late_payment(self, order_id: str, result: str) -> None:
+        self._late.inc(result=result)
+        self._log.warning("payment.late", order_id=order_id, result=result)
+
+    def order_moved(self, order_id: str, *, state: str, reason: str) -> None:
+        self._log.info("order.moved", order_id=order_id, state=state, reason=reason)
+
+    def webhook(self, provider: str, result: str) -> None:
+        self._webhooks.inc(provider=provider, result=result)
+
+    @contextmanager
+    def provider_call(self, provider: str) -> Iterator[None]:
+        """Time one call to the provider, whatever comes of it."""
+        started = perf_counter()
+        outcome = Outcome.OK
+        try:
+            yield
+        except Exception:
+            outcome = Outcome.UNAVAILABLE
+            raise
+        finally:
+            self._provider.observe(
+                perf_counter() - started, provider=provider, outcome=outcome.value
+            )
+
+    def invariant(self, name: str, violations: int) -> None:
+        self._violations.set(violations, invariant=name)
+        if violations:
+            self._log.error("invariant.violated", invariant=name, violations=violations)
+
+
+def _mark(
+    *, order_id: str = "", hold_id: str = "", car_id: str = "", keep: bool, caused_by: str = ""
+) -> None:
+    """Put the business identifiers on the current span and link it to what led here."""
+    span = trace.get_current_span()
+    if not span.is_recording():
+        return
+    named = {"vitrine.order_id": order_id, "vitrine.hold_id": hold_id, "vitrine.car_id": car_id}
+    span.set_attributes({key: value for key, value in named.items() if value})
+    if keep:
+        span.set_attribute(KEEP_ATTRIBUTE, True)
+    for link in link_to(caused_by):
+        span.add_link(link.context)

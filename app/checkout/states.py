@@ -1,0 +1,50 @@
+"""The order's state machine: one table of allowed transitions, and the picture drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+OrderState = Literal[
+    "payment_pending", "confirmed", "declined", "expired", "cancelled", "returned", "refunded"
+]
+
+TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
+    "payment_pending": {
+        "confirmed": "the provider accepted the deposit",
+        "declined": "the shopper's bank refused",
+        "expired": "the hold ran out before payment",
+        "cancelled": "the shopper withdrew or submitted again",
+    },
+    "confirmed": {
+        "cancelled": "withdrawn before handover, or not picked up in 72 hours",
+        "returned": "given back within 14 days of handover",
+    },
+    "declined": {
+        "confirmed": "a late success, the car was still free",
+        "refunded": "a late success, the car was gone",
+    },
+    "expired": {
+        "confirmed": "a late success, the car was still free",
+        "refunded": "a late success, the car was gone",
+    },
+    "cancelled": {"refunded": "the deposit went back"},
+    "returned": {"refunded": "the money went back"},
+    "refunded": {},
+}
+"""From state -> to state -> what makes it happen."""
+
+LIVE: Final[frozenset[OrderState]] = frozenset({"payment_pending", "confirmed"})
+"""States in which an order has its car."""
+
+
+def allowed(before: OrderState, after: OrderState) -> bool:
+    return after in TRANSITIONS[before]
+
+
+def diagram() -> str:
+    """The state machine as a Mermaid diagram (docs/orders.md shows exactly this)."""
+    lines = ["stateDiagram-v2", "    [*] --> payment_pending: submitted"]
+    for before, targets in TRANSITIONS.items():
+        lines += [f"    {before} --> {after}: {why}" for after, why in targets.items()]
+    return "\n".join([*lines, "    refunded --> [*]"])

@@ -1,0 +1,406 @@
+"""All of checkout's SQL. A `CheckoutTransaction` is one transaction; its methods are its verbs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.checkout.models import (
+    CARS,
+    CUSTOMERS,
+    HOLDS,
+    IDEMPOTENCY,
+    ORDERS,
+    PAYMENT_EVENTS,
+    PAYMENTS,
+)
+from app.checkout.states import OrderState
+from app.frame.database import Database, UtcTime
+from app.frame.outbox import Outbox
+from app.kernel.facts import EventContext, Fact
+
+Record = dict[str, Any]
+"""One row, by column name."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """The first answer to a request with an Idempotency-Key, as bytes."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is known of an Idempotency-Key; `answer` is None while the first is under way."""
+
+    fingerprint: str
+    resource_id: str | None
+    answer: StoredAnswer | None
+    locked_until: datetime
+
+
+class CheckoutTransaction:
+    """One write transaction."""
+
+    def __init__(self, connection: AsyncConnection, outbox: Outbox, dialect: str) -> None:
+        self._connection = connection
+        self._outbox = outbox
+        self._insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        self._lock = dialect == "postgresql"
+
+    async def record(self, fact: Fact, context: EventContext) -> None:
+        """Put a fact into the outbox: it is stated exactly if this transaction commits."""
+        await self._outbox.add(self._connection, [fact], context)
+
+    # --- idempotency keys -------------------------------------------------------------------
+
+    async def claim_key(
+        self, key: str, fingerprint: str, *, now: datetime, locked_until: datetime
+    ) -> KeyRecord | None:
+        """Take a key for this request: None when it was free, else what is known of it."""
+        claimed = await self._connection.execute(
+            self._insert(IDEMPOTENCY)
+            .values(key=key, fingerprint=fingerprint, created_at=now, locked_until=locked_until)
+            .on_conflict_do_nothing()
+        )
+        if claimed.rowcount == 1:
+            return None
+        query = select(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
+        row = (await self._connection.execute(self._for_update(query))).one()
+        answer = (
+            None
+            if row.status is None
+            else StoredAnswer(row.status, row.media_type or "", row.body or b"")
+        )
+        return KeyRecord(row.fingerprint, row.resource_id, answer, row.locked_until)
+
+    async def relock_key(self, key: str, *, locked_until: datetime) -> None:
+        await self._connection.execute(
+            update(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key).values(locked_until=locked_until)
+        )
+
+    async def bind_key(self, key: str, resource_id: str) -> None:
+        """Remember what a request under way is making, so that a retry can finish it."""
+        await self._connection.execute(
+            update(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key).values(resource_id=resource_id)
+        )
+
+    async def answer_key(self, key: str, answer: StoredAnswer) -> None:
+        await self._connection.execute(
+            update(IDEMPOTENCY)
+            .where(IDEMPOTENCY.c.key == key)
+            .values(status=answer.status, media_type=answer.media_type, body=answer.body)
+        )
+
+    async def prune_keys(self, *, before: datetime) -> int:
+        result = await self._connection.execute(
+            IDEMPOTENCY.delete().where(IDEMPOTENCY.c.created_at < before)
+        )
+        return result.rowcount
+
+    # --- cars -------------------------------------------------------------------------------
+
+    async def car(self, car_id: str) -> Record | None:
+        return await self._one(select(CARS).where(CARS.c.car_id == car_id))
+
+    async def list_car(self, values: Record) -> None:
+        """Add a car or refresh its offer; who has it does not change."""
+        offer = {k: v for k, v in values.items() if k != "car_id"}
+        await self._connection.execute(
+            self._insert(CARS)
+            .values(**values, listed=True, state="available")
+            .on_conflict_do_update(index_elements=["car_id"], set_={**offer, "listed": True})
+        )
+
+    async def unlist_car(self, car_id: str) -> None:
+        await self._connection.execute(
+            update(CARS).where(CARS.c.car_id == car_id).values(listed=False)
+        )
+
+    async def move_car(self, car_id: str, before: Sequence[str], after: str) -> bool:
+        """Change a car's state if it is in one of `before`; False when it is not."""
+        moved = await self._connection.execute(
+            update(CARS)
+            .where(CARS.c.car_id == car_id, CARS.c.state.in_(before))
+            .values(state=after)
+        )
+        return moved.rowcount == 1
+
+    # --- holds ------------------------------------------------------------------------------
+
+    async def hold(self, hold_id: str) -> Record | None:
+        return await self._one(select(HOLDS).where(HOLDS.c.hold_id == hold_id))
+
+    async def lock_hold(self, hold_id: str) -> Record | None:
+        query = select(HOLDS).where(HOLDS.c.hold_id == hold_id)
+        return await self._one(self._for_update(query))
+
+    async def active_hold_of_car(self, car_id: str) -> Record | None:
+        return await self._one(
+            select(HOLDS).where(HOLDS.c.car_id == car_id, HOLDS.c.state == "active")
+        )
+
+    async def count_active_holds(self, *, session_id: str, address_hash: str) -> tuple[int, int]:
+        """Active holds of this session and of this address."""
+        query = select(
+            func.count().filter(HOLDS.c.session_id == session_id),
+            func.count().filter(HOLDS.c.address_hash == address_hash),
+        ).where(
+            HOLDS.c.state == "active",
+            or_(
+                and_(HOLDS.c.session_id == session_id, HOLDS.c.session_id != ""),
+                HOLDS.c.address_hash == address_hash,
+            ),
+        )
+        of_session, of_address = (await self._connection.execute(query)).one()
+        return (of_session if session_id else 0), of_address
+
+    async def add_hold(self, values: Record) -> None:
+        await self._connection.execute(insert(HOLDS).values(**values))
+
+    async def end_hold(self, hold_id: str, state: str) -> bool:
+        """Move an active hold to `state`; False when it is not active any more."""
+        ended = await self._connection.execute(
+            update(HOLDS)
+            .where(HOLDS.c.hold_id == hold_id, HOLDS.c.state == "active")
+            .values(state=state)
+        )
+        return ended.rowcount == 1
+
+    async def extend_hold(self, hold_id: str, expires_at: datetime) -> bool:
+        """Extend once; False when it was extended before or is not active."""
+        extended = await self._connection.execute(
+            update(HOLDS)
+            .where(
+                HOLDS.c.hold_id == hold_id,
+                HOLDS.c.state == "active",
+                HOLDS.c.extended.is_(False),
+            )
+            .values(expires_at=expires_at, extended=True)
+        )
+        return extended.rowcount == 1
+
+    async def overdue_holds(self, *, now: datetime, limit: int) -> list[Record]:
+        query = (
+            select(HOLDS)
+            .where(HOLDS.c.state == "active", HOLDS.c.expires_at <= now)
+            .order_by(HOLDS.c.expires_at)
+            .limit(limit)
+        )
+        return await self._all(query)
+
+    # --- orders -----------------------------------------------------------------------------
+
+    async def order(self, order_id: str) -> Record | None:
+        return await self._one(_order_query().where(ORDERS.c.order_id == order_id))
+
+    async def lock_order(self, order_id: str) -> Record | None:
+        if self._lock:
+            await self._connection.execute(
+                select(ORDERS.c.order_id).where(ORDERS.c.order_id == order_id).with_for_update()
+            )
+        return await self.order(order_id)
+
+    async def last_order_of_hold(self, hold_id: str) -> Record | None:
+        return await self._one(
+            _order_query()
+            .where(ORDERS.c.hold_id == hold_id)
+            .order_by(ORDERS.c.order_id.desc())
+            .limit(1)
+        )
+
+    async def add_order(self, order: Record, *, sealed_customer: bytes) -> None:
+        await self._connection.execute(insert(ORDERS).values(**order))
+        await self._connection.execute(
+            insert(CUSTOMERS).values(order_id=order["order_id"], sealed=sealed_customer)
+        )
+        await self._connection.execute(
+            insert(PAYMENTS).values(
+                order_id=order["order_id"],
+                provider=order["provider"],
+                state="pending",
+                amount=order["deposit"],
+                currency=order["currency"],
+                created_at=order["created_at"],
+            )
+        )
+
+    async def move_order(
+        self, order_id: str, before: OrderState, after: OrderState, **values: Any
+    ) -> bool:
+        moved = await self._connection.execute(
+            update(ORDERS)
+            .where(ORDERS.c.order_id == order_id, ORDERS.c.state == before)
+            .values(state=after, **values)
+        )
+        return moved.rowcount == 1
+
+    async def mark_handed_over(self, order_id: str, at: datetime) -> bool:
+        marked = await self._connection.execute(
+            update(ORDERS)
+            .where(
+                ORDERS.c.order_id == order_id,
+                ORDERS.c.state == "confirmed",
+                ORDERS.c.handed_over_at.is_(None),
+            )
+            .values(handed_over_at=at)
+        )
+        return marked.rowcount == 1
+
+    async def orders_not_picked_up(self, *, confirmed_before: datetime) -> list[Record]:
+        query = (
+            _order_query()
+            .where(
+                ORDERS.c.state == "confirmed",
+                ORDERS.c.handed_over_at.is_(None),
+                ORDERS.c.confirmed_at <= confirmed_before,
+            )
+            .limit(100)
+        )
+        return await self._all(query)
+
+    # --- payments ---------------------------------------------------------------------------
+
+    async def set_payment(self, order_id: str, **values: Any) -> None:
+        await self._connection.execute(
+            update(PAYMENTS).where(PAYMENTS.c.order_id == order_id).values(**values)
+        )
+
+    async def add_payment_event(
+        self, *, event_id: str, provider: str, order_id: str, type_: str, at: datetime
+    ) -> bool:
+        """Remember a provider's message; False when it was applied before."""
+        added = await self._connection.execute(
+            self._insert(PAYMENT_EVENTS)
+            .values(
+                event_id=event_id, provider=provider, order_id=order_id, type=type_, received_at=at
+            )
+            .on_conflict_do_nothing()
+        )
+        return added.rowcount == 1
+
+    # --- rows -------------------------------------------------------------------------------
+
+    def _for_update(self, query: Any) -> Any:
+        return query.with_for_update() if self._lock else query
+
+    async def _one(self, query: Any) -> Record | None:
+        row: Row[Any] | None = (await self._connection.execute(query)).first()
+        return None if row is None else dict(row._mapping)
+
+    async def _all(self, query: Any) -> list[Record]:
+        return [dict(row._mapping) for row in (await self._connection.execute(query)).all()]
+
+
+class Store:
+    """Checkout's database."""
+
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        self._database = database
+        self._outbox = outbox
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[CheckoutTransaction]:
+        """One write transaction; commits at the end of the block."""
+        async with self._database.transaction() as connection:
+            yield self.within(connection)
+
+    def within(self, connection: AsyncConnection) -> CheckoutTransaction:
+        """The same verbs in a transaction that somebody else began (a consumer's)."""
+        return CheckoutTransaction(connection, self._outbox, self._database.dialect)
+
+    async def read_hold(self, hold_id: str) -> Record | None:
+        return await self._first(select(HOLDS).where(HOLDS.c.hold_id == hold_id))
+
+    async def read_order(self, order_id: str) -> Record | None:
+        return await self._first(_order_query().where(ORDERS.c.order_id == order_id))
+
+    async def orders_in(self, states: Sequence[str], *, after: str, limit: int) -> list[Record]:
+        query = (
+            _order_query().where(ORDERS.c.order_id > after).order_by(ORDERS.c.order_id).limit(limit)
+        )
+        if states:
+            query = query.where(ORDERS.c.state.in_(states))
+        return await self._many(query)
+
+    async def count_confirmed(self) -> int:
+        """Orders ever confirmed: what `shop_orders_total` must equal."""
+        query = select(func.count()).where(ORDERS.c.confirmed_at.is_not(None))
+        async with self._database.read() as connection:
+            return int(await connection.scalar(query) or 0)
+
+    async def payments_in(self, state: str, *, limit: int) -> list[Record]:
+        return await self._many(_order_query().where(PAYMENTS.c.state == state).limit(limit))
+
+    async def pending_payments(self, *, created_before: datetime, limit: int) -> list[Record]:
+        """Orders that wait for their provider's message for a while: ask the provider."""
+        query = (
+            _order_query()
+            .where(ORDERS.c.state == "payment_pending", ORDERS.c.created_at <= created_before)
+            .order_by(ORDERS.c.created_at.desc())
+            .limit(limit)
+        )
+        return await self._many(query)
+
+    async def count_breaking(self, query: str, *, overdue: datetime) -> int:
+        """Rows that break an invariant (`invariants.py` holds the queries)."""
+        statement = text(query)
+        if ":overdue" in query:
+            statement = statement.bindparams(bindparam("overdue", overdue, UtcTime()))
+        async with self._database.read() as connection:
+            return int(await connection.scalar(statement) or 0)
+
+    async def _first(self, query: Any) -> Record | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        return None if row is None else dict(row._mapping)
+
+    async def _many(self, query: Any) -> list[Record]:
+        async with self._database.read() as connection:
+            return [dict(row._mapping) for row in (await connection.execute(query)).all()]
+
+
+def _order_query() -> Any:
+    """An order with its payment and its hold's deadline."""
+    return (
+        select(
+            ORDERS,
+            PAYMENTS.c.state.label("payment_state"),
+            PAYMENTS.c.payment_id,
+            PAYMENTS.c.payment_url,
+            PAYMENTS.c.accepted_at,
+            HOLDS.c.expires_at,
+            HOLDS.c.state.label("hold_state"),
+            CARS.c.model_id,
+            CARS.c.title,
+            CARS.c.market,
+        )
+        .join(PAYMENTS, PAYMENTS.c.order_id == ORDERS.c.order_id)
+        .join(HOLDS, HOLDS.c.hold_id == ORDERS.c.hold_id)
+        .join(CARS, CARS.c.car_id == ORDERS.c.car_id)
+    )
+
+
+def as_context(values: Mapping[str, Any]) -> EventContext:
+    """A stored context as the dataclass."""
+    return EventContext(**values)
+
+
+def as_json(context: EventContext) -> dict[str, Any]:
+    """A context as it is stored."""
+    return asdict(context)
+
+
+CarTaken = IntegrityError
+"""Raised by the partial unique index when two shoppers reach for one car at once."""

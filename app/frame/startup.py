@@ -1,0 +1,103 @@
+"""From environment variables to a platform, with one clear sentence for whatever is wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import uvloop
+from pydantic import ValidationError
+
+from app.frame.database import damaged
+from app.frame.flags import Flags
+from app.frame.keys import KeysMissing, with_keys
+from app.frame.platform import Platform
+from app.frame.server import PortTaken
+from app.frame.settings import PlatformSettings, explain
+from app.kernel.errors import VitrineError
+from telemetry.instruments import MetricRegistry
+from telemetry.tracestore import TraceStore
+
+VERSION: Final = "0.1.0"
+CANNOT_START: Final = 2
+
+
+def read_settings() -> PlatformSettings:
+    """The platform's settings with all secrets; ends the process with a sentence when wrong."""
+    try:
+        settings = PlatformSettings()
+    except ValidationError as error:
+        cannot_start(explain(error))
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        return with_keys(settings)
+    except KeysMissing as error:
+        cannot_start(str(error))
+    except OSError as error:
+        cannot_start(
+            f"the data folder {settings.data} cannot be written ({error.strerror}): free some"
+            " space, fix its permissions, or set VITRINE_DATA to another folder."
+        )
+    except ValueError as error:
+        cannot_start(f"{settings.data / 'keys.json'} is damaged ({error}): restore or remove it.")
+
+
+def new_platform(settings: PlatformSettings, *, local_traces: bool) -> Platform:
+    """A platform for this process. `local_traces` keeps interesting traces in the data folder."""
+    for path in sorted(settings.data.glob("*.db")):
+        sentence = damaged(path)
+        if sentence:
+            cannot_start(sentence)
+    return Platform(
+        settings=settings,
+        registry=MetricRegistry(),
+        flags=Flags(settings.flags),
+        traces=(
+            TraceStore(settings.data / "traces.db", keep_ratio=settings.trace_keep_ratio)
+            if local_traces
+            else None
+        ),
+        version=VERSION,
+        revision=os.environ.get("VITRINE_REVISION") or _revision(),
+        otlp_endpoint=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+    )
+
+
+def run_until_stopped(main: Coroutine[Any, Any, None]) -> None:
+    """Run a process's main; every expected failure is one sentence and an exit code."""
+    try:
+        uvloop.run(main)
+    except (PortTaken, KeysMissing) as error:
+        cannot_start(str(error))
+    except VitrineError as error:
+        cannot_start(error.detail)
+    except OSError as error:
+        cannot_start(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+
+
+def cannot_start(sentence: str) -> NoReturn:
+    """Say why on standard error and end with exit code 2."""
+    sys.stderr.write(f"vitrine cannot start: {sentence}\n")
+    raise SystemExit(CANNOT_START)
+
+
+def _revision() -> str:
+    """The commit of the working tree; `unknown` outside one."""
+    root = Path(__file__).parent.parent.parent
+    if not (root / ".git").exists():
+        return "unknown"
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=2,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"
