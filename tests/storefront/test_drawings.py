@@ -307,6 +307,11 @@ def test_a_value_that_cannot_be_drawn_is_refused_by_the_name_of_its_field(
         replace(SEDAN, **{field: value})  # type: ignore[arg-type]
 
 
+def test_a_car_too_tall_for_its_length_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^height_mm: 2200 is 63% of length_mm 3500"):
+        replace(SEDAN, length_mm=3500, wheelbase_mm=2200, height_mm=2200)
+
+
 @pytest.mark.parametrize("paint", ["red", "#12", "#gggggg", "", "url(#x)", '#fff"/>'])
 def test_a_paint_that_is_no_hex_colour_is_refused(paint: str) -> None:
     with pytest.raises(ValueError, match=r"^paint: "):

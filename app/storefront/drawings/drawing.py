@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from app.storefront.drawings import light, panels, wheels
 from app.storefront.drawings.canvas import Canvas, canvas_for, number, path
+from app.storefront.drawings.cockpit import cockpit
 from app.storefront.drawings.curve import straight
 from app.storefront.drawings.glass import Glass, glass
 from app.storefront.drawings.lights import Lamp, headlamp, taillamp
@@ -70,7 +71,7 @@ def _picture(shape: Shape, base: str, canvas: Canvas) -> str:
         _definitions(shape, s, o, tones, canvas, _NAME)
         + _floor(s, canvas, _NAME)
         + _underbody(s)
-        + (panels.cockpit(s) if shape.body == "convertible" else "")
+        + (cockpit(s) if shape.body == "convertible" else "")
         + _body(shape, s, o, tones, _NAME, g)
         + _glasshouse(shape, g, o, s, _NAME)
         + _details(shape, s, g, o, tones, _NAME)
@@ -216,7 +217,7 @@ def _details(shape: Shape, s: Stance, g: Glass, o: Outline, tones: Ramp, name: s
     housing, foot = panels.mirror(shape, s, g)
     gaps = panels.shut_lines(shape, s, g, o)
     rim = tones.edge if lightness(tones.base) < 0.3 else tones.seam
-    rail = ""
+    rail = panels.bed_rail(s, o) if shape.body == "pickup" else ""
     if shape.roof_rails and shape.body in ("estate", "suv", "mpv", "van", "hatchback"):
         rail = (
             f'<path d="{panels.rails(s, o)}" fill="none" stroke="#2a2e31" stroke-width="22"'

@@ -140,7 +140,7 @@ def _cabin(shape: Shape, s: Stance, o: Outline) -> list[Cubic]:
     limit = next((c[3][0] for c in top if c[3][1] < y_at(waist, c[3][0])), top[-1][3][0])
     rear_x = crossing(top, waist, s.peak_x, min(limit, end))
     upper = cut(top, o.roof[0][0][0], rear_x)
-    lower = _waist(s, upper[0][0][0], rear_x)
+    lower = _waist(s, upper[0][0][0] + 100, rear_x)
     return [
         *upper,
         straight(upper[-1][3], lower[-1][3]),

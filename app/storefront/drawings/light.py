@@ -54,6 +54,8 @@ def soft_light(s: Stance, o: Outline, tones: Ramp, blur: str) -> str:
     light = lightness(tones.base)
     shine = 0.60 if light > 0.55 else 0.50 if light > 0.3 else 0.46
     shade = 0.13 if light > 0.85 else 0.22 if light > 0.55 else 0.30
+    # In dark paint a hollow shows as the bright floor it reflects, in light paint as a shadow.
+    floor, hollow = ("#fff", 0.11) if light < 0.3 else ("#000", shade)
     start, end = 0.05 * s.length, 0.985 * s.length
     shoulder = _lens(s, start, end, drop=0.062, thick=0.030)
     under = _lens(s, start + 0.02 * s.length, end - 0.02 * s.length, drop=0.112, thick=0.040)
@@ -77,7 +79,7 @@ def soft_light(s: Stance, o: Outline, tones: Ramp, blur: str) -> str:
     return (
         f'<g filter="url(#{blur})">'
         f'<path d="{under}" fill="#000" fill-opacity="{number(shade)}"/>'
-        f'<path d="{flank}" fill="#000" fill-opacity="{number(shade)}"/>'
+        f'<path d="{flank}" fill="{floor}" fill-opacity="{number(hollow)}"/>'
         f'<path d="{shoulder}" fill="#fff" fill-opacity="{number(shine)}"/>'
         f'<path d="{arches}" fill="none" stroke="#fff" stroke-opacity="{number(shine * 0.34)}"'
         f' stroke-width="{number(wide * 0.7)}"/>'
@@ -171,7 +173,7 @@ def fade_gradient(name: str, canvas: Canvas) -> str:
     """The wheels' mirror image in the floor, gone before the sheet ends."""
     return _linear(
         name,
-        [(0, "#1a1d20", 0.26), (1, "#1a1d20", 0.0)],
+        [(0, "#1a1d20", 0.2), (1, "#1a1d20", 0.0)],
         f'gradientUnits="userSpaceOnUse" x1="0" x2="0" y1="0"'
         f' y2="{-(canvas.top + canvas.height) * 0.97:.0f}"',
     )

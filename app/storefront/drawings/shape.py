@@ -50,6 +50,9 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 #: wheel would leave the body.
 WHEELBASE_SHARE = (0.50, 0.70)
 
+#: Height as a share of length, from a low coupe to a tall city van.
+HEIGHT_SHARE = (0.22, 0.56)
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -98,6 +101,13 @@ class Shape:
         if not low <= share <= high:
             raise ValueError(
                 f"wheelbase_mm: {self.wheelbase_mm:g} is {share:.0%} of length_mm "
+                f"{self.length_mm:g}; a drawing needs {low:.0%} to {high:.0%}"
+            )
+        share = self.height_mm / self.length_mm
+        low, high = HEIGHT_SHARE
+        if not low <= share <= high:
+            raise ValueError(
+                f"height_mm: {self.height_mm:g} is {share:.0%} of length_mm "
                 f"{self.length_mm:g}; a drawing needs {low:.0%} to {high:.0%}"
             )
 

@@ -113,7 +113,8 @@ def stance(shape: Shape) -> Stance:
     cowl_y = height * (habit.cowl + 0.4 * high)
     header_y = height * (0.965 if shape.body != "convertible" else 0.955)
     header_x = cowl_x + (header_y - cowl_y) / tan(radians(habit.screen))
-    roof_x = length * (1 - habit.roof - _rake_share(shape))
+    peak_x = max(length * habit.peak, header_x + 0.09 * length)
+    roof_x = max(length * (1 - habit.roof - _rake_share(shape)), peak_x + 0.05 * length)
     waist_front = height * (habit.waist + high)
     return Stance(
         length=length,
@@ -131,7 +132,7 @@ def stance(shape: Shape) -> Stance:
         header_x=header_x,
         header_y=header_y,
         screen=habit.screen,
-        peak_x=max(length * habit.peak, header_x + 0.09 * length),
+        peak_x=peak_x,
         roof_x=roof_x,
         roof_y=height * (1 - habit.drop * (0.45 + 1.1 * shape.roofline_drop)),
         waist_front=waist_front,
