@@ -1,0 +1,5 @@
+"""Alembic's entry: the frame applies the scripts on the service's own connection."""
+
+from app.frame.alembic_env import run
+
+run()
