@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.local.ports import is_free
 
-NEEDED_MODULES = ("fastapi", "uvicorn", "sqlalchemy", "locust")
+NEEDED_MODULES = ("fastapi", "uvicorn", "sqlalchemy", "httpx")
 NEEDED_DISK_BYTES = 200 * 1024 * 1024
 
 

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "alerts" / "alertmanager.yml"
 PROGRAM = Program(("alertmanager", "prometheus-alertmanager"), package="prometheus-alertmanager")
 
-# The address of insight's internal port in docker-compose.yml, as the configuration names it.
-COMPOSE_RECEIVER = "http://insight:9105"
+# Insight's internal port in docker-compose.yml, as the configuration names it.
+COMPOSE_RECEIVER = re.compile(r"http://insight:\d+")
 GROUP_WAIT = re.compile(r"^(\s*group_(?:wait|interval):\s*)\S+(.*)$", re.MULTILINE)
 
 
@@ -24,9 +24,10 @@ def with_receiver(configuration: str, base_url: str) -> str:
     Raises:
         ValueError: the configuration names no receiver of compose.
     """
-    if COMPOSE_RECEIVER not in configuration:
-        raise ValueError(f"no receiver at {COMPOSE_RECEIVER} in the Alertmanager configuration")
-    return configuration.replace(COMPOSE_RECEIVER, base_url.rstrip("/"))
+    changed, receivers = COMPOSE_RECEIVER.subn(base_url.rstrip("/"), configuration)
+    if receivers == 0:
+        raise ValueError("no webhook of compose's insight in the Alertmanager configuration")
+    return changed
 
 
 def with_group_wait(configuration: str, seconds: int) -> str:
@@ -37,6 +38,7 @@ def with_group_wait(configuration: str, seconds: int) -> str:
 class LocalAlertmanager(ManagedProcess):
     """Alertmanager in ``folder``; webhooks go to ``receiver_url`` (insight's internal port).
 
+    Without ``receiver_url`` the addresses in ``configuration`` stand (drills render their own).
     ``group_wait_seconds`` overrides how long it collects alerts before it tells (drills use 1).
     ``address`` is host:port, as Prometheus wants it. ``start`` returns once it is ready.
     """
@@ -45,14 +47,16 @@ class LocalAlertmanager(ManagedProcess):
         self,
         folder: Path,
         *,
-        receiver_url: str,
+        receiver_url: str | None = None,
         port: int | None = None,
         group_wait_seconds: int | None = None,
+        configuration: Path = CONFIGURATION,
     ) -> None:
         self.port = port or free_ports(1)[0]
         self.address = f"{LOOPBACK}:{self.port}"
         self.url = f"http://{self.address}"
         self._root = folder
+        self._configuration = configuration
         self._receiver_url = receiver_url
         self._group_wait_seconds = group_wait_seconds
         super().__init__(
@@ -73,7 +77,9 @@ class LocalAlertmanager(ManagedProcess):
         program = PROGRAM.require()
         self.command = (str(program), *self.command[1:])
         self._root.mkdir(parents=True, exist_ok=True)
-        text = with_receiver(CONFIGURATION.read_text(), self._receiver_url)
+        text = self._configuration.read_text()
+        if self._receiver_url is not None:
+            text = with_receiver(text, self._receiver_url)
         if self._group_wait_seconds is not None:
             text = with_group_wait(text, self._group_wait_seconds)
         (self._root / "alertmanager.yml").write_text(text)

@@ -33,7 +33,7 @@ FOLDERS = tuple(
 SERVER = Program(("postgres",), package="postgresql", folders=FOLDERS)
 
 # A machine that loses power is not part of any test; killing the server is, and needs no fsync.
-TEST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+TEST_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 
 
 class LocalPostgres(ManagedProcess):

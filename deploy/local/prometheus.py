@@ -1,7 +1,7 @@
 """The real Prometheus on loopback, with the configuration that docker-compose.yml mounts.
 
 The configuration file is copied into a folder of its own, because its paths are relative to it: the
-rules beside it are those of ``alerts/rendered``, the target files are written for this machine.
+rules beside it are those of ``alerts/rules``, the target files are written for this machine.
 """
 
 import json
@@ -19,13 +19,18 @@ from deploy.local.processes import ManagedProcess, Program, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
-RULES = ROOT / "alerts" / "rendered"
+RULES = ROOT / "alerts" / "rules"
 PROGRAM = Program(("prometheus",), package="prometheus")
 
 # 30-day objectives and 4-week baselines, with a margin.
 RETENTION = "40d"
-# No lifecycle endpoints: whoever reaches the port must not stop or reconfigure it.
-FLAGS = (f"--storage.tsdb.retention.time={RETENTION}", "--enable-feature=exemplar-storage")
+FLAGS = (
+    f"--storage.tsdb.retention.time={RETENTION}",
+    "--enable-feature=exemplar-storage",
+    # An alert that fires before Alertmanager was discovered is lost, and told again after this;
+    # a minute, the default, is long for a page.
+    "--rules.alert.resend-delay=10s",
+)  # and no lifecycle endpoints: whoever reaches the port must not stop or reconfigure it
 
 INTERVAL = re.compile(r"^(\s*(?:scrape_interval|evaluation_interval):\s*)\S+(.*)$", re.MULTILINE)
 TIMEOUT = re.compile(r"^(\s*scrape_timeout:\s*)\S+(.*)$", re.MULTILINE)

@@ -1,0 +1,180 @@
+"""The real nginx with the gateway's configuration, in front of stand-ins for the six services."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.nginx import LocalGateway
+from deploy.local.postgres import SERVICES
+
+pytestmark = pytest.mark.integration
+
+
+def stand_in(service: str) -> ThreadingHTTPServer:
+    """A server that tells who it is and what it was asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            told = {
+                "service": service,
+                "path": self.path,
+                "headers": {name.lower(): value for name, value in self.headers.items()},
+                "received": len(self.rfile.read(length)),
+                "padding": "x" * 4000,
+            }
+            body = json.dumps(told).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 - the standard library's name
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGateway]:
+    with ExitStack() as stack:
+        addresses = {}
+        for service in SERVICES:
+            server = stack.enter_context(stand_in(service))
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+            addresses[service] = f"127.0.0.1:{server.server_address[1]}"
+        folder: Path = tmp_path_factory.mktemp("gateway")
+        yield stack.enter_context(LocalGateway(folder, services=addresses))
+
+
+def ask(gateway: LocalGateway, path: str, **more: str) -> httpx.Response:
+    return httpx.get(f"{gateway.url}{path}", headers=more, trust_env=False)
+
+
+def test_nginx_accepts_the_configuration(gateway: LocalGateway) -> None:
+    said = gateway.check()
+
+    assert "test is successful" in said
+    assert "warn" not in said
+
+
+@pytest.mark.parametrize(
+    ("path", "service"),
+    [
+        ("/api/catalog/v1/cars?market=SE", "catalog"),
+        ("/api/catalog/v1/feeds/nordic", "catalog"),
+        ("/api/advisor/v1/matches", "advisor"),
+        ("/api/checkout/v1/holds", "checkout"),
+        ("/api/insight/v1/events", "insight"),
+        ("/console", "insight"),
+        ("/console/orders", "insight"),
+        ("/sandbox", "sandbox"),
+        ("/sandbox/pay/1", "sandbox"),
+        ("/", "storefront"),
+        ("/sv/bilar", "storefront"),
+        ("/problems/sold-out", "storefront"),
+        ("/consoles", "storefront"),
+    ],
+)
+def test_every_prefix_reaches_its_service(gateway: LocalGateway, path: str, service: str) -> None:
+    told = ask(gateway, path).json()
+
+    assert (told["service"], told["path"]) == (service, path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/internal",
+        "/internal/checkout/events",
+        "//internal/checkout/events",
+        "/%69nternal/checkout/events",
+        "/api/catalog/../../internal/checkout/events",
+        "/api/unknown/v1/x",
+    ],
+)
+def test_internal_endpoints_are_refused(gateway: LocalGateway, path: str) -> None:
+    # A raw path: the client library would tidy the dots away before they are sent.
+    request = httpx.Request("GET", gateway.url)
+    request.url = request.url.copy_with(raw_path=path.encode())
+    with httpx.Client(trust_env=False) as client:
+        assert client.send(request).status_code == 404
+
+
+def test_trace_context_passes_and_claims_about_the_client_do_not(gateway: LocalGateway) -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = ask(
+        gateway,
+        "/",
+        **{
+            "traceparent": traceparent,
+            "tracestate": "vitrine=1",
+            "x-forwarded-for": "203.0.113.9",
+            "x-forwarded-proto": "https",
+            "x-real-ip": "203.0.113.9",
+            "forwarded": "for=203.0.113.9",
+        },
+    ).json()["headers"]
+
+    seen = {
+        name: headers.get(name)
+        for name in ("traceparent", "tracestate", "x-forwarded-for", "x-forwarded-proto")
+    }
+    assert seen == {
+        "traceparent": traceparent,
+        "tracestate": "vitrine=1",
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-proto": "http",
+    }
+    assert {"forwarded", "x-real-ip"} & set(headers) == set()
+
+
+def test_a_body_that_is_too_large_is_refused_except_for_feeds(gateway: LocalGateway) -> None:
+    body = b"x" * 200_000
+    answers = [
+        httpx.post(f"{gateway.url}{path}", content=body, trust_env=False).status_code
+        for path in ("/api/checkout/v1/orders", "/api/catalog/v1/feeds/nordic")
+    ]
+
+    assert answers == [413, 200]
+
+
+def test_json_is_compressed(gateway: LocalGateway) -> None:
+    answer = ask(gateway, "/api/catalog/v1/models", **{"accept-encoding": "gzip"})
+
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.json()["service"] == "catalog"
+
+
+def test_the_access_log_holds_no_query_string(gateway: LocalGateway) -> None:
+    ask(gateway, "/orders/ord_1?token=secret-token")
+
+    lines = [json.loads(line) for line in gateway.log_tail(200).splitlines() if line[0] == "{"]
+    assert "/orders/ord_1" in {line["url.path"] for line in lines}
+    assert "secret-token" not in gateway.log_tail(200)
+
+
+def test_a_service_that_is_away_is_a_502_and_the_gateway_lives(tmp_path: Path) -> None:
+    nobody = dict.fromkeys(SERVICES, "127.0.0.1:9")
+    with LocalGateway(tmp_path / "gateway", services=nobody) as gateway:
+        answers = [ask(gateway, path).status_code for path in ("/", "/gateway/health")]
+
+    assert answers == [502, 200]
