@@ -25,6 +25,7 @@ from telemetry.catalogue.http import (
     UNMATCHED_ROUTE,
 )
 from telemetry.instruments import Instruments
+from telemetry.logs import LOGGED_MARK
 from telemetry.redaction import redact_mapping, redact_text
 from telemetry.routes import route_template
 from telemetry.tracing import context_from, traceparent_of
@@ -38,7 +39,6 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 OUTCOME_KEY = "vitrine.outcome"
 ATTRIBUTES_KEY = "vitrine.attributes"
 SPAN_KEY = "vitrine.span"
-LOGGED_MARK = "_vitrine_logged"
 
 # nginx's number for "the client closed the connection before there was an answer".
 CLIENT_CLOSED = 499
@@ -144,7 +144,7 @@ class ObservedApp:
                 exc_info=exchange.error,
                 **{name: fields[name] for name in fields if name != "duration_seconds"},
             )
-            # Servers log what leaves an application once more; logs.StdlibRoute sees this mark.
+            # Servers log what leaves an application once more: StdlibRoute skips it by this mark.
             setattr(exchange.error, LOGGED_MARK, True)
         getattr(self._log, outcome.log_level)(HTTP_REQUEST.name, **fields)
 
@@ -243,14 +243,12 @@ class _Exchange:
 
     def conclude(self) -> None:
         """Decide route, status and outcome from what is known by now, and tell the span."""
-        if self.status == 0 and (self.error is not None or self.responded):
-            self.status = 500
         if self.error is not None and not isinstance(self.error, Exception):
             # Cancelled: nobody waits for this answer any more.
             self.disconnected = True
-            self.status = self.status if self.responded or self.status >= 500 else CLIENT_CLOSED
-        elif self.status == 0:
-            self.status = CLIENT_CLOSED if self.disconnected else 500
+        if self.status == 0:
+            gone = self.disconnected and not isinstance(self.error, Exception)
+            self.status = CLIENT_CLOSED if gone else 500
         self.route = route_template(self.scope)
         if isinstance(self.error, Exception):
             self.outcome = Outcome.FAULT

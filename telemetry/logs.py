@@ -25,6 +25,9 @@ from telemetry.redaction import redact_mapping, redact_text
 LogFormat = Literal["json", "console"]
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
+# Set on an exception that the ASGI middleware has told already; servers log it a second time.
+LOGGED_MARK = "_vitrine_logged"
+
 _ROUTED_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
 # The ASGI middleware writes a better line for the same request.
 _SILENCED_LOGGERS = ("uvicorn.access", "httpx")
@@ -97,14 +100,17 @@ class StdlibRoute(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; a record that cannot be formatted is reported like any other."""
+        error = record.exc_info[1] if record.exc_info else None
+        if getattr(error, LOGGED_MARK, False):
+            return
         try:
             message = record.getMessage()
         except (TypeError, ValueError):
             message = str(record.msg)
         write = getattr(self._log, _level_name(record.levelno))
         fields: dict[str, Any] = {"logger": record.name, "message": message}
-        if record.exc_info and record.exc_info[1] is not None:
-            fields["exc_info"] = record.exc_info
+        if error is not None:
+            fields["exc_info"] = error
         write(STDLIB_LINE.name, **fields)
 
     def install(self) -> None:
