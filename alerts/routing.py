@@ -14,7 +14,7 @@ from alerts.timing import DAY, HOUR, MINUTE, Timing
 from telemetry.catalogue import slos
 
 # Where the compose network finds insight's internal port.
-WEBHOOK_URL = "http://insight:9100/internal/insight/alerts"
+WEBHOOK_URL = "http://insight:9105/internal/insight/alerts"
 RECEIVERS = ("pager", "tickets", "rehearsal", "heartbeat")
 PAYMENT_PROVIDER_FAILING = "PaymentProviderFailing"
 LEDGER_BEHIND = "LedgerBehind"
