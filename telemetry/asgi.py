@@ -25,7 +25,7 @@ from telemetry.catalogue.http import (
     UNMATCHED_ROUTE,
 )
 from telemetry.instruments import Instruments
-from telemetry.logs import LOGGED_MARK
+from telemetry.logs import LOGGED_MARK, AccessLog
 from telemetry.redaction import redact_mapping, redact_text
 from telemetry.routes import route_template
 from telemetry.tracing import context_from, traceparent_of
@@ -63,11 +63,13 @@ class ObservedApp:
         tracer: Tracer,
         instruments: Instruments,
         log: FilteringBoundLogger,
+        access_log: AccessLog,
         own_spans: bool = True,
     ) -> None:
         self.app = app
         self._tracer = tracer
         self._log = log
+        self._access_log = access_log
         self._own_spans = own_spans
         self._duration = instruments.histogram(HTTP_SERVER_REQUEST_DURATION)
         self._active = instruments.gauge(HTTP_SERVER_ACTIVE_REQUESTS)
@@ -146,7 +148,7 @@ class ObservedApp:
             )
             # Servers log what leaves an application once more: StdlibRoute skips it by this mark.
             setattr(exchange.error, LOGGED_MARK, True)
-        getattr(self._log, outcome.log_level)(HTTP_REQUEST.name, **fields)
+        self._access_log.write(outcome.log_level, HTTP_REQUEST.name, fields)
 
 
 class _Exchange:

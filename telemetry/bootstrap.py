@@ -25,7 +25,7 @@ from telemetry.catalogue.frame import APP_INFO, TELEMETRY_SPANS_DROPPED
 from telemetry.database import instrument_engine
 from telemetry.export import SpanQueue
 from telemetry.instruments import Instruments, MetricRegistry
-from telemetry.logs import LineWriter, LogFormat, StdlibRoute, logger_for
+from telemetry.logs import AccessLog, LineWriter, LogFormat, StdlibRoute, logger_for
 from telemetry.outbound import instrument_client
 from telemetry.tracestore import TraceStore
 
@@ -42,6 +42,7 @@ class Telemetry:
     tracer: Tracer
     instruments: Instruments
     log: FilteringBoundLogger
+    _access_log: AccessLog = field(repr=False)
     trace_store: TraceStore | None = None
     _stdlib: StdlibRoute | None = field(default=None, repr=False)
 
@@ -60,6 +61,7 @@ class Telemetry:
             tracer=self.tracer,
             instruments=self.instruments,
             log=self.log,
+            access_log=self._access_log,
             own_spans=own_spans,
         )
 
@@ -171,13 +173,15 @@ def start_telemetry(
             sdk.add_span_processor(_otlp_queue(otlp_endpoint, on_drop))
         for processor in span_processors:
             sdk.add_span_processor(processor)
+    writer = LineWriter(log_stream)
     return Telemetry(
         service=service,
         mode=mode,
         tracer_provider=provider,
         tracer=provider.get_tracer("vitrine", version),
         instruments=instruments,
-        log=logger_for(service, LineWriter(log_stream), log_format, log_level),
+        log=logger_for(service, writer, log_format, log_level),
+        _access_log=AccessLog(service, writer, log_format, log_level),
         trace_store=trace_store,
     )
 

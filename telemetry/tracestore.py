@@ -168,20 +168,27 @@ class TraceStore:
     def _decide(self, grace_seconds: float, *, unfinished: bool = False) -> None:
         with self._deciding:
             kept: dict[int, tuple[str, list[ReadableSpan]]] = {}
-            with self._lock:
-                for trace_id in self._ripe(grace_seconds, unfinished=unfinished):
-                    self._judge(trace_id, self._waiting.pop(trace_id).spans, kept)
+            # Judged outside the lock: whoever ends a span must never wait for a verdict.
+            for trace_id, spans in self._take_ripe(grace_seconds, unfinished=unfinished):
+                self._judge(trace_id, spans, kept)
             if kept:
                 self._write(kept.values())
 
-    def _ripe(self, grace_seconds: float, *, unfinished: bool) -> list[int]:
+    def _take_ripe(
+        self, grace_seconds: float, *, unfinished: bool
+    ) -> list[tuple[int, list[ReadableSpan]]]:
         now = time.monotonic()
-        return [
-            trace_id
-            for trace_id, waiting in self._waiting.items()
-            if unfinished
-            or now - waiting.touched >= (grace_seconds if waiting.open <= 0 else _STALE_SECONDS)
-        ]
+        with self._lock:
+            ripe = [
+                (trace_id, waiting.spans)
+                for trace_id, waiting in self._waiting.items()
+                if unfinished
+                or now - waiting.touched >= (grace_seconds if waiting.open <= 0 else _STALE_SECONDS)
+            ]
+            for trace_id, spans in ripe:
+                del self._waiting[trace_id]
+                self._spans_in_memory -= len(spans)
+        return ripe
 
     def _judge(
         self,
@@ -189,10 +196,9 @@ class TraceStore:
         spans: list[ReadableSpan],
         kept: dict[int, tuple[str, list[ReadableSpan]]],
     ) -> None:
-        """Decide one trace; called with the lock held. Moves its spans to `kept` or aside."""
+        """Decide one trace and move its spans to `kept` or aside; one thread at a time."""
         if not spans:
             return
-        self._spans_in_memory -= len(spans)
         earlier = self._take_aside(trace_id)
         spans = [*earlier, *spans]
         targets = _targets(spans) - {trace_id}
