@@ -1,0 +1,7 @@
+"""`python -m app.sandbox`: the practice payment provider alone."""
+
+from app.frame.alone import run
+from app.sandbox.main import build
+
+if __name__ == "__main__":
+    run("sandbox", build)

@@ -1,0 +1,45 @@
+"""The practice provider's tables. No card number is ever stored."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+
+from app.frame.database import UtcTime, new_metadata
+from app.frame.leases import lease_table
+
+METADATA = new_metadata()
+LEASES = lease_table(METADATA)
+
+PAYMENTS = Table(
+    "payments",
+    METADATA,
+    Column("payment_id", String(40), primary_key=True),
+    Column("reference", String(80), nullable=False, unique=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("state", String(30), nullable=False),
+    Column("card", String(20)),
+    Column("description", String(200), nullable=False),
+    Column("return_url", String(600), nullable=False),
+    Column("cancel_url", String(600), nullable=False),
+    Column("language", String(5), nullable=False),
+    Column("traceparent", String(60), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("accepted_at", UtcTime),
+)
+"""`card`: the behaviour that a practice card stands for (`pays`, `declined`, …), nothing else."""
+
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("event_id", String(40), primary_key=True),
+    Column("payment_id", String(40), ForeignKey("payments.payment_id"), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("copies", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcTime),
+)
+"""Webhooks; `copies` still to be sent, `due_at` is empty when there is nothing left to do."""
+
+Index("ix_deliveries_due_at", DELIVERIES.c.due_at)
