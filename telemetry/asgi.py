@@ -3,8 +3,9 @@
 Everything is done in one pass over plain ASGI messages, because that is what was measured to be
 affordable: attributes at span start, label children bound once, `traceparent` parsed by hand.
 
-The application may leave two things in the scope for it: `vitrine.outcome` (an `Outcome`, else the
-status decides) and `vitrine.attributes` (a dict of business attributes for the span).
+The application may leave three things in the scope for it: `vitrine.outcome` (an `Outcome`, else
+the status decides), `vitrine.attributes` (a dict of business attributes for the span), and
+`vitrine.route` (the route template, when it answers before any route was asked).
 """
 
 import time

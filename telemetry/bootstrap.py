@@ -97,11 +97,11 @@ class Telemetry:
     def _with_contrib_spans(self, app: Any) -> ASGIApp:
         # Read once per process by the instrumentation; without it old attribute names are used.
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
-        from fastapi import FastAPI
         from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-        if isinstance(app, FastAPI):
+        # Known by its shape: importing FastAPI here would lead every use case to a web framework.
+        if hasattr(app, "build_middleware_stack"):
             FastAPIInstrumentor.instrument_app(
                 app,
                 tracer_provider=self.tracer_provider,

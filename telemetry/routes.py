@@ -8,6 +8,10 @@ from typing import Any
 
 from telemetry.catalogue.http import UNMATCHED_ROUTE
 
+# Whoever answers before any route is asked (load shedding) may name the template here; without it
+# the refusal counts under no route, and a promise about that route never hears of it.
+ROUTE_KEY = "vitrine.route"
+
 
 def route_template(scope: Any) -> str:
     """The template with every prefix, as OpenAPI writes it; `unmatched` when nothing answered.
@@ -16,6 +20,9 @@ def route_template(scope: Any) -> str:
     mounted application (prefixed with where it is mounted), a mounted file server
     (`/static/{path}`), and a plain Starlette route, which leaves only its endpoint in the scope.
     """
+    named = scope.get(ROUTE_KEY)
+    if named:
+        return str(named)
     # Where this application itself is mounted is part of the template: `/sub/inner/{y}`.
     mounted_at: str = scope.get("root_path") or ""
     context = (scope.get("fastapi") or {}).get("effective_route_context")

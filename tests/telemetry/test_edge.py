@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from telemetry.asgi import ATTRIBUTES_KEY, OUTCOME_KEY, ASGIApp
 from telemetry.catalogue import Outcome
 from telemetry.catalogue.http import HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION
+from telemetry.routes import ROUTE_KEY
 from telemetry.testing import Signals, capture
 from telemetry.tracing import span_context_from
 
@@ -275,6 +276,42 @@ async def test_switched_off_there_is_no_span_no_line_and_no_wrapper() -> None:
         (sent,) = await run(signals.telemetry.observe(fine), [])
         assert sent["headers"] == []
         assert (signals.spans, signals.logs) == ([], [])
+
+
+class Wrapped:
+    """Something between the edge and FastAPI, as the frame's load shedding is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].endswith("/full"):
+            scope[OUTCOME_KEY] = Outcome.SHED
+            scope[ROUTE_KEY] = "/api/catalog/v1/{full}"
+            await PlainTextResponse("full", status_code=503)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "status", "outcome"),
+    [
+        ("/api/catalog/v1/cars/7", "/api/catalog/v1/cars/{car_id}", 200, "ok"),
+        ("/api/catalog/v1/boom", "/api/catalog/v1/boom", 500, "fault"),
+        ("/api/catalog/v1/full", "/api/catalog/v1/{full}", 503, "shed"),
+    ],
+)
+async def test_an_application_inside_a_wrapper_is_observed_the_same_way(
+    signals: Signals, tmp_path: Any, path: str, route: str, status: int, outcome: str
+) -> None:
+    await ask(signals.telemetry.observe(Wrapped(shop(tmp_path))), "GET", path)
+    (line,) = signals.logged("http_request")
+    assert (line["http_route"], line["status"], line["outcome"]) == (route, status, outcome)
+    (span,) = signals.spans
+    assert (span.name, span.trace_id) == (f"GET {route}", line["trace_id"])
+    assert span.attributes["vitrine.outcome"] == outcome
+    labels = {"http_request_method": "GET", "http_route": route, "outcome": outcome}
+    assert signals.value(HTTP_SERVER_REQUEST_DURATION, **labels) == 1
 
 
 async def test_lifespan_messages_pass_untouched() -> None:
