@@ -52,27 +52,29 @@ class Door:
         self._most_shoppers = most_shoppers
         self._inside = 0
         self._changed = threading.Condition()
-        self._stop = threading.Event()
+        self._closed = threading.Event()
+        self._over = threading.Event()
 
-    def stop(self) -> None:
-        """Let nobody else in."""
-        self._stop.set()
+    def close(self) -> None:
+        """Let nobody else in; those inside finish."""
+        self._closed.set()
 
-    def open(self, arrivals: Sequence[Arrival], *, started_at: float | None = None) -> None:
-        """Let everybody in at their time; returns when the last one has entered."""
+    def open(self, arrivals: Sequence[Arrival], *, started_at: float | None = None) -> int:
+        """Let everybody in at their time; returns how many were due when the last has entered."""
         start = time.time() if started_at is None else started_at
         meter = threading.Thread(target=self._watch, daemon=True)
         meter.start()
-        for arrival in arrivals:
-            if self._stop.wait(max(0.0, start + arrival.at - time.time())):
-                break
+        for number, arrival in enumerate(arrivals):
+            if self._closed.wait(max(0.0, start + arrival.at - time.time())):
+                return number
             self._admit(arrival, due=start + arrival.at)
+        return len(arrivals)
 
     def wait_until_empty(self, timeout_seconds: float) -> bool:
         """Whether everybody left within the time; stops the watching of CPU."""
         with self._changed:
             empty = self._changed.wait_for(lambda: not self._inside, timeout_seconds)
-        self._stop.set()
+        self._over.set()
         self._evidence.flush()
         return empty
 
@@ -102,5 +104,5 @@ class Door:
 
     def _watch(self) -> None:
         meter = CpuMeter()
-        while not self._stop.wait(METER_SECONDS):
+        while not self._over.wait(METER_SECONDS):
             self._evidence.generator(GeneratorSeen(time.time(), meter.share(), self._inside))

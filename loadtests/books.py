@@ -50,21 +50,23 @@ class Books:
         )
 
     def confirmed_orders(self) -> tuple[BookedOrder, ...]:
-        """Every order that was ever confirmed."""
+        """Every order that was ever confirmed, whatever became of it later."""
         found: list[BookedOrder] = []
         after = ""
         while True:
-            parameters = {"state": "confirmed", "limit": str(PAGE)}
-            if after:
-                parameters["after"] = after
-            items = self._json("/internal/checkout/orders", parameters)["items"]
+            body = self._json("/internal/checkout/orders", {"after": after, "limit": str(PAGE)})
             found += [
-                BookedOrder(each["order_id"], each["car_id"], each.get("state", "confirmed"))
-                for each in items
+                BookedOrder(each["order_id"], each["car_id"], each["state"])
+                for each in body["items"]
+                if each["confirmed_at"] is not None
             ]
-            if len(items) < PAGE:
+            after = body["next_after"] or ""
+            if not after:
                 return tuple(found)
-            after = items[-1]["order_id"]
+
+    def ever_confirmed(self) -> int:
+        """How many orders were ever confirmed, counted by checkout's database."""
+        return int(self._json("/internal/checkout/orders", {"limit": "1"})["ever_confirmed"])
 
     def ledger(self) -> tuple[float, float]:
         """The ledger's orders (all traffic) and its greatest lag in seconds, read in one go."""
@@ -75,13 +77,18 @@ class Books:
             raise BooksUnreadable(f"{self._url}/metrics has no {LEDGER_LAG}")
         return sum(orders), max(lags)
 
-    def settled_ledger(self, *, timeout_seconds: float) -> tuple[float, float]:
-        """As `ledger`, once its lag is zero; the last reading when that does not happen in time."""
+    def settled_ledger(self, *, timeout_seconds: float) -> tuple[float, float, int]:
+        """The ledger's orders, its lag, and the orders ever confirmed, once nothing moves.
+
+        Returns the last reading when lag stays, or orders still come, until the time is over.
+        """
         deadline = time.monotonic() + timeout_seconds
         while True:
+            before = self.ever_confirmed()
             orders, lag = self.ledger()
-            if lag == 0 or time.monotonic() > deadline:
-                return orders, lag
+            after = self.ever_confirmed()
+            if (lag == 0 and before == after) or time.monotonic() > deadline:
+                return orders, lag, after
             time.sleep(0.25)
 
     def ready(self) -> bool:

@@ -201,7 +201,7 @@ class Shop:
             return "declined"
         raise ShopFailed(f"POST {PAYMENT_PAGE}", answer)
 
-    def await_confirmation(self, order: Order) -> str:
+    def await_decision(self, order: Order) -> str:
         """The order's state once it is decided; `payment_pending` when patience ran out."""
         name = f"{ORDERS}/{{order_id}}"
         token = {"authorization": f"Bearer {order.order_token}"}

@@ -39,7 +39,7 @@ class Direct(Purchase):
 
 @dataclass
 class DeclineThenPay(Direct):
-    """The first card is declined; the second one pays for the same order."""
+    """The first card is declined; a second order for the same held car is paid with another."""
 
     name = "decline_then_pay"
 
@@ -48,11 +48,17 @@ class DeclineThenPay(Direct):
         # A declined card that pays is as wrong as a good one that does not.
         return None if ending is Ending.DECLINED else Ending.FAILED
 
+    def order_again(self) -> None:
+        """A declined order is over, but the car is still held for us."""
+        self.shop.await_decision(self.order)
+        self.give_details()
+
     steps: ClassVar[Steps] = (
         *Direct.finding,
         (Purchase.take_a_car, 6.0),
         (Purchase.give_details, 15.0),
         (pay_with_an_empty_card, 10.0),
+        (order_again, 4.0),
         (Purchase.pay, 8.0),
         (Purchase.wait_for_the_car, 0.0),
     )

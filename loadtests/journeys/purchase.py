@@ -45,7 +45,7 @@ class Purchase(Journey):
         return Ending.DECLINED if self.shop.pay(self.order, card) == "declined" else None
 
     def wait_for_the_car(self) -> Ending | None:
-        state = self.shop.await_confirmation(self.order)
+        state = self.shop.await_decision(self.order)
         if state == "confirmed":
             return None
         return Ending.UNCONFIRMED if state == "payment_pending" else Ending.DECLINED

@@ -23,7 +23,7 @@ def gather(folder: Path, *, books: Books, prometheus: PrometheusApi | None) -> R
     Without Prometheus no promise is measured, so that only truths can be judged.
     """
     plan = read_plan(folder)
-    ledger_orders, ledger_lag = books.settled_ledger(timeout_seconds=LEDGER_SECONDS)
+    ledger_orders, ledger_lag, confirmed = books.settled_ledger(timeout_seconds=LEDGER_SECONDS)
     start = plan.started_at
     end = _scraped_after(prometheus, time.time()) if prometheus else time.time()
     return Record(
@@ -36,6 +36,7 @@ def gather(folder: Path, *, books: Books, prometheus: PrometheusApi | None) -> R
         promises=measure(prometheus, start, end) if prometheus else {},
         invariants=books.invariants(),
         booked=books.confirmed_orders(),
+        ever_confirmed=confirmed,
         ledger_orders=ledger_orders,
         ledger_lag_seconds=ledger_lag,
         alerts=alert_spells(prometheus, start, end) if prometheus else (),

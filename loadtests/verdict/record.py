@@ -33,7 +33,10 @@ class AlertSpell:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One run. Servers' numbers cover `window`: (start, end) in Unix seconds."""
+    """One run. Servers' numbers cover `window`: (start, end) in Unix seconds.
+
+    `ever_confirmed` is checkout's own count, `ledger_orders` is `shop_orders_total` summed.
+    """
 
     plan: Plan
     window: tuple[float, float]
@@ -44,6 +47,7 @@ class Record:
     promises: Mapping[str, Measured]
     invariants: tuple[Invariant, ...]
     booked: tuple[BookedOrder, ...]
+    ever_confirmed: int
     ledger_orders: float
     ledger_lag_seconds: float
     alerts: tuple[AlertSpell, ...] = field(default=())
