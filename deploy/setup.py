@@ -61,6 +61,15 @@ def tail(log: Path) -> str:
     return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
 
 
+def progress(log: Path) -> str:
+    """How far pip is, from its own words; nothing for other tools."""
+    said = log.read_bytes()
+    if b"Installing collected packages" in said:
+        return ", unpacking"
+    fetched = said.count(b"Collecting ")
+    return f", {fetched} packages fetched" if fetched else ""
+
+
 def run(
     step: str,
     command: list[str],
@@ -84,9 +93,7 @@ def run(
                 code = process.wait(PROGRESS_EVERY_SECONDS)
                 break
             except subprocess.TimeoutExpired:
-                done = log.read_bytes().count(b"Collecting ")
-                progress = f", {done} packages" if done else ""
-                say(f"  still at it: {time.monotonic() - started:.0f} s{progress}")
+                say(f"  still at it: {time.monotonic() - started:.0f} s{progress(log)}")
             except KeyboardInterrupt:
                 process.terminate()
                 process.wait()

@@ -1,4 +1,4 @@
-"""The front-end build: every source has its hashed output, and nothing is fetched from elsewhere."""
+"""The front-end build: every source has its hashed output; nothing comes from elsewhere."""
 
 import json
 import re
