@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.advisor.main import build as build_advisor
 from app.catalog.main import build as build_catalog
 from app.checkout.main import build as build_checkout
 from app.frame.alone import Build
-from app.frame.internal import InternalRouter, readiness
+from app.frame.internal import InternalRouter, add_health
 from app.frame.platform import Platform
 from app.frame.server import bind, serve
 from app.frame.service import Service
@@ -77,21 +75,7 @@ def internal_port(platform: Platform, services: Mapping[str, Service]) -> Intern
         openapi_url=None, telemetry={"tracing": False, "metrics": False, "logs": False}
     )
 
-    @health.get("/metrics")
-    async def metrics(request: Request) -> Response:
-        body, content_type = platform.registry.exposition(request.headers.get("accept", ""))
-        return Response(body, headers={"content-type": content_type})
-
-    @health.get("/health/live")
-    async def live() -> PlainTextResponse:
-        return PlainTextResponse("live\n")
-
-    @health.get("/health/ready")
-    async def ready() -> JSONResponse:
-        return await readiness(
-            {name: [service.database.check] for name, service in services.items()}
-        )
-
+    add_health(health, platform, {name: [s.database.check] for name, s in services.items()})
     return InternalRouter({name: service.internal for name, service in services.items()}, health)
 
 
@@ -120,10 +104,11 @@ def main() -> None:
     settings = read_settings()
     worker = os.environ.get("VITRINE_WORKER_INDEX")
     if settings.workers == 1 or worker is not None:
-        shifted = settings.model_copy(
-            update={"internal_port": settings.internal_port + int(worker or 0)}
-        )
-        run_until_stopped(_serve(shifted))
+        own = {
+            "internal_port": settings.internal_port + int(worker or 0),
+            "public_url": settings.public_url or f"http://{settings.host}:{settings.port}",
+        }
+        run_until_stopped(_serve(settings.model_copy(update=own)))
         return
     raise SystemExit(_supervise(settings.workers))
 

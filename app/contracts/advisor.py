@@ -49,6 +49,11 @@ class Reason(Wire):
     wanted: float | str | bool | None
     weight: float
     contribution: float
+    """`weight * (utility - average)`: how much this lifts or lowers the score."""
+    utility: float = 0.0
+    """How well the wish is met, 0..1."""
+    average: float = 0.0
+    """The same over everything that met the needs."""
 
 
 class ChosenCars(Wire):
@@ -68,15 +73,22 @@ class Match(Wire):
     trade_offs: list[Reason]
     cars: ChosenCars
     available: int
-    """How many cars of the model are available in the market."""
+    """How many cars of the model are on offer in the market and meet the needs."""
 
 
-class Relaxation(Wire):
-    """One need that, loosened, would bring results; fewest changes first."""
+class NeedChange(Wire):
+    """One need loosened; `bool` first, so that false stays false."""
 
     need: str
-    from_: float | str | list[str] | None = Field(alias="from", serialization_alias="from")
-    to: float | str | list[str] | None
+    from_: bool | int | list[str] | None = Field(alias="from", serialization_alias="from")
+    to: bool | int | list[str] | None
+
+
+class Relaxation(NeedChange):
+    """A need that, loosened, would bring results; fewest changes first, child seats last."""
+
+    also: list[NeedChange] = []
+    """Needs that must give way together with it; empty when it is enough alone."""
     models: int
     cars: int
 

@@ -51,6 +51,13 @@ class Flags:
     def enabled(self, key: str) -> bool:
         return self._client.get_boolean_value(key, bool(FAULTS[key]))
 
+    def active(self) -> dict[str, bool]:
+        """By flag: whether it has another value than the one that means "nothing unusual"."""
+        return {
+            key: (self.enabled(key) if isinstance(rest, bool) else self.number(key)) != rest
+            for key, rest in FAULTS.items()
+        }
+
     def close(self) -> None:
         """Stop watching the file."""
         api.shutdown()

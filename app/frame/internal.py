@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -35,9 +36,23 @@ def internal_app(
     app.state.platform = platform
     problems.install(app)
 
+    add_health(app, platform, {name: ready})
+    if outbox is not None:
+        _add_outbox(app, name, outbox)
+    if router is not None:
+        app.include_router(router, prefix=f"/internal/{name}")
+    return app
+
+
+def add_health(app: FastAPI, platform: Platform, checks: Mapping[str, Sequence[Check]]) -> None:
+    """Metrics of the process, liveness, and readiness of its services."""
+
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
-        body, content_type = platform.registry.exposition(request.headers.get("accept", ""))
+        # Rendering some thousand series takes a tenth of a second: not on the event loop.
+        body, content_type = await asyncio.to_thread(
+            platform.registry.exposition, request.headers.get("accept", "")
+        )
         return Response(body, headers={"content-type": content_type})
 
     @app.get("/health/live")
@@ -45,14 +60,8 @@ def internal_app(
         return PlainTextResponse("live\n")
 
     @app.get("/health/ready")
-    async def is_ready() -> JSONResponse:
-        return await readiness({name: ready})
-
-    if outbox is not None:
-        _add_outbox(app, name, outbox)
-    if router is not None:
-        app.include_router(router, prefix=f"/internal/{name}")
-    return app
+    async def ready() -> JSONResponse:
+        return await readiness(checks)
 
 
 async def readiness(checks: Mapping[str, Sequence[Check]]) -> JSONResponse:
@@ -85,8 +94,7 @@ def _add_outbox(app: FastAPI, name: str, outbox: Outbox) -> None:
 class InternalRouter:
     """Embedded mode's one internal port: `/internal/<service>/…` to that service."""
 
-    def __init__(self, platform: Platform, services: Mapping[str, ASGIApp], health: ASGIApp):
-        self._platform = platform
+    def __init__(self, services: Mapping[str, ASGIApp], health: ASGIApp) -> None:
         self._services = services
         self._health = health
 

@@ -138,6 +138,11 @@ class Outbox:
             )
         return 0.0 if oldest is None else (self._clock.now() - _utc(oldest)).total_seconds()
 
+    async def count(self) -> int:
+        """Rows that have not been pruned."""
+        async with self._database.read() as connection:
+            return int(await connection.scalar(text("SELECT COUNT(*) FROM outbox")) or 0)
+
     async def _number(self) -> None:
         async with self._database.read() as connection:
             waiting = await connection.scalar(

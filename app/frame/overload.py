@@ -6,14 +6,17 @@ webhooks before everything else is gone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
 import orjson
+from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
-from telemetry.bootstrap import Telemetry
 
 from app.frame.problems import MEDIA_TYPE, OUTCOME
+from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.frame import OVERLOAD_SHED
 from telemetry.catalogue.outcomes import Outcome
 
@@ -44,12 +47,20 @@ class LoadShedder:
     """ASGI middleware: at most `places` requests at once, fewer for less important ones.
 
     `priorities` maps a path prefix to a priority; the longest match wins, BROWSE otherwise.
+    `routes` are the application's, so that a refused request is counted under its own route.
     """
 
     def __init__(
-        self, app: ASGIApp, telemetry: Telemetry, *, places: int, priorities: dict[str, Priority]
+        self,
+        app: ASGIApp,
+        telemetry: Telemetry,
+        *,
+        places: int,
+        priorities: dict[str, Priority],
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
         self._app = app
+        self._routes = routes
         self._shed = telemetry.instruments.counter(OVERLOAD_SHED)
         self._places = places
         self._active = 0
@@ -61,6 +72,12 @@ class LoadShedder:
                 return priority
         return Priority.BROWSE
 
+    def _route(self, scope: Scope) -> str:
+        for route in iter_route_contexts(self._routes):
+            if route.matches(scope)[0] is Match.FULL:
+                return str(route.path_format)
+        return "unmatched"
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -68,6 +85,7 @@ class LoadShedder:
         priority = self.priority(scope["path"])
         if self._active >= self._places * SHARE[priority]:
             self._shed.inc(priority=priority.value)
+            scope["vitrine.route"] = self._route(scope)
             await _refuse(scope, send)
             return
         self._active += 1

@@ -81,11 +81,14 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     started: list[Service] = []
+    services[0].telemetry.adopt_stdlib_logging()
     servers = [(_server(internal), internal_socket), (_server(public), public_socket)]
     try:
         for service in services:
             started.append(service)
-            await service.start()
+            await service.make_ready()
+        for service in services:
+            service.begin()
         running = [asyncio.create_task(server.serve([s])) for server, s in servers]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -95,3 +98,7 @@ async def serve(
     finally:
         for service in reversed(started):
             await service.stop()
+        platform = services[0].platform
+        if platform.traces is not None:
+            await asyncio.to_thread(platform.traces.close)
+        platform.flags.close()

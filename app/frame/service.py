@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
-from telemetry.bootstrap import Telemetry
 
 from app.frame import problems
 from app.frame.database import Database
@@ -18,7 +17,8 @@ from app.frame.jobs import Job, run_job
 from app.frame.outbox import Outbox
 from app.frame.overload import LoadShedder, Priority
 from app.frame.platform import Platform
-from telemetry.catalogue.frame import OUTBOX_LAG
+from telemetry.bootstrap import Telemetry
+from telemetry.catalogue.frame import FLAG_ENABLED, OUTBOX_LAG, OUTBOX_ROWS
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """A stock feed of 30,000 cars fits; the gateway has the same limit."""
@@ -46,11 +46,14 @@ class Service:
     close: Sequence[Hook] = ()
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
-    async def start(self) -> None:
-        """Migrate, prepare, and begin background work."""
+    async def make_ready(self) -> None:
+        """Bring the database to this version's schema and do what must precede requests."""
         await self.migrate()
         for hook in self.prepare:
             await hook()
+
+    def begin(self) -> None:
+        """Begin background work."""
         self._tasks = [
             asyncio.create_task(run_job(job, self.telemetry), name=f"{self.name}:{job.name}")
             for job in self.jobs
@@ -66,7 +69,7 @@ class Service:
         for hook in self.close:
             await hook()
         await self.database.close()
-        self.telemetry.shutdown()
+        await asyncio.to_thread(self.telemetry.shutdown)
 
 
 def new_api(platform: Platform, *, name: str, title: str, prefix: str) -> FastAPI:
@@ -95,7 +98,7 @@ def assemble(
     telemetry: Telemetry,
     *,
     database: Database,
-    api: ASGIApp,
+    api: FastAPI,
     migrate: Hook,
     outbox: Outbox | None = None,
     internal: APIRouter | None = None,
@@ -107,10 +110,12 @@ def assemble(
     places: int = 200,
 ) -> Service:
     """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox."""
-    own_jobs = [*jobs]
+    own_jobs = [*jobs, _flag_job(platform, telemetry)]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
-    shedder = LoadShedder(api, telemetry, places=places, priorities=priorities or {})
+    shedder = LoadShedder(
+        api, telemetry, places=places, priorities=priorities or {}, routes=api.routes
+    )
     return Service(
         name=name,
         platform=platform,
@@ -127,11 +132,23 @@ def assemble(
     )
 
 
+def _flag_job(platform: Platform, telemetry: Telemetry) -> Job:
+    enabled = telemetry.instruments.gauge(FLAG_ENABLED)
+
+    async def measure() -> None:
+        for flag, active in platform.flags.active().items():
+            enabled.set(float(active), flag=flag)
+
+    return Job("flags", 2.0, measure)
+
+
 def _outbox_jobs(outbox: Outbox, telemetry: Telemetry) -> list[Job]:
     lag = telemetry.instruments.gauge(OUTBOX_LAG)
+    rows = telemetry.instruments.gauge(OUTBOX_ROWS)
 
     async def measure() -> None:
         lag.set(await outbox.lag_seconds())
+        rows.set(await outbox.count())
 
     return [
         Job("outbox-lag", 2.0, measure),
