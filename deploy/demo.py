@@ -24,6 +24,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
+from deploy.flagfile import FlagFile
 from deploy.local.ports import LOOPBACK, first_free
 from deploy.local.processes import ManagedProcess, NotReady
 from deploy.notable import notable
@@ -99,6 +100,7 @@ class Demo:
         self.children: list[ManagedProcess] = []
         self.stopping = False
         self.lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.flags_path = Path(os.environ.get("VITRINE_FLAGS") or plan.var / "flags.json")
 
     def run(self) -> int:
         """The whole life of the demo; returns the exit code."""
@@ -169,6 +171,7 @@ class Demo:
             "VITRINE_PORT": str(ports.public),
             "VITRINE_INTERNAL_PORT": str(ports.internal),
             "VITRINE_DATA": str(data),
+            "VITRINE_FLAGS": str(self.flags_path),
             "PYTHONUNBUFFERED": "1",
         }
         app = ManagedProcess(
@@ -256,9 +259,13 @@ class Demo:
     def follow(self, app: ManagedProcess, shoppers: ManagedProcess) -> int:
         """Print notable events until the shop ends or we are told to stop."""
         told = False
+        flags = FlagFile(self.flags_path)
         while not self.stopping:
             with contextlib.suppress(queue.Empty):
-                self.tell(self.lines.get(timeout=PATIENCE_SECONDS))
+                self.tell(notable(self.lines.get(timeout=PATIENCE_SECONDS)))
+            for sentence in flags.news():
+                self.tell(("cyan", sentence))
+            if not self.lines.empty():
                 continue
             if not app.running:
                 raise CannotStart(
@@ -272,9 +279,8 @@ class Demo:
                 )
         return 0
 
-    def tell(self, line: bytes) -> None:
+    def tell(self, found: tuple[str, str] | None) -> None:
         """One line for one notable event."""
-        found = notable(line)
         if found:
             colour, sentence = found
             now = time.strftime("%H:%M:%S")

@@ -24,58 +24,52 @@ def words(*parts: object) -> str:
     return " ".join(str(part) for part in parts if part is not None and part != "")
 
 
-def sentence_order_confirmed(fields: Fields) -> str:
-    seconds = fields.get("order_seconds")
-    took = f"in {seconds:.1f} s" if isinstance(seconds, int | float) else ""
-    return words(
-        "order confirmed", fields.get("order_id"), fields.get("model_id"), money(fields), took
-    )
-
-
-def sentence_order_ended(fields: Fields) -> str:
-    return words("order", fields.get("result", "ended"), fields.get("order_id"))
-
-
-def sentence_sold_out(fields: Fields) -> str:
-    return words("car already taken", fields.get("car_id"), "the shopper sees similar ones")
-
-
 def sentence_alert(fields: Fields) -> str:
-    return words(
-        "alert",
-        fields.get("status", fields.get("state")),
-        fields.get("alertname", fields.get("alert")),
-        f"({fields['severity']})" if "severity" in fields else "",
-        fields.get("summary"),
+    # The watchdog is always on: that it fires is not news.
+    if fields.get("severity") == "none":
+        return ""
+    state = "cleared" if fields.get("state") == "resolved" else "fired"
+    return words("alert", state, fields.get("alert"), f"({fields.get('severity', '?')})")
+
+
+def sentence_feed(fields: Fields) -> str:
+    # The synthetic shoppers' stock is filled up all the time.
+    if fields.get("source") == "rehearsal":
+        return ""
+    counts = (f"{fields.get(name, 0)} {name}" for name in ("accepted", "rejected", "removed"))
+    return words("stock imported from", fields.get("source"), ", ".join(counts))
+
+
+def about_order(what: str, *names: str) -> Callable[[Fields], str]:
+    """A sentence about one order, with further fields of the line."""
+    return lambda fields: words(
+        what, fields.get("order_id"), money(fields), *(fields.get(name) for name in names)
     )
 
 
-def sentence_flag(fields: Fields) -> str:
-    return words("flag changed", fields.get("flag"), "->", fields.get("value", fields.get("to")))
-
-
-# The event's name in the log, how it is marked, and its sentence.
+# The event's name in the log (its dots as underscores), its colour, and its sentence; an empty
+# sentence is not worth a line after all.
 NOTABLE: Mapping[str, tuple[str, Callable[[Fields], str]]] = {
-    "order_confirmed": ("green", sentence_order_confirmed),
-    "order_ended": ("yellow", sentence_order_ended),
-    "order_declined": ("yellow", lambda fields: words("payment declined", fields.get("order_id"))),
-    "payment_declined": (
+    "order_confirmed": ("green", about_order("order confirmed", "market", "traffic")),
+    "order_moved": ("yellow", about_order("order", "state", "reason")),
+    "payment_declined": ("yellow", about_order("payment declined")),
+    "payment_unavailable": ("red", about_order("payment provider unavailable", "detail")),
+    "payment_late": ("yellow", about_order("payment came late", "result")),
+    "hold_refused": (
         "yellow",
-        lambda fields: words("payment declined", fields.get("order_id")),
+        lambda fields: words("car sold out", fields.get("car_id"), fields.get("outcome")),
     ),
-    "order_cancelled": ("yellow", lambda fields: words("order cancelled", fields.get("order_id"))),
-    "order_returned": ("yellow", lambda fields: words("car returned", fields.get("order_id"))),
-    "hold_refused": ("yellow", sentence_sold_out),
-    "car_sold_out": ("yellow", sentence_sold_out),
-    "alert_received": ("magenta", sentence_alert),
-    "alert_fired": ("magenta", sentence_alert),
-    "alert_cleared": ("magenta", sentence_alert),
-    "flag_changed": ("cyan", sentence_flag),
-    "feed_imported": (
-        "cyan",
+    "invariant_violated": (
+        "red",
         lambda fields: words(
-            "stock imported", fields.get("source"), fields.get("accepted"), "cars"
+            "invariant violated:", fields.get("invariant"), fields.get("violations"), "times"
         ),
+    ),
+    "alert_received": ("magenta", sentence_alert),
+    "feed_imported": ("cyan", sentence_feed),
+    "ledger_source_unreachable": (
+        "red",
+        lambda fields: words("the ledger cannot reach", fields.get("source")),
     ),
 }
 
@@ -97,10 +91,11 @@ def notable(line: bytes) -> tuple[str, str] | None:
         return ("red", text)
     if not isinstance(fields, dict):
         return None
-    event = str(fields.get("event", ""))
+    event = str(fields.get("event", "")).replace(".", "_")
     if event in NOTABLE:
         colour, sentence = NOTABLE[event]
-        return (colour, sentence(fields))
+        text = sentence(fields)
+        return (colour, text) if text else None
     if fields.get("level") in LOUD_LEVELS:
         where = words(fields.get("http_request_method"), fields.get("http_route"))
         what = fields.get("message") or fields.get("outcome") or ""
