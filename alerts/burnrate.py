@@ -12,6 +12,7 @@ from typing import Literal
 from alerts.rules import Alert, Group, Recording, RuleFile
 from alerts.timing import DAY, MINUTE, Timing, nominal_seconds
 from telemetry.catalogue import SLO, all_slos, promql
+from telemetry.catalogue.links import burn_alert
 from telemetry.catalogue.recorded import (
     BAD_EVENT_RATE,
     BAD_EVENTS,
@@ -51,15 +52,6 @@ MIN_BAD_EVENTS = 5
 # Ratios over days change slowly and cost most to compute.
 SLOW_WINDOWS = ("1d", "3d", "30d")
 SLOW_INTERVAL_SECONDS = 5 * MINUTE
-
-
-def alert_name(slo: SLO) -> str:
-    """The name that all of an SLO's burn alerts share.
-
-    >>> alert_name(all_slos()[0])
-    'OrderSuccessBudgetBurn'
-    """
-    return "".join(part.capitalize() for part in slo.name.split("_")) + "BudgetBurn"
 
 
 def windows_of(slo: SLO, severity: str) -> tuple[BurnWindow, ...]:
@@ -163,7 +155,7 @@ def _alerts(slo: SLO, severity: Literal["page", "ticket"]) -> tuple[Alert, ...]:
     speeds = " or ".join(f"{float(row.factor(slo)):g} times over {row.long}" for row in rows)
     return (
         Alert(
-            name=alert_name(slo),
+            name=burn_alert(slo),
             expr="\nor\n".join(_burning(slo, row) for row in rows),
             severity=severity,
             service=slo.owner,

@@ -13,6 +13,12 @@ from telemetry.catalogue.frame import APP_INFO, OUTBOX_LAG, OVERLOAD_SHED
 from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import INSIGHT_FACTS, LEDGER_LAG
 from telemetry.catalogue.labels import SERVICES
+from telemetry.catalogue.limits import (
+    LEDGER_LAG_SECONDS,
+    OUTBOX_LAG_SECONDS,
+    PAYMENT_CALL_SLOW_SECONDS,
+    SHED_RATIO,
+)
 from telemetry.catalogue.outcomes import BUDGET_SPENDING
 from telemetry.catalogue.slos import FEED_FRESHNESS
 from telemetry.catalogue.spec import Matcher, Selection
@@ -20,12 +26,8 @@ from telemetry.catalogue.spec import Matcher, Selection
 # The practice provider is switched off in production, where its silence is right.
 ALWAYS_THERE = tuple(service for service in SERVICES if service != "sandbox")
 
-PAYMENT_SLOW_SECONDS = 2.5
 PAYMENT_BAD_RATIO = 0.05
 PAYMENT_BAD_CALLS = 3
-LEDGER_LAG_SECONDS = 60
-OUTBOX_LAG_SECONDS = 120
-SHED_RATIO = 0.01
 SHED_REQUESTS = 20
 
 
@@ -48,7 +50,7 @@ def payment_provider_failing(timing: Timing) -> Alert:
     answered = Selection(
         CHECKOUT_PAYMENT_DURATION,
         (Matcher("outcome", "!~", "|".join(BUDGET_SPENDING)),),
-        at_most=PAYMENT_SLOW_SECONDS,
+        at_most=PAYMENT_CALL_SLOW_SECONDS,
     )
     bad = f"({calls} - ({promql.selected(answered, window, by=by)} or 0 * {calls}))"
     return Alert(
@@ -63,8 +65,8 @@ def payment_provider_failing(timing: Timing) -> Alert:
         summary="Payments through {{ $labels.provider }} fail or hang.",
         description=(
             "{{ $value | humanizePercentage }} of the calls to {{ $labels.provider }} failed or"
-            f" took over {PAYMENT_SLOW_SECONDS:g} s in the last two minutes. Shoppers with a car on"
-            " hold cannot pay for it."
+            f" took over {PAYMENT_CALL_SLOW_SECONDS:g} s in the last two minutes."
+            " Shoppers with a car on hold cannot pay for it."
         ),
     )
 

@@ -7,11 +7,11 @@ parameter of the rendering. One address receives everything; the payload's `rece
 
 from typing import Any
 
-from alerts import burnrate
 from alerts.business import NO_ORDERS
 from alerts.operations import INVARIANT_VIOLATED, OUTBOX_STUCK, TELEMETRY_MISSING, WATCHDOG
 from alerts.timing import DAY, HOUR, MINUTE, Timing
 from telemetry.catalogue import slos
+from telemetry.catalogue.links import burn_alert
 
 # Where the compose network finds insight's internal port.
 WEBHOOK_URL = "http://insight:9105/internal/insight/alerts"
@@ -70,7 +70,7 @@ def _route(timing: Timing) -> dict[str, Any]:
 def _inhibitions() -> list[dict[str, Any]]:
     missing = TELEMETRY_MISSING[0].name
     no_pay = [
-        burnrate.alert_name(slo)
+        burn_alert(slo)
         for slo in (slos.ORDER_SUCCESS, slos.CHECKOUT_LATENCY, slos.CONFIRMATION_TIME)
     ]
     return [

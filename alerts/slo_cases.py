@@ -6,11 +6,12 @@ keeps the other rows of its severity quiet.
 
 import re
 
-from alerts.burnrate import MIN_BAD_EVENTS, BurnWindow, alert_name, windows_of
+from alerts.burnrate import MIN_BAD_EVENTS, BurnWindow, windows_of
 from alerts.cases import Case, Series, climbing, samples, series
 from alerts.owners import TEAM_OF_SERVICE
 from alerts.timing import DAY, HOUR, MINUTE, nominal_seconds
 from telemetry.catalogue import SLO, Selection
+from telemetry.catalogue.links import burn_alert
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.catalogue.spec import Label, Matcher
 
@@ -75,7 +76,7 @@ def _case(
     step = STEP_SECONDS[row.severity]
     return Case(
         name=f"{slo.name}, {row.severity}: {name}",
-        alert=alert_name(slo),
+        alert=burn_alert(slo),
         severity=row.severity,
         series=_events(slo, tuple(phase for phase in phases if phase[0]), step, per_minute),
         at_seconds=sum(seconds for seconds, _ in phases),
@@ -153,7 +154,7 @@ def _freshness_cases(slo: SLO) -> tuple[Case, ...]:
         found.append(
             Case(
                 name=f"{slo.name}, ticket: stale for {row.long} {name} the threshold",
-                alert=alert_name(slo),
+                alert=burn_alert(slo),
                 severity="ticket",
                 series=(series(slo.fresh, imported),),
                 at_seconds=3 * DAY + stopped,

@@ -1,0 +1,170 @@
+"""What flows through the machine: payments, facts, stock and advice."""
+
+from dashboards.panels import Query, Row, Step, graph, number
+from telemetry.catalogue import checkout, frame, insight, promql, sandbox
+from telemetry.catalogue.advisor import ADVISOR_MATCH_DURATION
+from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS, STOCK_IMPORT_ROWS
+from telemetry.catalogue.limits import (
+    LEDGER_LAG_SECONDS,
+    OUTBOX_LAG_SECONDS,
+    PAYMENT_CALL_SLOW_SECONDS,
+)
+from telemetry.catalogue.slos import FEED_FRESHNESS
+
+PAYMENT_CALLS = checkout.CHECKOUT_PAYMENT_DURATION
+
+PAYMENTS = Row(
+    "Payments",
+    (
+        graph(
+            "Payment provider: time to answer",
+            "95th percentile of calls to the provider; over the line a call counts as bad.",
+            "s",
+            Query(promql.quantile(0.95, PAYMENT_CALLS, by=("provider",)), "{{provider}}"),
+            smallest=0.0,
+            steps=(Step(PAYMENT_CALL_SLOW_SECONDS, "red"),),
+            runbook="PaymentProviderFailing",
+        ),
+        graph(
+            "Payment provider: calls by outcome",
+            "Per second. Unavailable is a time-out or an error of the provider.",
+            "reqps",
+            Query(
+                promql.rate(PAYMENT_CALLS, by=("provider", "outcome")), "{{provider}} {{outcome}}"
+            ),
+            stacked=True,
+            smallest=0.0,
+            runbook="PaymentProviderFailing",
+        ),
+        graph(
+            "Messages from providers",
+            "Webhooks per second by what became of them. Rejected ones had a bad signature or age.",
+            "reqps",
+            Query(promql.rate(checkout.CHECKOUT_WEBHOOKS, by=("result",)), "{{result}}"),
+            smallest=0.0,
+        ),
+        graph(
+            "Late payments per hour",
+            "Money that came after the hold had ended: the car was still free, or money went back.",
+            "none",
+            Query(promql.increase(checkout.CHECKOUT_LATE_PAYMENTS, by=("result",)), "{{result}}"),
+            smallest=0.0,
+        ),
+        graph(
+            "Practice provider: payments",
+            "Submissions of the sandbox's payment page per second, by answer.",
+            "reqps",
+            Query(promql.rate(sandbox.SANDBOX_PAYMENTS, by=("result",)), "{{result}}"),
+            smallest=0.0,
+        ),
+        graph(
+            "Practice provider: webhooks",
+            "Attempts to deliver per second; lost ones are lost on purpose.",
+            "reqps",
+            Query(promql.rate(sandbox.SANDBOX_WEBHOOKS, by=("result",)), "{{result}}"),
+            smallest=0.0,
+        ),
+    ),
+)
+FACTS = Row(
+    "Facts on their way to the ledger",
+    (
+        graph(
+            "Waiting facts: age",
+            "Age of the oldest fact that some consumer has not read. Seconds are normal.",
+            "s",
+            Query(promql.value(frame.OUTBOX_LAG, by=("service",), aggregate="max"), "{{service}}"),
+            smallest=0.0,
+            steps=(Step(OUTBOX_LAG_SECONDS, "red"),),
+            runbook="OutboxStuck",
+        ),
+        graph(
+            "Ledger: behind by",
+            "Age of the oldest fact that the ledger has not booked. At zero the numbers are exact.",
+            "s",
+            Query(promql.value(insight.LEDGER_LAG, by=("source",), aggregate="max"), "{{source}}"),
+            smallest=0.0,
+            steps=(Step(LEDGER_LAG_SECONDS, "red"),),
+            runbook="LedgerBehind",
+        ),
+        graph(
+            "Facts in outboxes",
+            "Rows, read or not, that have not been pruned.",
+            "none",
+            Query(promql.value(frame.OUTBOX_ROWS, by=("service",), aggregate="max"), "{{service}}"),
+            smallest=0.0,
+            runbook="OutboxStuck",
+        ),
+        graph(
+            "Facts booked per second",
+            "What became of facts that the ledger read. Duplicates are harmless.",
+            "none",
+            Query(
+                promql.rate(insight.INSIGHT_FACTS, by=("source", "result")),
+                "{{source}} {{result}}",
+            ),
+            smallest=0.0,
+            runbook="LedgerBehind",
+        ),
+        graph(
+            "Beacons of browsers per second",
+            "What became of them. Without consent nothing is kept.",
+            "none",
+            Query(promql.rate(insight.INSIGHT_BEACONS, by=("result",)), "{{result}}"),
+            smallest=0.0,
+        ),
+        number(
+            "Broken invariants",
+            "Rows that break something that must always be true. Anything but 0 is wrong.",
+            "none",
+            Query(
+                promql.value(
+                    checkout.CHECKOUT_INVARIANT_VIOLATIONS, by=("invariant",), aggregate="max"
+                ),
+                "{{invariant}}",
+            ),
+            decimals=0,
+            steps=(Step(1.0, "red"),),
+            runbook="InvariantViolated",
+        ),
+    ),
+)
+STOCK = Row(
+    "Stock and advice",
+    (
+        graph(
+            "Age of stock feeds",
+            f"Time since each feed's last good import. {FEED_FRESHNESS.description}",
+            "s",
+            Query(
+                "time() - "
+                + promql.value(STOCK_IMPORT_LAST_SUCCESS, by=("source",), aggregate="max"),
+                "{{source}}",
+            ),
+            smallest=0.0,
+            steps=(Step(FEED_FRESHNESS.threshold_seconds or 0.0, "red"),),
+            runbook="StockFeedStale",
+        ),
+        graph(
+            "Rows of stock feeds per hour",
+            "What became of them. Many rejected or removed rows mean a damaged feed.",
+            "none",
+            Query(
+                promql.increase(STOCK_IMPORT_ROWS, by=("source", "result")),
+                "{{source}} {{result}}",
+            ),
+            smallest=0.0,
+        ),
+        graph(
+            "Computing a match",
+            "Filtering, scoring and explaining, without the HTTP around it.",
+            "s",
+            *(
+                Query(promql.quantile(q, ADVISOR_MATCH_DURATION), name)
+                for q, name in ((0.5, "half take less"), (0.95, "19 in 20 take less"))
+            ),
+            smallest=0.0,
+            runbook="AdviceLatencyBudgetBurn",
+        ),
+    ),
+)
