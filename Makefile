@@ -7,7 +7,7 @@ PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 NAME ?= payment-brownout
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format peak drill drills screenshots render lock clean
+.PHONY: help setup setup-dev demo test check format peak drill drills prove-crash screenshots render lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ drill: setup ## one drill, for example: make drill NAME=payment-brownout
 
 drills: setup ## all drills, with verdict and report
 	@$(PYTHON) -m loadtests drills
+
+prove-crash: setup ## kill -9 the shop under load and restart it: no confirmed order is lost
+	@$(PYTHON) -m loadtests crash
 
 screenshots: setup-dev ## the pictures in the README, taken from a running demo's pages
 	@$(PYTHON) -m tests.screenshots
