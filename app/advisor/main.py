@@ -1,0 +1,68 @@
+"""Puts the advisor together: which parts it is made of and what runs in the background."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from app.advisor.errors import ShowroomEmpty
+from app.advisor.gateways import CatalogFollower
+from app.advisor.models import metadata, outbox
+from app.advisor.routes import PREFIX, public_routes
+from app.advisor.settings import AdvisorSettings
+from app.advisor.showroom import Showroom
+from app.advisor.signals import AdvisorSignals
+from app.advisor.store import AdviceLog
+from app.frame.database import Database
+from app.frame.jobs import Job
+from app.frame.migrations import migrate
+from app.frame.outbox import Outbox
+from app.frame.overload import Priority
+from app.frame.platform import Platform
+from app.frame.service import Service, assemble, new_api
+from app.frame.settings import ServiceSettings
+from app.kernel.errors import Unavailable
+
+NAME: Final = "advisor"
+
+
+def build(platform: Platform, settings: ServiceSettings) -> Service:
+    """The advisor on this platform, put together but not started."""
+    own = AdvisorSettings()
+    telemetry = platform.telemetry(NAME)
+    database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
+    facts = Outbox(NAME, database, outbox, platform.clock)
+    log = AdviceLog(database, facts)
+    showroom = Showroom()
+    public = platform.client("catalog", telemetry)
+    internal = platform.internal_client("catalog", telemetry)
+    follower = CatalogFollower(showroom, public=public, internal=internal)
+
+    async def first_look() -> None:
+        # The catalogue may start later than we do: then the job reads it and readiness waits.
+        with suppress(Unavailable):
+            await follower.refresh()
+
+    async def has_stock() -> None:
+        if not showroom.open:
+            raise ShowroomEmpty("the catalogue has not been read yet")
+
+    api = new_api(platform, name=NAME, title="Vitrine advisor", prefix=PREFIX)
+    api.include_router(public_routes(showroom, log, AdvisorSignals(telemetry), platform.clock))
+    return assemble(
+        NAME,
+        platform,
+        telemetry,
+        database=database,
+        api=api,
+        migrate=lambda: migrate(database, NAME, metadata),
+        outbox=facts,
+        ready=[has_stock],
+        prepare=[first_look],
+        jobs=[
+            Job("follow-catalog", own.follow_seconds, follower.refresh),
+            Job("write-advice", own.write_seconds, log.flush),
+        ],
+        close=[log.flush, public.aclose, internal.aclose],
+        priorities={PREFIX: Priority.ADVICE},
+    )

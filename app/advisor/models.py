@@ -1,0 +1,12 @@
+"""The advisor's tables: only the outbox; its stock is a copy in memory (docs/decisions/0030)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.frame.database import new_metadata
+from app.frame.outbox import outbox_tables
+
+metadata: Final = new_metadata()
+
+outbox: Final = outbox_tables(metadata)

@@ -1,0 +1,93 @@
+"""The advisor's copy of the catalogue in memory: the range, and which cars are on offer where.
+
+Every replica keeps its own and follows the catalogue's change feed (docs/decisions/0030).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.contracts.catalog import Car, Dealer, Model
+from app.contracts.stock import CarChange
+
+Offers = Mapping[str, tuple["OfferedCar", ...]]
+"""Model to its cars on offer, cheapest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedCar:
+    """A car on offer, and what its handover time follows from."""
+
+    car: Car
+    dealer: Dealer
+    handover_at: datetime | None
+    handover_lead: timedelta | None
+
+    @property
+    def price(self) -> int:
+        """Minor units of the market's currency."""
+        return self.car.price.amount
+
+    def ready_at(self, at: datetime) -> datetime | None:
+        """When it can be handed over if it is ordered at `at`; None when not stated."""
+        if self.handover_lead is not None:
+            return at + self.handover_lead
+        return None if self.handover_at is None else max(self.handover_at, at)
+
+
+class Showroom:
+    """What may be advised, by class of caller and market."""
+
+    def __init__(self) -> None:
+        self.models: Mapping[str, Model] = {}
+        self.version = 0
+        self._cars: dict[tuple[bool, str], dict[str, OfferedCar]] = {}
+        self._offers: dict[tuple[bool, str], Offers] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether the catalogue was read at all."""
+        return bool(self.models)
+
+    def put_models(self, models: Sequence[Model]) -> None:
+        self.models = {model.model_id: model for model in models}
+
+    def put_changes(self, changes: Sequence[CarChange], version: int) -> None:
+        """Take over changes of the catalogue up to its `version`.
+
+        Cars outside the range are left out: there is no sheet to advise from.
+        """
+        touched: set[tuple[bool, str]] = set()
+        for change in changes:
+            aisle: tuple[bool, str] = (change.rehearsal, change.car.market)
+            cars = self._cars.setdefault(aisle, {})
+            touched.add(aisle)
+            if change.listed and change.state == "available" and change.car.model_id:
+                cars[change.car_id] = _offered(change)
+            else:
+                cars.pop(change.car_id, None)
+        for touched_aisle in touched:
+            self._offers[touched_aisle] = _by_model(self._cars[touched_aisle].values())
+        self.version = max(self.version, version)
+
+    def offers(self, *, rehearsal: bool, market: str) -> Offers:
+        return self._offers.get((rehearsal, market), {})
+
+
+def _offered(change: CarChange) -> OfferedCar:
+    lead = change.handover_lead_seconds
+    return OfferedCar(
+        car=change.car,
+        dealer=change.dealer,
+        handover_at=change.handover_at,
+        handover_lead=None if lead is None else timedelta(seconds=lead),
+    )
+
+
+def _by_model(cars: Iterable[OfferedCar]) -> Offers:
+    found: dict[str, list[OfferedCar]] = {}
+    for offered in sorted(cars, key=lambda o: (o.price, o.car.car_id)):
+        found.setdefault(offered.car.model_id or "", []).append(offered)
+    return {model_id: tuple(offers) for model_id, offers in found.items()}

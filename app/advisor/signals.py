@@ -1,0 +1,23 @@
+"""The advisor's facts as metrics; the only user of instruments here."""
+
+from __future__ import annotations
+
+from opentelemetry import trace
+
+from telemetry.bootstrap import Telemetry
+from telemetry.catalogue.advisor import ADVISOR_MATCH_DURATION, ADVISOR_MATCHES
+from telemetry.catalogue.outcomes import Outcome
+
+
+class AdvisorSignals:
+    """Binds the advisor's instruments once."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._duration = telemetry.instruments.histogram(ADVISOR_MATCH_DURATION)
+        self._matches = telemetry.instruments.counter(ADVISOR_MATCHES)
+
+    def advice_given(self, *, seconds: float, matches: int) -> None:
+        """Advice was worked out; `seconds` is the thinking, without the HTTP around it."""
+        span = trace.get_current_span().get_span_context()
+        self._duration.observe(seconds, f"{span.trace_id:032x}" if span.is_valid else None)
+        self._matches.inc(1, outcome=Outcome.OK if matches else Outcome.REFUSED)

@@ -1,0 +1,62 @@
+"""Where and when a shopper stands: distances and handover times as they see them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.advisor.showroom import OfferedCar
+from app.contracts.catalog import Car
+from app.kernel.geo import distance_km
+from app.kernel.opening import closing_today
+
+
+@dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """`place` is (latitude, longitude) in degrees or None; `colours` are wished, case-folded."""
+
+    now: datetime
+    place: tuple[float, float] | None
+    colours: frozenset[str]
+    _distances: dict[str, float] = field(default_factory=dict)
+    _closings: dict[str, datetime | None] = field(default_factory=dict)
+
+    def distance_km(self, offered: OfferedCar) -> float | None:
+        """To the car's dealer, to 0.1 km; None without a place."""
+        dealer = offered.dealer
+        if self.place is None or dealer.lat is None or dealer.lon is None:
+            return None
+        if dealer.dealer_id not in self._distances:
+            away = distance_km(*self.place, dealer.lat, dealer.lon)
+            self._distances[dealer.dealer_id] = round(away, 1)
+        return self._distances[dealer.dealer_id]
+
+    def ready_today(self, offered: OfferedCar) -> bool:
+        """The dealer is still to close today, and the car is ready before that."""
+        dealer = offered.dealer
+        if dealer.dealer_id not in self._closings:
+            closing = closing_today(dealer.opening_hours, dealer.time_zone, self.now)
+            self._closings[dealer.dealer_id] = closing
+        closing, ready = self._closings[dealer.dealer_id], offered.ready_at(self.now)
+        return closing is not None and ready is not None and ready < closing
+
+    def days_to_handover(self, offered: OfferedCar) -> float | None:
+        """From now, in days to 0.1; None when not stated."""
+        ready = offered.ready_at(self.now)
+        return None if ready is None else round((ready - self.now).total_seconds() / 86_400, 1)
+
+    def has_wished_colour(self, offered: OfferedCar) -> bool:
+        colour = offered.car.colour
+        return colour.family in self.colours or colour.name.casefold() in self.colours
+
+    def shown(self, offered: OfferedCar) -> Car:
+        """The wire car with what depends on place and time filled in."""
+        return offered.car.model_copy(
+            update={
+                "dealer": offered.car.dealer.model_copy(
+                    update={"distance_km": self.distance_km(offered)}
+                ),
+                "ready_for_handover_at": offered.ready_at(self.now),
+                "ready_today": self.ready_today(offered),
+            }
+        )

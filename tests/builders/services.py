@@ -1,0 +1,81 @@
+"""Services for tests: built on a test platform, started, and called through their real edges."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp
+
+from app.frame.alone import Build
+from app.frame.service import Service
+from app.frame.settings import ServiceSettings
+from app.frame.synthetic import sign
+from app.kernel.clock import Clock
+from tests.builders.platform import KEYS, make_platform
+
+DEALER = {"authorization": f"Bearer {KEYS['dealer_key']}"}
+
+
+@dataclass(slots=True)
+class Running:
+    """One started service: its public and internal ports as clients."""
+
+    service: Service
+    public: httpx.AsyncClient
+    internal: httpx.AsyncClient
+
+    def job(self, name: str) -> Any:
+        """A background job's function, to run it at a moment of the test's choosing."""
+        return next(job.run for job in self.service.jobs if job.name == name)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    builds: Mapping[str, Build],
+    *,
+    clock: Clock | None = None,
+    others: Mapping[tuple[str, bool], ASGIApp] | None = None,
+    background: bool = False,
+    **settings: Any,
+) -> AsyncIterator[dict[str, Running]]:
+    """Start services that reach each other in this process, and stop them at the end.
+
+    `others` are fake applications by (service, internal?). Without `background` no job runs by
+    itself: a test runs the one it means with `Running.job`.
+    """
+    found: dict[tuple[str, bool], ASGIApp] = dict(others or {})
+    platform = make_platform(folder, clock=clock, services=found, **settings)
+    services = {name: build(platform, ServiceSettings()) for name, build in builds.items()}
+    for name, service in services.items():
+        found[name, False], found[name, True] = service.api, service.internal
+    async with AsyncExitStack() as stack:
+        stack.callback(platform.flags.close)
+        clients = {}
+        for name, service in services.items():
+            stack.push_async_callback(service.stop)
+            await service.make_ready()
+            if background:
+                service.begin()
+            clients[name] = Running(
+                service,
+                await stack.enter_async_context(_client(service.api)),
+                await stack.enter_async_context(_client(service.internal)),
+            )
+        yield clients
+
+
+def synthetic_headers(at: float) -> dict[str, str]:
+    """What a synthetic caller sends; `at` is the real time, as the proof is checked against it."""
+    return {"x-vitrine-synthetic": sign(KEYS["synthetic_key"], int(at))}
+
+
+def _client(app: ASGIApp) -> httpx.AsyncClient:
+    # The application's own answer to a fault is what a caller sees, not a traceback.
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")
