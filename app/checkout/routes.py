@@ -221,6 +221,10 @@ def internal_routes(use: UseCases) -> APIRouter:
             ]
         }
 
+    @router.get("/cars/count")
+    async def cars() -> dict[str, int]:
+        return {"available": await use.store.count_available()}
+
     @router.get("/orders")
     async def orders(
         state: Annotated[list[str] | None, Query()] = None,

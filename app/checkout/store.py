@@ -340,6 +340,12 @@ class Store:
         async with self._database.read() as connection:
             return int(await connection.scalar(query) or 0)
 
+    async def count_available(self) -> int:
+        """Listed cars that nobody has."""
+        query = select(func.count()).where(CARS.c.state == "available", CARS.c.listed)
+        async with self._database.read() as connection:
+            return int(await connection.scalar(query) or 0)
+
     async def payments_in(self, state: str, *, limit: int) -> list[Record]:
         return await self._many(_order_query().where(PAYMENTS.c.state == state).limit(limit))
 
