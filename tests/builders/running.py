@@ -1,0 +1,79 @@
+"""The whole shop as a process of its own, as `make demo` runs it, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.processes import ManagedProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 120.0
+SYNTHETIC_KEY = "a key for tests"
+CONSOLE_PASSWORD = "a password for tests"
+
+
+@dataclass(frozen=True)
+class RunningShop:
+    """A running embedded shop; `process` may be killed and started again on the same data."""
+
+    base_url: str
+    internal_url: str
+    folder: Path
+    process: ManagedProcess
+
+    def ready(self) -> None:
+        """Wait until it answers on both ports and its stock is in checkout's hands."""
+        self.process.wait_ready(f"{self.internal_url}/health/ready", timeout_seconds=START_SECONDS)
+        self.process.wait_ready(self._sells, timeout_seconds=START_SECONDS)
+
+    def metrics(self) -> str:
+        """The classic text exposition of the internal port."""
+        return httpx.get(f"{self.internal_url}/metrics", timeout=30, trust_env=False).text
+
+    def log(self) -> list[dict[str, Any]]:
+        """All JSON log lines so far."""
+        lines = self.process.log_path.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def _sells(self) -> bool:
+        events = httpx.get(
+            f"{self.internal_url}/internal/checkout/cars/count", timeout=5, trust_env=False
+        )
+        return events.is_success and int(events.json()["available"]) > 0
+
+
+@contextmanager
+def running_shop(folder: Path, **environment: str) -> Iterator[RunningShop]:
+    """Start `python -m app` with its files in `folder`; stopped at the end of the block."""
+    port, internal_port = free_ports(2)
+    process = ManagedProcess(
+        "The shop",
+        [sys.executable, "-m", "app"],
+        log_path=folder / "shop.log",
+        environment={
+            **os.environ,
+            "VITRINE_PORT": str(port),
+            "VITRINE_INTERNAL_PORT": str(internal_port),
+            "VITRINE_DATA": str(folder / "data"),
+            "VITRINE_FLAGS": str(folder / "flags.json"),
+            "VITRINE_SYNTHETIC_KEY": SYNTHETIC_KEY,
+            "VITRINE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
+            **environment,
+        },
+        folder=ROOT,
+    )
+    base, internal = f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{internal_port}"
+    with process:
+        shop = RunningShop(base, internal, folder, process)
+        shop.ready()
+        yield shop
