@@ -76,7 +76,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         telemetry=telemetry,
         apply=Stock(store).apply,
     )
-    api = new_api(platform, name=NAME, title="Vitrine checkout", prefix="/api/checkout")
+    api = new_api(platform, name=NAME, title="Vitrine checkout", prefix="/api/checkout/v1")
     add_routes(api, use)
 
     async def measure() -> None:
