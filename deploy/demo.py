@@ -240,7 +240,7 @@ class Demo:
         password = keys["VITRINE_CONSOLE_PASSWORD"]
         rows = [
             ("Storefront", f"{shop}/"),
-            ("Console", f"{shop}/console    user console, password {password}"),
+            ("Console", f"{shop}/console    password {password}"),
             ("API", f"{shop}/api/catalog/v1/openapi.json (also advisor, checkout, insight)"),
             ("Metrics", f"http://{LOOPBACK}:{ports.internal}/metrics"),
         ]

@@ -117,7 +117,7 @@ def test_the_terminal_tells_steps_addresses_and_the_password(started: RunningDem
         f"Alertmanager  http://127.0.0.1:{alertmanager}",
     ]
     assert [line for line in told if line not in started.text] == []
-    assert re.search(r"console\s+user console, password \S{8,}", started.text)
+    assert re.search(r"/console\s+password \S{8,}", started.text)
 
 
 def test_kill_dash_nine_of_the_supervisor_ends_everything(started: RunningDemo) -> None:
