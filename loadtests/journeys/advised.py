@@ -28,7 +28,7 @@ class Advice(Purchase):
     answer: dict[str, Any] = field(default_factory=dict)
 
     def open_advisor(self) -> None:
-        self.shop.page(f"{ADVISOR_PAGE}?market={self.shopper.market}", name=ADVISOR_PAGE)
+        self.shopper.open(ADVISOR_PAGE, page=ADVISOR_PAGE)
 
     def ask(self) -> Ending | None:
         dice = self.shopper.dice
@@ -51,7 +51,7 @@ class Advice(Purchase):
         return None if self.candidates else Ending.NO_CAR
 
     def look_at_the_match(self) -> None:
-        self.shop.page(f"/cars/{self.candidates[0]['car_id']}", name=CAR_PAGE)
+        self.shopper.open(f"/cars/{self.candidates[0]['car_id']}", page=CAR_PAGE)
 
     asking: ClassVar[Steps] = ((open_advisor, 0.0), (ask, 12.0), (look_at_the_match, 10.0))
     steps: ClassVar[Steps] = asking
@@ -67,6 +67,7 @@ class Advised(Advice):
     steps: ClassVar[Steps] = (
         *Advice.asking,
         (Purchase.take_a_car, 8.0),
+        (Purchase.read_details, 0.0),
         (Purchase.give_details, 15.0),
         (Purchase.pay, 10.0),
         (Purchase.wait_for_the_car, 0.0),

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 from loadtests.journeys.journey import Ending, Journey, Steps
 
-HOME = "/"
 CARS_PAGE = "/cars"
 CAR_PAGE = "/cars/{car_id}"
 
@@ -18,7 +17,7 @@ class Bounce(Journey):
     final = Ending.BOUNCED
 
     def land(self) -> None:
-        self.shop.page(f"{HOME}?market={self.shopper.market}", name=HOME)
+        self.shopper.open("", page="")
 
     steps: ClassVar[Steps] = ((land, 0.0),)
 
@@ -32,10 +31,10 @@ class Browse(Journey):
     found: list[dict[str, Any]] = field(default_factory=list)
 
     def land(self) -> None:
-        self.shop.page(f"{HOME}?market={self.shopper.market}", name=HOME)
+        self.shopper.open("", page="")
 
     def open_stock(self) -> None:
-        self.shop.page(f"{CARS_PAGE}?market={self.shopper.market}", name=CARS_PAGE)
+        self.shopper.open(CARS_PAGE, page=CARS_PAGE)
 
     def search(self) -> Ending | None:
         order = self.shopper.dice.choice(("price", "ready"))
@@ -44,7 +43,7 @@ class Browse(Journey):
 
     def look_closely(self) -> None:
         car = self.shopper.dice.choice(self.found)
-        self.shop.page(f"/cars/{car['car_id']}", name=CAR_PAGE)
+        self.shopper.open(f"/cars/{car['car_id']}", page=CAR_PAGE)
 
     def look_at_another(self) -> None:
         self.shop.car(self.shopper.dice.choice(self.found)["car_id"])

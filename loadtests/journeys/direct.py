@@ -16,7 +16,7 @@ class Direct(Purchase):
     name = "direct_purchase"
 
     def open_stock(self) -> None:
-        self.shop.page(f"{CARS_PAGE}?market={self.shopper.market}", name=CARS_PAGE)
+        self.shopper.open(CARS_PAGE, page=CARS_PAGE)
 
     def search(self) -> Ending | None:
         found = self.shop.cars(self.shopper.market, sort="price", limit=50)
@@ -25,12 +25,13 @@ class Direct(Purchase):
         return None if found else Ending.NO_CAR
 
     def look_closely(self) -> None:
-        self.shop.page(f"/cars/{self.candidates[0]['car_id']}", name=CAR_PAGE)
+        self.shopper.open(f"/cars/{self.candidates[0]['car_id']}", page=CAR_PAGE)
 
     finding: ClassVar[Steps] = ((open_stock, 0.0), (search, 4.0), (look_closely, 5.0))
     steps: ClassVar[Steps] = (
         *finding,
         (Purchase.take_a_car, 6.0),
+        (Purchase.read_details, 0.0),
         (Purchase.give_details, 15.0),
         (Purchase.pay, 10.0),
         (Purchase.wait_for_the_car, 0.0),
@@ -53,6 +54,7 @@ class DeclineThenPay(Direct):
     steps: ClassVar[Steps] = (
         *Direct.finding,
         (Purchase.take_a_car, 6.0),
+        (Purchase.read_details, 0.0),
         (Purchase.give_details, 15.0),
         (pay_with_an_empty_card, 10.0),
         (Purchase.give_details, 4.0),
@@ -84,5 +86,6 @@ class LeaveAtPayment(Direct):
     steps: ClassVar[Steps] = (
         *Direct.finding,
         (Purchase.take_a_car, 6.0),
+        (Purchase.read_details, 0.0),
         (Purchase.give_details, 15.0),
     )

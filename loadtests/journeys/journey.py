@@ -10,6 +10,8 @@ from typing import ClassVar
 from loadtests.pace import Pace
 from loadtests.shop import Shop, ShopFailed
 
+FRONT = "/{market}/{language}"
+"""The template that every page's address begins with."""
 MARKETS = ("SE", "NO", "DK", "FI")
 MARKET_WEIGHTS = (45, 20, 20, 15)
 """Roughly the populations of the four markets."""
@@ -42,6 +44,11 @@ class Shopper:
     dice: random.Random
     pace: Pace
     market: str
+
+    def open(self, path: str, *, page: str) -> None:
+        """A page of the shop front; `path` and its template `page` follow market and language."""
+        language = "sv" if self.market == "SE" else "en"
+        self.shop.page(f"/{self.market.lower()}/{language}{path}", name=f"{FRONT}{page}")
 
     def think(self, median_seconds: float) -> None:
         time.sleep(self.pace.seconds(median_seconds, self.dice))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from loadtests.journeys.journey import Ending, Journey
 from loadtests.shop import CHALLENGED_CARD, PAYING_CARD, Hold, Order
 
+DETAILS_PAGE = "/purchases/{hold_id}"
 CHALLENGE_SHARE = 0.2
 """Share of payments whose bank asks for 3-D Secure; under PSD2 most small-risk ones are exempt."""
 RACES = 3
@@ -33,6 +34,10 @@ class Purchase(Journey):
                 self.hold = hold
                 return None
         return Ending.SOLD_OUT
+
+    def read_details(self) -> None:
+        """The page with the countdown, which belongs to the session that holds the car."""
+        self.shopper.open(f"/purchases/{self.hold.hold_id}", page=DETAILS_PAGE)
 
     def give_details(self) -> None:
         self.order = self.shop.order(self.hold, entry=self.entry, advice_id=self.advice_id)
