@@ -16,6 +16,7 @@ from app.catalog.feeds.record import (
     FeedContext,
     FeedUnreadable,
     Notice,
+    Reason,
     Rejection,
     StockRecord,
 )
@@ -30,6 +31,10 @@ from app.kernel.errors import InvalidInput
 from app.kernel.facts import EventContext, Fact
 
 DEFAULT_ADAPTER: Final = "google_vehicle_ads"
+
+
+LONGEST_STOCK_ID: Final = 100
+"""As the column; adapters may allow more than can be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,9 @@ class Importer:
         staged = Staged()
         try:
             for outcome in adapter.read(feed.content, context):
-                if isinstance(outcome, StockRecord):
+                if isinstance(outcome, StockRecord) and len(outcome.stock_id) > LONGEST_STOCK_ID:
+                    staged.rejections.append(_too_long(outcome))
+                elif isinstance(outcome, StockRecord):
                     staged.offered.append(_offered(outcome, self._shipped))
                 elif isinstance(outcome, Rejection):
                     staged.rejections.append(_rejection(outcome))
@@ -167,6 +174,17 @@ def _offered(record: StockRecord, shipped: Range) -> OfferedCar:
         handover_at=at,
         handover_lead_seconds=None if lead is None else lead // timedelta(seconds=1),
         digest=digest_of(document, f"{at} {lead}"),
+    )
+
+
+def _too_long(record: StockRecord) -> RowReport:
+    return RowReport(
+        row=record.row,
+        stock_id=record.stock_id[:LONGEST_STOCK_ID],
+        field="id",
+        value=record.stock_id[:80],
+        reason=Reason.TEXT_TOO_LONG.value,
+        message=f"Row {record.row}: the id is longer than {LONGEST_STOCK_ID} characters.",
     )
 
 

@@ -130,7 +130,9 @@ def _add_cars(router: APIRouter, shelf: Shelf, clock: Clock) -> None:
         response_model=Car,
         responses=problem_responses(404, 422, 503),
     )
-    async def car(request: Request, car_id: Annotated[str, Path(max_length=80)]) -> Response:
+    async def car(
+        request: Request, car_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
+    ) -> Response:
         """Held, reserved and sold cars are shown with their state; withdrawn ones are gone."""
         found = await shelf.car(car_id)
         if (

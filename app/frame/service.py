@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from app.frame import problems
+from app.frame.bodies import BodyLimit
 from app.frame.database import Database
 from app.frame.internal import internal_app
 from app.frame.jobs import Job, run_job
@@ -114,7 +115,11 @@ def assemble(
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
     shedder = LoadShedder(
-        api, telemetry, places=places, priorities=priorities or {}, routes=api.routes
+        BodyLimit(api, most_bytes=MAX_BODY_BYTES),
+        telemetry,
+        places=places,
+        priorities=priorities or {},
+        routes=api.routes,
     )
     return Service(
         name=name,

@@ -42,16 +42,22 @@ async def running(
     clock: Clock | None = None,
     others: Mapping[tuple[str, bool], ASGIApp] | None = None,
     background: bool = False,
+    databases: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> AsyncIterator[dict[str, Running]]:
     """Start services that reach each other in this process, and stop them at the end.
 
     `others` are fake applications by (service, internal?). Without `background` no job runs by
-    itself: a test runs the one it means with `Running.job`.
+    itself: a test runs the one it means with `Running.job`. `databases` are addresses by service;
+    a service without one gets its own SQLite file.
     """
     found: dict[tuple[str, bool], ASGIApp] = dict(others or {})
     platform = make_platform(folder, clock=clock, services=found, **settings)
-    services = {name: build(platform, ServiceSettings()) for name, build in builds.items()}
+    urls = databases or {}
+    services = {
+        name: build(platform, ServiceSettings(database_url=urls.get(name, "")))
+        for name, build in builds.items()
+    }
     for name, service in services.items():
         found[name, False], found[name, True] = service.api, service.internal
     async with AsyncExitStack() as stack:
