@@ -11,10 +11,19 @@ from app.frame.outbox import Outbox
 from app.frame.platform import Platform
 from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.insight import pages
+from app.insight.alerting import Alerting
+from app.insight.console import Console, templates
+from app.insight.doorkeeper import Doorkeeper
 from app.insight.exporter import REFRESH_SECONDS, Exporter
 from app.insight.feeds import POLL_SECONDS, SOURCES, Connect, Feed
+from app.insight.gateways import Alertmanager, Prometheus
 from app.insight.models import METADATA, OUTBOX
+from app.insight.overview import Overviews
 from app.insight.projections import Projection
+from app.insight.readings import Readings
+from app.insight.routes import PREFIX, Api, api_router, internal_router, reports_router
+from app.insight.settings import InsightSettings
 from app.insight.signals import Signals
 from app.insight.store import Store
 
@@ -32,7 +41,11 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     leases = Leases(database, platform.clock)
     clients = {source: platform.internal_client(source, telemetry) for source in SOURCES}
     feeds: list[Feed] = []
-    exporter = Exporter(store, lambda: {feed.source: feed.lag_seconds for feed in feeds})
+
+    def lags() -> dict[str, float]:
+        return {feed.source: feed.lag_seconds for feed in feeds}
+
+    exporter = Exporter(store, lags)
 
     def connect(source: str) -> Connect:
         return lambda apply: Consumer(
@@ -59,7 +72,41 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     ]
     platform.registry.register_collector(exporter)
 
-    api = new_api(platform, name=NAME, title="Vitrine insight", prefix="/api/insight/v1")
+    own = InsightSettings()
+    readings = Readings(store)
+    prometheus, alertmanager = Prometheus(own.prometheus_url), Alertmanager(own.alertmanager_url)
+    doorkeeper = Doorkeeper(
+        platform.settings.console_password, platform.settings.session_key, platform.clock
+    )
+    alerting = Alerting(store, readings, alertmanager, signals, platform.clock)
+    used = Api(
+        database=database,
+        outbox=outbox,
+        readings=readings,
+        alerting=alerting,
+        signals=signals,
+        doorkeeper=doorkeeper,
+        delivery_key=platform.settings.delivery_key,
+        report_key=platform.settings.report_key,
+    )
+    console = Console(
+        settings=own,
+        readings=readings,
+        overviews=Overviews(readings, alerting, lags, platform.clock),
+        alerting=alerting,
+        prometheus=prometheus,
+        doorkeeper=doorkeeper,
+        signals=signals,
+        clock=platform.clock,
+        traces=platform.traces,
+        version=platform.version,
+        secure_cookie=platform.settings.public_url.startswith("https:"),
+        templates=templates(),
+    )
+    api = new_api(platform, name=NAME, title="Vitrine insight", prefix=PREFIX)
+    api.include_router(api_router(used))
+    api.include_router(reports_router(used))
+    pages.install(api, console)
     return assemble(
         NAME,
         platform,
@@ -67,6 +114,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         database=database,
         api=api,
         outbox=outbox,
+        internal=internal_router(used),
         migrate=lambda: migrate(database, NAME, METADATA),
         prepare=[exporter.refresh],
         jobs=[
@@ -74,5 +122,9 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             Job("ledger-snapshot", REFRESH_SECONDS, exporter.refresh),
             Job("close-sessions", 15.0, projection.close_idle_sessions),
         ],
-        close=[client.aclose for client in clients.values()],
+        close=[
+            *(client.aclose for client in clients.values()),
+            prometheus.close,
+            alertmanager.close,
+        ],
     )

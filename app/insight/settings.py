@@ -12,9 +12,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class InsightSettings(BaseSettings):
-    """`VITRINE_PROMETHEUS_URL`, `VITRINE_ALERTMANAGER_URL`, …; empty means: not there."""
+    """`INSIGHT_PROMETHEUS_URL`, `INSIGHT_ALERTMANAGER_URL`, …; empty means: not there."""
 
-    model_config = SettingsConfigDict(env_prefix="VITRINE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="INSIGHT_", extra="ignore")
 
     prometheus_url: str = ""
     alertmanager_url: str = ""

@@ -1,27 +1,10 @@
-// The operations console: draws every <figure data-series="..."> as a time series.
+// The operations console: pages are whole without this script; it keeps the overview current and draws the boards.
 //
-// The figure's data is in the page itself (a <script type="application/json"> in the figure:
-// {"times": [unix seconds], "series": [{"label", "values", "colour"}], "unit"}), so a console page can be read, printed
-// and tested without JavaScript having fetched anything.
+// A board's panels are asked for by number: the queries stay on the server (app/insight/boards.py). What is drawn of
+// Grafana's model is listed in docs/boards.md.
 
-import uPlot from "uplot";
+import { keepCurrent } from "./console/live.js";
+import { drawBoard } from "./console/board.js";
 
-const height = 180;
-
-const draw = (figure) => {
-  const { times, series, unit } = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
-  const styles = getComputedStyle(figure);
-  const ink = styles.color;
-  const axis = { stroke: ink, grid: { stroke: ink, width: 0.1 }, ticks: { stroke: ink, width: 0.2 }, font: `12px ${styles.fontFamily}` };
-  const options = {
-    width: figure.clientWidth,
-    height,
-    cursor: { sync: { key: "console" } },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (unit ? `${tick} ${unit}` : `${tick}`)) }],
-    series: [{}, ...series.map(({ label, colour }) => ({ label, stroke: colour, width: 1.5, spanGaps: false }))],
-  };
-  const plot = new uPlot(options, [times, ...series.map(({ values }) => values)], figure);
-  new ResizeObserver(() => plot.setSize({ width: figure.clientWidth, height })).observe(figure);
-};
-
-for (const figure of document.querySelectorAll("figure[data-series]")) draw(figure);
+for (const element of document.querySelectorAll("[data-live]")) keepCurrent(element);
+for (const form of document.querySelectorAll("form[data-board]")) drawBoard(form);

@@ -42,9 +42,7 @@ class World:
         )
         service = build(platform, ServiceSettings.of("insight"))
         self.services["insight", True] = service.internal
-        await service.migrate()
-        for hook in service.prepare:
-            await hook()
+        await service.make_ready()
         self.replicas.append(service)
         return service
 

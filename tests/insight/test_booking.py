@@ -58,19 +58,18 @@ def test_a_purchase_moves_exactly_these_numbers() -> None:
         for cell, value in books.cells.items()
         if not cell.part
     }
-    assert counters == {
+    expected: dict[tuple[str, ...], int] = {
         ("shop_sessions_total",): 1,
         ("shop_sessions_engaged_total",): 1,
         ("shop_sessions_converted_total",): 1,
-        **{
-            ("shop_funnel_steps_total", step): 1
-            for step in ("session", "car_view", "hold", "details", "payment", "order")
-        },
         ("shop_checkouts_started_total",): 1,
         ("shop_checkouts_ended_total", "ordered"): 1,
         ("shop_orders_total",): 1,
         ("shop_order_value_total", "SEK"): 48_990_000,
     }
+    steps = ("session", "car_view", "hold", "details", "payment", "order")
+    expected |= {("shop_funnel_steps_total", step): 1 for step in steps}
+    assert counters == expected
     assert {cell.labels[:5] for cell in books.cells} == {SE}
 
 

@@ -1,0 +1,49 @@
+"""From an order to its traces: its own requests, and everything that points to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from app.insight.waterfall import Span, Story, story
+
+MOST_TRACES: Final = 40
+"""Chapters of one story: a busy batch of the outbox can be linked to hundreds of requests."""
+
+
+class Traces(Protocol):
+    """telemetry's TraceStore, as far as a story needs it."""
+
+    def find(self, trace_id: str) -> Sequence[Span]: ...
+    def linked(self, trace_id: str) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """A story and which of its traces are the subject's own."""
+
+    story: Story
+    own: tuple[str, ...]
+    more: int
+    """Linked traces that were left out."""
+
+
+async def journey(traces: Traces, own: Sequence[str]) -> Journey:
+    """The story of some traces and of those linked to them, one step away.
+
+    One step is enough, and more would be too much: whoever consumed an order's facts points to
+    the order's requests, but one consumer's batch points to many orders.
+    """
+    return await asyncio.to_thread(_journey, traces, own)
+
+
+def _journey(traces: Traces, own: Sequence[str]) -> Journey:
+    ids = list(dict.fromkeys(own))
+    for trace_id in tuple(ids):
+        ids += [linked for linked in traces.linked(trace_id) if linked not in ids]
+    chosen = ids[:MOST_TRACES]
+    found: Mapping[str, Sequence[Span]] = {trace_id: traces.find(trace_id) for trace_id in chosen}
+    kept = {trace_id: spans for trace_id, spans in found.items() if spans or trace_id in set(own)}
+    return Journey(story(kept), tuple(own), len(ids) - len(chosen))

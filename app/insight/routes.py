@@ -1,0 +1,171 @@
+"""Insight's API: beacons, feedback, deployments, reports; and its internal port."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from app.contracts.events import FeedbackGiven, SoftwareDeployed
+from app.contracts.wire import Market, Wire, problem_responses
+from app.frame.callers import caller_of
+from app.frame.database import Database
+from app.frame.outbox import Outbox
+from app.insight.alerting import Alerting, Notification
+from app.insight.beacons import Envelope, heard
+from app.insight.doorkeeper import COOKIE, Doorkeeper
+from app.insight.invariants import INVARIANTS, violations
+from app.insight.readings import Readings
+from app.insight.reports import funnel
+from app.insight.signals import Signals
+from app.kernel.errors import InvalidInput, NotAuthorised
+from app.kernel.facts import EventContext
+from telemetry.catalogue.labels import SERVICES
+
+PREFIX = "/api/insight/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What the routes use."""
+
+    database: Database
+    outbox: Outbox
+    readings: Readings
+    alerting: Alerting
+    signals: Signals
+    doorkeeper: Doorkeeper
+    delivery_key: str
+    report_key: str
+
+
+class Feedback(Wire):
+    """Answers of one questionnaire; `market` is needed only without a session."""
+
+    touchpoint: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
+    csat: Annotated[int, Field(ge=1, le=5)] | None = None
+    nps: Annotated[int, Field(ge=0, le=10)] | None = None
+    market: Market | None = None
+
+    @model_validator(mode="after")
+    def _answers_something(self) -> Feedback:
+        if self.csat is None and self.nps is None:
+            raise ValueError("csat or nps must be answered")
+        return self
+
+
+class Deployment(Wire):
+    service: Annotated[str, Field(pattern=f"^({'|'.join(SERVICES)})$")]
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,60}$")]
+    outcome: Literal["succeeded", "failed"]
+    kind: Literal["planned", "rework"] = "planned"
+
+
+def api_router(api: Api) -> APIRouter:
+    """What browsers and pipelines tell us."""
+    router = APIRouter(prefix=PREFIX)
+
+    @router.post("/events", status_code=202, responses=problem_responses(400, 413, 422))
+    async def events(request: Request, envelope: Envelope) -> Response:
+        """Beacons of a browser. Without the shopper's consent they are dropped: 204."""
+        caller = caller_of(request)
+        session = caller.session
+        if session is None or session.analytics is not True:
+            api.signals.beacons("no_consent", len(envelope.events))
+            return Response(status_code=204)
+        found = heard(envelope.events, session_id=session.session_id, release=caller.release)
+        if found.facts:
+            async with api.database.transaction() as transaction:
+                await api.outbox.add(transaction, found.facts, caller.context())
+        api.signals.beacons("accepted", found.accepted)
+        api.signals.beacons("rejected", found.rejected)
+        return JSONResponse({"accepted": found.accepted, "rejected": found.rejected}, 202)
+
+    @router.post("/feedback", status_code=204, responses=problem_responses(400, 422))
+    async def feedback(request: Request, answer: Feedback) -> None:
+        """One shopper's answers. They are counted, never stored with who gave them."""
+        context = caller_of(request).context(market=answer.market or "")
+        if not context.market:
+            raise InvalidInput("market: is needed from a caller without a session")
+        fact = FeedbackGiven(answer.touchpoint, answer.csat, answer.nps)
+        async with api.database.transaction() as transaction:
+            await api.outbox.add(transaction, [fact], context)
+
+    @router.post("/deployments", status_code=204, responses=problem_responses(400, 401, 422))
+    async def deployments(
+        deployment: Deployment, authorization: Annotated[str, Header()] = ""
+    ) -> None:
+        """A roll-out that ended, told by whoever rolls out (delivery key)."""
+        if not _bears(authorization, api.delivery_key):
+            raise NotAuthorised("deployments are told with the delivery key")
+        fact = SoftwareDeployed(**deployment.model_dump())
+        async with api.database.transaction() as transaction:
+            await api.outbox.add(transaction, [fact], EventContext())
+
+    return router
+
+
+def reports_router(api: Api) -> APIRouter:
+    """Marketing's numbers, for whoever is logged in to the console or has the report key."""
+    router = APIRouter(prefix=PREFIX)
+
+    @router.get("/reports/funnel", responses=problem_responses(401, 422))
+    async def report(
+        request: Request,
+        since: Annotated[AwareDatetime, Query(alias="from")],
+        until: Annotated[AwareDatetime, Query(alias="to")],
+        traffic: Literal["human", "bot", "synthetic", "all"] = "human",
+        market: Market | None = None,
+        format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
+        authorization: Annotated[str, Header()] = "",
+    ) -> Response:
+        """The funnel of exactly [from, to), from the ledger's rows."""
+        knows = api.doorkeeper.knows(request.cookies.get(COOKIE))
+        if not knows and not _bears(authorization, api.report_key):
+            raise NotAuthorised("reports need the console's login or the report key")
+        made = await funnel(
+            api.readings,
+            since=since,
+            until=until,
+            traffic=None if traffic == "all" else traffic,
+            market=market,
+        )
+        if format == "csv":
+            return PlainTextResponse(made.as_csv(), media_type="text/csv")
+        return JSONResponse(made.as_json())
+
+    return router
+
+
+def internal_router(api: Api) -> APIRouter:
+    """What the internal port offers beside metrics, health and the outbox."""
+    router = APIRouter()
+
+    @router.get("/invariants")
+    async def invariants() -> JSONResponse:
+        """200 when the ledger balances, 500 with what does not hold."""
+        found = violations(await api.readings.totals())
+        body: dict[str, Any] = {
+            "checked": [check.__name__ for check in INVARIANTS],
+            "violations": [asdict(one) for one in found],
+        }
+        return JSONResponse(body, status_code=500 if found else 200)
+
+    @router.post("/alerts")
+    async def alerts(notification: Notification) -> dict[str, int]:
+        """Alertmanager's webhook: the alerts' history."""
+        return {"stored": await api.alerting.receive(notification)}
+
+    return router
+
+
+def _bears(authorization: str, key: str) -> bool:
+    scheme, _, token = authorization.partition(" ")
+    sent = token.strip().encode()
+    return bool(key) and scheme.lower() == "bearer" and hmac.compare_digest(sent, key.encode())
