@@ -18,9 +18,9 @@ from telemetry.catalogue.spec import Label, Matcher
 OVER = 1.25
 UNDER = 0.8
 EVENTS_PER_MINUTE = 600.0
-# Before the fault of a severity's first row: as long as its second row's window, so that only the
-# first can fire. Ticket rows need none: both have the same budget share and cross together.
-HEALTHY_SECONDS = {"page": 6 * HOUR, "ticket": 0}
+# Before the fault of a severity's first row: long enough to keep its second row under its
+# threshold. Ticket rows need none: both have the same budget share and cross together.
+HEALTHY_SECONDS = {"page": 3 * HOUR, "ticket": 0}
 # Two samples in the shortest window that the severity reads, and no more than that: replaying
 # days is what these cases cost.
 STEP_SECONDS = {"page": 150, "ticket": 30 * MINUTE}

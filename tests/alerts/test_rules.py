@@ -1,0 +1,157 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from alerts import build, routing, rulebook
+from alerts.rules import Alert, Recording
+from alerts.timing import Timing
+from telemetry.catalogue import SLO, all_slos
+from telemetry.catalogue.links import burn_alert, runbook_url
+from telemetry.catalogue.recorded import RECORDED
+from tests.alerts.expressions import grouped, known_labels, used
+from tests.alerts.promtool import amtool, promtool
+
+ALERTS = rulebook.all_alerts()
+RULES = [r for f in rulebook.rule_files() for g in f.groups for r in g.rules]
+DRILL = Timing(scale=12, scrape_seconds=1)
+
+
+def test_rebuilding_changes_nothing() -> None:
+    assert build.differences(build.committed(), build.ROOT) == []
+
+
+def test_a_changed_a_missing_and_a_stray_file_are_each_named(tmp_path: Path) -> None:
+    files = {"rules/a.yml": "a", "rules/b.yml": "b", "alertmanager.yml": "c"}
+    build.write(files, tmp_path)
+    (tmp_path / "rules" / "a.yml").write_text("other")
+    (tmp_path / "alertmanager.yml").unlink()
+    (tmp_path / "rules" / "stray.yml").write_text("")
+    assert build.differences(files, tmp_path) == [
+        "rules/a.yml: changed",
+        "alertmanager.yml: missing",
+        "rules/stray.yml: no longer rendered",
+    ]
+
+
+def test_promtool_accepts_every_rule_at_both_speeds(tmp_path: Path) -> None:
+    build.write(build.rendered(DRILL, "http://127.0.0.1:1/x", "http://c"), tmp_path)
+    for folder in (build.ROOT, tmp_path):
+        content, said = promtool("check", "rules", *sorted((folder / "rules").glob("*.yml")))
+        assert content, said
+
+
+def test_amtool_accepts_the_routing_at_both_speeds(tmp_path: Path) -> None:
+    build.write(build.rendered(DRILL, "http://127.0.0.1:1/x", "http://c"), tmp_path)
+    for folder in (build.ROOT, tmp_path):
+        content, said = amtool("check-config", folder / "alertmanager.yml")
+        assert content, said
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        (["severity=page", "alertname=OrderSuccessBudgetBurn"], "pager"),
+        (["severity=page", "alertname=NoOrders", "traffic=human"], "pager"),
+        (["severity=page", "alertname=NoOrders", "traffic=synthetic"], "rehearsal"),
+        (["severity=ticket", "alertname=StockFeedStale"], "tickets"),
+        (["severity=none", "alertname=Watchdog"], "heartbeat"),
+    ],
+)
+def test_an_alert_reaches_the_receiver_of_its_urgency(labels: list[str], receiver: str) -> None:
+    configuration = build.ROOT / "alertmanager.yml"
+    content, said = amtool("config", "routes", "test", f"--config.file={configuration}", *labels)
+    assert (content, said.split()[-1]) == (True, receiver)
+
+
+def test_inhibition_names_only_alerts_that_exist() -> None:
+    names = {alert.name for alert in ALERTS}
+    rules = routing.configuration(rulebook.PRODUCTION, "http://x")["inhibit_rules"]
+    matchers = [
+        m for rule in rules for key in ("source", "target") for m in rule[f"{key}_matchers"]
+    ]
+    named = {
+        name
+        for matcher in matchers
+        if matcher.startswith("alertname")
+        for name in matcher.partition('"')[2].rstrip('"').split("|")
+    }
+    assert named
+    assert named <= names
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: getattr(rule, "name", None))
+def test_every_series_and_label_of_a_rule_is_catalogued(rule: Alert | Recording) -> None:
+    series = used(rule.expr)
+    assert series or rule.expr == "vector(1)"
+    for name, labels in series.items():
+        assert labels <= known_labels(name), name
+    joined = set().union(*(known_labels(name) for name in series)) | {"week"}
+    assert grouped(rule.expr) <= joined
+
+
+def test_every_recorded_series_is_catalogued_and_every_catalogued_one_is_recorded() -> None:
+    recorded = {rule.series for rule in RULES if isinstance(rule, Recording)}
+    assert recorded == set(RECORDED)
+
+
+@pytest.mark.parametrize("slo", all_slos(), ids=lambda slo: slo.name)
+def test_every_slo_has_a_ticket_and_a_page_when_it_promises_one(slo: SLO) -> None:
+    severities = {a.severity for a in ALERTS if a.name == burn_alert(slo)}
+    assert severities == ({"page", "ticket"} if slo.pages else {"ticket"})
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: f"{alert.name}-{alert.severity}")
+def test_every_alert_has_an_owner_a_severity_texts_and_addresses(alert: Alert) -> None:
+    rendered = alert.rendered(rulebook.PRODUCTION, "http://console")
+    assert set(rendered["labels"]) >= {"severity", "team"}
+    assert alert.severity in {"page", "ticket", "none"}
+    assert rendered["annotations"]["runbook_url"] == runbook_url(alert.name, "http://console")
+    assert rendered["annotations"]["dashboard_url"].startswith("http://console/boards/")
+    assert alert.summary.endswith(".")
+    assert len(alert.description) > 40
+
+
+@pytest.mark.parametrize("name", sorted({alert.name for alert in ALERTS}))
+def test_every_alert_has_a_runbook_of_four_parts(name: str) -> None:
+    text = (build.ROOT / "runbooks" / f"{name}.md").read_text()
+    assert text.startswith(f"# {name}\n")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
+        "Meaning",
+        "Impact",
+        "Diagnosis",
+        "Mitigation",
+    ]
+    for part in ("Owner", "Board", "Query", "Customers", "Escalation"):
+        assert f"**{part}:**" in text
+    team = next(alert.owner for alert in ALERTS if alert.name == name)
+    assert f"**Owner:** team {team};" in text
+
+
+def test_there_is_no_runbook_without_an_alert() -> None:
+    runbooks = {path.stem for path in (build.ROOT / "runbooks").glob("*.md")}
+    assert runbooks == {alert.name for alert in ALERTS}
+
+
+def test_the_query_of_every_runbook_parses_and_is_catalogued(tmp_path: Path) -> None:
+    queries = {
+        path.stem: match[1]
+        for path in sorted((build.ROOT / "runbooks").glob("*.md"))
+        if (match := re.search(r"^- \*\*Query:\*\* `(.+)`$", path.read_text(), re.MULTILINE))
+    }
+    assert set(queries) == {alert.name for alert in ALERTS}
+    rules = [{"record": f"query:{name}", "expr": expr} for name, expr in queries.items()]
+    file = tmp_path / "queries.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+    content, said = promtool("check", "rules", file)
+    assert content, said
+    for expr in queries.values():
+        for name, labels in used(expr).items():
+            assert labels <= known_labels(name), expr
+
+
+def test_links_between_runbooks_lead_somewhere() -> None:
+    for path in (build.ROOT / "runbooks").glob("*.md"):
+        for target in re.findall(r"\(/console/runbooks/(\w+)\)", path.read_text()):
+            assert (build.ROOT / "runbooks" / f"{target}.md").exists(), (path.name, target)
