@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.frame.platform import Platform
+from app.frame.platform import AddressMissing, Platform
 from app.frame.server import bind, serve
 from app.frame.service import Service
 from app.frame.settings import ServiceSettings
@@ -18,18 +18,32 @@ def run(name: str, build: Build) -> None:
 
     Other services are reached at `<OTHER>_URL` and `<OTHER>_INTERNAL_URL`.
     """
+    run_until_stopped(_serve(build, name))
+
+
+def build_alone(build: Build, settings: ServiceSettings) -> Service:
+    """The only service of this process.
+
+    Raises `AddressMissing`, naming the variables, when it calls services it has no address of.
+    """
     platform = new_platform(read_settings(), local_traces=False)
-    settings = ServiceSettings.of(name)
-    run_until_stopped(_serve(platform, settings, build, name))
+    service = build(platform, settings)
+    if platform.unaddressed:
+        names = ", ".join(sorted(platform.unaddressed))
+        raise AddressMissing(
+            f"{service.name} alone needs to know where the services are that it calls: set {names}."
+        )
+    return service
 
 
-async def _serve(platform: Platform, settings: ServiceSettings, build: Build, name: str) -> None:
+async def _serve(build: Build, name: str) -> None:
     variable = name.upper()
+    settings = ServiceSettings.of(name)
     public = bind(settings.host, settings.port, variable=f"{variable}_PORT")
     internal = bind(
         settings.internal_host, settings.internal_port, variable=f"{variable}_INTERNAL_PORT"
     )
-    service = build(platform, settings)
+    service = build_alone(build, settings)
     await serve(
         [service],
         public=service.api,

@@ -81,6 +81,8 @@ def preferred_language(header: str, offered: tuple[str, ...] = ("en", "sv")) -> 
                 quality = float(parameters.strip()[2:])
             except ValueError:
                 continue
+        if not 0 < quality <= 1:
+            continue  # 0 means "not this one"
         wanted.append((-quality, tag.split("-")[0].lower()))
     for _, language in sorted(wanted, key=lambda pair: pair[0]):
         if language in offered:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
-from app.kernel.errors import Unavailable
+from app.kernel.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from telemetry.bootstrap import Telemetry
@@ -37,6 +37,12 @@ NAMING: Final = {
 """Constraint names, so that migrations can refer to them on both databases."""
 
 SQLITE_BUSY_SECONDS: Final = 5
+POOL_SECONDS: Final = 5
+"""How long a request waits for a connection before it is answered with 503."""
+
+_GONE: Final = ("08", "57", "53", "40001", "40P01", "55P03", "25P03")
+"""SQLSTATE classes and codes after which the same request may well succeed: connection lost,
+shut down or cancelled, out of resources, lost to a concurrent transaction, waited too long."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -86,6 +92,8 @@ class Database:
         self.engine = self._engine(url, pool_size)
         self._writing = self.engine.execution_options(vitrine_write=True)
         self._one_writer = asyncio.Lock() if self.dialect == "sqlite" else None
+        self.before_close: list[Callable[[], Awaitable[None]]] = []
+        """What is still written when the service stops."""
         if self.dialect == "sqlite" and parsed.database not in (None, "", ":memory:"):
             Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
         if telemetry is not None:
@@ -100,6 +108,7 @@ class Database:
                 connect_args={"timeout": SQLITE_BUSY_SECONDS},
                 pool_size=pool_size,
                 max_overflow=pool_size,
+                pool_timeout=POOL_SECONDS,
             )
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -110,7 +119,7 @@ class Database:
             json_deserializer=orjson.loads,
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_timeout=5,
+            pool_timeout=POOL_SECONDS,
             pool_pre_ping=True,
             connect_args={"timeout": 5, "command_timeout": 10},
         )
@@ -136,11 +145,17 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
+        for write in self.before_close:
+            await write()
         await self.engine.dispose()
 
 
 class _unavailable_when_gone:  # noqa: N801 - reads as a statement where it is used
-    """Turn a driver's "the database is gone" into `DatabaseUnavailable`."""
+    """Turn a driver's "the database is gone" into `DatabaseUnavailable`.
+
+    A value that no column can hold (a NUL character, a number of 20 digits) is the caller's
+    mistake: `InvalidInput`, on both databases.
+    """
 
     def __enter__(self) -> None:
         return None
@@ -148,7 +163,11 @@ class _unavailable_when_gone:  # noqa: N801 - reads as a statement where it is u
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        if error is None or not _means_gone(error):
+        if error is None:
+            return
+        if _means_unstorable(error):
+            raise InvalidInput("The request has a value that cannot be stored.") from error
+        if not _means_gone(error):
             return
         raise DatabaseUnavailable(
             "The database does not answer at the moment; nothing was changed. Try again shortly."
@@ -161,8 +180,17 @@ def _means_gone(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     # asyncpg reports a server that shuts down or restarts through its own classes.
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return error.connection_invalidated or state.startswith(("08", "57P", "53"))
+    return error.connection_invalidated or _sqlstate(error).startswith(_GONE)
+
+
+def _means_unstorable(error: BaseException) -> bool:
+    if isinstance(error, OverflowError):  # SQLite's driver, for integers over 64 bits
+        return True
+    return isinstance(error, DBAPIError) and _sqlstate(error).startswith("22")
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -6,6 +6,7 @@ good state and is reported in the log.
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,11 @@ from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.exception import OpenFeatureError
+from openfeature.provider.no_op_provider import NoOpProvider
 
-DOMAIN: Final = "vitrine"
+from app.kernel.errors import CannotStart
+
 POLL_SECONDS: Final = 0.5
 
 FAULTS: Final[dict[str, float | bool]] = {
@@ -27,6 +31,9 @@ FAULTS: Final[dict[str, float | bool]] = {
 """Every flag that the code reads, with the value that means "nothing unusual"."""
 
 
+_NUMBER: Final = count(1)
+
+
 class Flags:
     """Evaluates flags from the file at `path` (made with all flags at rest when missing)."""
 
@@ -35,15 +42,22 @@ class Flags:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(orjson.dumps(resting_state(), option=orjson.OPT_INDENT_2))
-        api.set_provider_and_wait(
-            FlagdProvider(
-                resolver_type=ResolverType.FILE,
-                offline_flag_source_path=str(path),
-                deadline_ms=int(POLL_SECONDS * 1000),  # also the interval of the file watcher
-            ),
-            DOMAIN,
+        # OpenFeature's providers are global: a domain of its own keeps two platforms apart.
+        self._domain = f"vitrine-{next(_NUMBER)}"
+        provider = FlagdProvider(
+            resolver_type=ResolverType.FILE,
+            offline_flag_source_path=str(path),
+            deadline_ms=int(POLL_SECONDS * 1000),  # also the interval of the file watcher
         )
-        self._client: OpenFeatureClient = api.get_client(domain=DOMAIN)
+        try:
+            api.set_provider_and_wait(provider, self._domain)
+        except OpenFeatureError as error:
+            api.set_provider(NoOpProvider(), self._domain)
+            raise CannotStart(
+                f"the flag file {path} cannot be read as JSON: repair it, or remove it and a new"
+                " one with every flag at rest is made."
+            ) from error
+        self._client: OpenFeatureClient = api.get_client(domain=self._domain)
 
     def number(self, key: str) -> float:
         return float(self._client.get_float_value(key, float(FAULTS[key])))
@@ -59,8 +73,8 @@ class Flags:
         }
 
     def close(self) -> None:
-        """Stop watching the file."""
-        api.shutdown()
+        """Stop watching the file; every flag is at rest from now on."""
+        api.set_provider(NoOpProvider(), self._domain)
 
 
 def resting_state() -> dict[str, object]:

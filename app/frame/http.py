@@ -32,6 +32,13 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         self._application = application
         self._running: set[asyncio.Task[None]] = set()
 
+    async def aclose(self) -> None:
+        """End what still runs: nobody is left to hear its answer."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
         exchange = _Exchange(body)

@@ -86,8 +86,7 @@ def _add_outbox(app: FastAPI, name: str, outbox: Outbox) -> None:
         limit: Annotated[int, Query(ge=1, le=1000)] = 500,
     ) -> dict[str, Any]:
         """Events over `after`; asking also says that everything up to `after` is stored."""
-        found = await outbox.read(after=after, limit=limit)
-        await outbox.acknowledge(consumer, after)
+        found = await outbox.serve(consumer, after=after, limit=limit)
         return {"items": [event.to_wire() for event in found]}
 
 

@@ -6,18 +6,24 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from app.frame.leases import Leases
 from app.kernel.errors import Unavailable
 from telemetry.bootstrap import Telemetry
+
+IDLE_FACTOR: Final = 3.0
+FAILING_SECONDS: Final = 5.0
+"""A peer that is down for minutes is asked every few seconds, not three times a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Run `run` every `every_seconds`, forever.
 
-    A failure is logged and tried again at the next turn. Work that replicas must not do twice
-    claims a lease itself (`frame.leases`).
+    A failure is logged and tried again, less often while it goes on failing. A turn that says 0
+    ("nothing to do") lets the next one wait longer, up to `IDLE_FACTOR` times. Work that replicas
+    must not do twice claims a lease itself (`frame.leases`).
     """
 
     name: str
@@ -27,25 +33,46 @@ class Job:
 
 async def run_job(job: Job, telemetry: Telemetry) -> None:
     """Run one job until cancelled."""
+    turn = Turn(job.every_seconds)
     while True:
         try:
-            await job.run()
+            turn = turn.after(await job.run())
         except asyncio.CancelledError:
             raise
         except Unavailable as error:
+            turn = turn.after_failure()
             telemetry.log.warning("job.unavailable", job=job.name, detail=error.detail)
         except Exception as error:
+            turn = turn.after_failure()
             telemetry.log.exception("job.failed", job=job.name, error=type(error).__name__)
         # Replicas that started together drift apart.
-        await asyncio.sleep(job.every_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+        await asyncio.sleep(turn.pause * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
 
 
-def leased(leases: Leases, job: Job, *, ttl_seconds: float = 30.0) -> Job:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How long to wait after a turn: `pause` seconds, `every` being the job's own rhythm."""
+
+    every: float
+    pause: float = 0.0
+
+    def after(self, result: object) -> Turn:
+        idle = isinstance(result, int) and not isinstance(result, bool) and result == 0
+        slower = min(max(self.pause, self.every) * 1.5, self.every * IDLE_FACTOR)
+        return Turn(self.every, slower if idle else self.every)
+
+    def after_failure(self) -> Turn:
+        return Turn(
+            self.every, max(self.every, min(max(self.pause, self.every) * 2, FAILING_SECONDS))
+        )
+
+
+def leased(leases: Leases, job: Job, *, ttl_seconds: float = 15.0) -> Job:
     """The same job, done by one replica at a time."""
 
     async def run() -> object:
         if not await leases.claim(f"job:{job.name}", ttl_seconds=ttl_seconds):
-            return None
+            return 0
         return await job.run()
 
     return Job(job.name, job.every_seconds, run)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 
 from app.frame.settings import PlatformSettings
+from app.kernel.errors import CannotStart
 from app.kernel.ids import new_secret
 
 NAMES: Final = (
@@ -25,8 +26,8 @@ NAMES: Final = (
 )
 
 
-class KeysMissing(Exception):
-    """Production was started without a secret that it needs."""
+class KeysMissing(CannotStart):
+    """A secret that is needed is missing or cannot be used."""
 
 
 def with_keys(settings: PlatformSettings) -> PlatformSettings:
@@ -34,8 +35,20 @@ def with_keys(settings: PlatformSettings) -> PlatformSettings:
 
     In production all must be set: raises `KeysMissing` naming the variables. Elsewhere missing
     ones are generated once into `<data>/keys.json` (mode 0600), so that sessions and encrypted
-    rows survive a restart.
+    rows survive a restart. Raises ValueError when that file is damaged.
     """
+    filled = _filled(settings)
+    try:
+        MultiFernet([Fernet(key.strip()) for key in filled.customer_key.split(",")])
+    except ValueError as error:
+        raise KeysMissing(
+            "VITRINE_CUSTOMER_KEY is not a Fernet key (32 bytes in URL-safe base64; several,"
+            " newest first, are separated by commas)."
+        ) from error
+    return filled
+
+
+def _filled(settings: PlatformSettings) -> PlatformSettings:
     missing = [name for name in NAMES if not getattr(settings, name)]
     if not missing:
         return settings
@@ -43,10 +56,13 @@ def with_keys(settings: PlatformSettings) -> PlatformSettings:
         names = ", ".join(f"VITRINE_{name.upper()}" for name in missing)
         raise KeysMissing(f"production needs these secrets set: {names}")
     path = settings.data / "keys.json"
-    kept: dict[str, str] = orjson.loads(path.read_bytes()) if path.exists() else {}
-    for name in missing:
-        kept.setdefault(name, _new_key(name))
-    _write(path, kept)
+    kept: Any = orjson.loads(path.read_bytes()) if path.exists() else {}
+    if not isinstance(kept, dict) or not all(isinstance(key, str) for key in kept.values()):
+        raise ValueError("it is not an object of texts")
+    fresh = {name: _new_key(name) for name in missing if not kept.get(name)}
+    kept |= fresh
+    if fresh:
+        _write(path, kept)
     return settings.model_copy(update={name: kept[name] for name in missing})
 
 

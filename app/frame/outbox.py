@@ -24,6 +24,9 @@ from app.kernel.ids import new_id
 NUMBERING_LOCK: Final = 0x76697472
 """Key of the PostgreSQL advisory lock under which positions are given ("vitr")."""
 
+_UNNUMBERED: Final = text("SELECT 1 FROM outbox WHERE position IS NULL LIMIT 1")
+_POSITION_OF: Final = text("SELECT position FROM outbox_consumers WHERE consumer = :consumer")
+
 
 def outbox_tables(metadata: MetaData) -> Table:
     """Add the outbox's tables to a service's metadata; returns the table of rows."""
@@ -95,11 +98,27 @@ class Outbox:
     async def read(self, *, after: int, limit: int) -> list[Event]:
         """Events with a position over `after`, in order; numbers new rows first."""
         await self._number()
+        async with self._database.read() as connection:
+            return await self._numbered(connection, after, limit)
+
+    async def serve(self, consumer: str, *, after: int, limit: int) -> list[Event]:
+        """Events over `after` for a consumer, who says by asking that it stored all up to there.
+
+        Nothing is written while there is nothing new: six services that poll each other must not
+        keep a disk busy.
+        """
+        async with self._database.read() as connection:
+            unnumbered = await connection.scalar(_UNNUMBERED) is not None
+            known = await connection.scalar(_POSITION_OF, {"consumer": consumer})
+            found = [] if unnumbered else await self._numbered(connection, after, limit)
+        if known != after:
+            await self.acknowledge(consumer, after)
+        return await self.read(after=after, limit=limit) if unnumbered else found
+
+    async def _numbered(self, connection: AsyncConnection, after: int, limit: int) -> list[Event]:
         rows = self._rows
         query = select(rows).where(rows.c.position > after).order_by(rows.c.position).limit(limit)
-        async with self._database.read() as connection:
-            found = (await connection.execute(query)).mappings().all()
-        return [self._event(row) for row in found]
+        return [self._event(row) for row in (await connection.execute(query)).mappings().all()]
 
     async def acknowledge(self, consumer: str, position: int) -> None:
         """Remember that `consumer` has stored everything up to `position` (registers it)."""
@@ -128,7 +147,10 @@ class Outbox:
         return result.rowcount
 
     async def lag_seconds(self) -> float:
-        """Age of the oldest fact that some registered consumer has not stored yet; 0 if none."""
+        """Age of the oldest fact that some consumer has not stored yet; 0 when all have all.
+
+        Before the first consumer has ever asked, every fact waits.
+        """
         async with self._database.read() as connection:
             oldest = await connection.scalar(
                 text(
@@ -145,9 +167,7 @@ class Outbox:
 
     async def _number(self) -> None:
         async with self._database.read() as connection:
-            waiting = await connection.scalar(
-                text("SELECT 1 FROM outbox WHERE position IS NULL LIMIT 1")
-            )
+            waiting = await connection.scalar(_UNNUMBERED)
         if waiting is None:
             return
         async with self._database.transaction() as transaction:

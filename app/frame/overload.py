@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
-import orjson
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.frame.problems import MEDIA_TYPE, OUTCOME
+from app.frame.problems import MEDIA_TYPE, OUTCOME, problem_body
+from app.kernel.errors import Overloaded
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.frame import OVERLOAD_SHED
 from telemetry.catalogue.outcomes import Outcome
@@ -97,15 +97,13 @@ class LoadShedder:
 
 async def _refuse(scope: Scope, send: Send) -> None:
     scope[OUTCOME] = Outcome.SHED
-    body = orjson.dumps(
-        {
-            "type": "/problems/overloaded",
-            "title": "Too many requests at this moment",
-            "status": 503,
-            "detail": "The shop is very busy. Please try again in a moment.",
-            "instance": scope["path"],
-            "retry_after_seconds": RETRY_AFTER_SECONDS,
-        }
+    body = problem_body(
+        scope["path"],
+        Overloaded.code,
+        Overloaded.title,
+        Overloaded.status,
+        "The shop is very busy. Please try again in a moment.",
+        {"retry_after_seconds": RETRY_AFTER_SECONDS},
     )
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),

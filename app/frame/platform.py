@@ -11,15 +11,16 @@ from pathlib import Path
 
 import httpx
 from starlette.types import ASGIApp
-from telemetry.bootstrap import Telemetry, start_telemetry
-from telemetry.tracestore import TraceStore
 
 from app.frame.flags import Flags
 from app.frame.http import DEADLINE, InProcessTransport
 from app.frame.sessions import SessionCodec
 from app.frame.settings import PlatformSettings, ServiceAddresses
 from app.kernel.clock import Clock, SystemClock
+from app.kernel.errors import CannotStart
+from telemetry.bootstrap import Telemetry, start_telemetry
 from telemetry.instruments import MetricRegistry
+from telemetry.tracestore import TraceStore
 
 Resolve = Callable[[str, bool], ASGIApp | None]
 """The ASGI application of a service of this process: (service, internal?) -> application."""
@@ -39,6 +40,8 @@ class Platform:
     otlp_endpoint: str | None = None
     resolve: Resolve = lambda service, internal: None
     sessions: SessionCodec = field(init=False)
+    unaddressed: set[str] = field(default_factory=set)
+    """Variables that name the services called from here, as far as they are not set."""
 
     def __post_init__(self) -> None:
         self.sessions = SessionCodec(self.settings.session_key)
@@ -82,6 +85,7 @@ class Platform:
         if configured:
             client = httpx.AsyncClient(base_url=configured, timeout=timeout)
         else:
+            self.unaddressed.add(_variable(service, internal=internal))
             client = httpx.AsyncClient(
                 base_url=f"http://{service}",
                 timeout=timeout,
@@ -93,12 +97,16 @@ class Platform:
     def _local(self, service: str, internal: bool) -> ASGIApp:
         app = self.resolve(service, internal)
         if app is None:
-            kind = "_INTERNAL" if internal else ""
             raise AddressMissing(
-                f"{service} does not run in this process and {service.upper()}{kind}_URL is not set"
+                f"{service} does not run in this process and"
+                f" {_variable(service, internal=internal)} is not set"
             )
         return app
 
 
-class AddressMissing(Exception):
+def _variable(service: str, *, internal: bool) -> str:
+    return f"{service.upper()}{'_INTERNAL' if internal else ''}_URL"
+
+
+class AddressMissing(CannotStart):
     """A service was needed that this process neither runs nor has an address for."""

@@ -30,17 +30,18 @@ def problem(
     detail: str,
     outcome: Outcome,
     extensions: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The response for one problem; also tells telemetry how bad it is."""
     request.scope[OUTCOME] = outcome
     extensions = extensions or {}
-    headers = {}
+    headers = dict(headers or {})
     if "retry_after_seconds" in extensions:
         headers["retry-after"] = str(extensions["retry_after_seconds"])
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     return Response(
-        problem_body(request, code, title, status, detail, extensions),
+        problem_body(request.url.path, code, title, status, detail, extensions),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers=headers,
@@ -48,7 +49,7 @@ def problem(
 
 
 def problem_body(
-    request: Request,
+    instance: str,
     code: str,
     title: str,
     status: int,
@@ -62,7 +63,7 @@ def problem_body(
             "title": title,
             "status": status,
             "detail": detail,
-            "instance": request.url.path,
+            "instance": instance,
             "trace_id": f"{span.trace_id:032x}" if span.is_valid else None,
             **extensions,
         }
@@ -117,6 +118,7 @@ def install(app: FastAPI) -> None:
             status=error.status_code,
             detail=str(error.detail),
             outcome=Outcome.from_status(error.status_code),
+            headers=error.headers,  # Allow, of a method that is not offered
         )
 
     @app.exception_handler(Exception)

@@ -13,12 +13,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.frame.service import Service
+from app.kernel.errors import CannotStart
 
 DRAIN_SECONDS = 5
 """How long requests under way may take after a stop signal."""
 
 
-class PortTaken(Exception):
+class PortTaken(CannotStart):
     """Another program listens where we were told to."""
 
 
@@ -62,7 +63,7 @@ def _server(app: ASGIApp) -> _Server:
             date_header=True,
             lifespan="off",
             timeout_graceful_shutdown=DRAIN_SECONDS,
-            proxy_headers=True,
+            proxy_headers=False,  # frame.service knows whom to trust, for calls in process too
         )
     )
 

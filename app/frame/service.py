@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.frame import problems
 from app.frame.bodies import BodyLimit
@@ -64,9 +64,7 @@ class Service:
         """End background work, close connections, send what telemetry has left."""
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for hook in self.close:
             await hook()
         await self.database.close()
@@ -126,7 +124,10 @@ def assemble(
         platform=platform,
         telemetry=telemetry,
         database=database,
-        api=telemetry.observe(shedder),
+        api=ProxyHeadersMiddleware(
+            telemetry.observe(shedder),  # type: ignore[arg-type]
+            _trusted(platform.settings.trusted_proxies),
+        ),
         internal=internal_app(
             name, platform, outbox=outbox, router=internal, ready=[database.check, *ready]
         ),
@@ -135,6 +136,10 @@ def assemble(
         jobs=own_jobs,
         close=close,
     )
+
+
+def _trusted(proxies: str) -> list[str]:
+    return [proxy.strip() for proxy in proxies.split(",") if proxy.strip()]
 
 
 def _flag_job(platform: Platform, telemetry: Telemetry) -> Job:
@@ -156,6 +161,6 @@ def _outbox_jobs(outbox: Outbox, telemetry: Telemetry) -> list[Job]:
         rows.set(await outbox.count())
 
     return [
-        Job("outbox-lag", 2.0, measure),
+        Job("outbox-lag", 5.0, measure),
         Job("outbox-prune", 60.0, outbox.prune),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,6 +38,10 @@ class PlatformSettings(BaseSettings):
     customer_key: str = Field("", description="encrypts customer data at rest")
     console_password: str = ""
     allow_sandbox_in_production: bool = False
+    trusted_proxies: str = Field(
+        "127.0.0.1, ::1",
+        description="addresses or networks whose X-Forwarded-For is believed, by commas",
+    )
 
 
 class ServiceSettings(BaseSettings):
@@ -69,9 +73,20 @@ class ServiceAddresses(BaseSettings):
         return cls(_env_prefix=f"{service.upper()}_")
 
 
-def explain(error: ValidationError, prefix: str = "VITRINE_") -> str:
-    """One sentence per wrong setting: which variable, what it was, what it must be."""
+def explain(error: ValidationError) -> str:
+    """One sentence per wrong setting: which variable, what it was, what it must be.
+
+    The variable's prefix follows from the settings' name: `CheckoutSettings` has `CHECKOUT_`.
+    """
+    prefix = _PREFIXES.get(error.title, f"{error.title.removesuffix('Settings').upper()}_")
     return "; ".join(
         f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}={e.get('input')!r}: {e['msg']}"
         for e in error.errors()
     )
+
+
+_PREFIXES: Final = {
+    "PlatformSettings": "VITRINE_",
+    "ServiceSettings": "<SERVICE>_",
+    "ServiceAddresses": "<SERVICE>_",
+}

@@ -16,9 +16,8 @@ from app.frame.database import damaged
 from app.frame.flags import Flags
 from app.frame.keys import KeysMissing, with_keys
 from app.frame.platform import Platform
-from app.frame.server import PortTaken
 from app.frame.settings import PlatformSettings, explain
-from app.kernel.errors import VitrineError
+from app.kernel.errors import CannotStart, VitrineError
 from telemetry.instruments import MetricRegistry
 from telemetry.tracestore import TraceStore
 
@@ -55,7 +54,7 @@ def new_platform(settings: PlatformSettings, *, local_traces: bool) -> Platform:
     return Platform(
         settings=settings,
         registry=MetricRegistry(),
-        flags=Flags(settings.flags),
+        flags=_flags(settings.flags),
         traces=(
             TraceStore(settings.data / "traces.db", keep_ratio=settings.trace_keep_ratio)
             if local_traces
@@ -67,12 +66,26 @@ def new_platform(settings: PlatformSettings, *, local_traces: bool) -> Platform:
     )
 
 
+def _flags(path: Path) -> Flags:
+    try:
+        return Flags(path)
+    except CannotStart as error:
+        cannot_start(str(error))
+    except OSError as error:
+        cannot_start(
+            f"the flag file {path} cannot be made ({error.strerror}): fix its folder's"
+            " permissions, or set VITRINE_FLAGS to another file."
+        )
+
+
 def run_until_stopped(main: Coroutine[Any, Any, None]) -> None:
     """Run a process's main; every expected failure is one sentence and an exit code."""
     try:
         uvloop.run(main)
-    except (PortTaken, KeysMissing) as error:
+    except CannotStart as error:
         cannot_start(str(error))
+    except ValidationError as error:
+        cannot_start(explain(error))
     except VitrineError as error:
         cannot_start(error.detail)
     except OSError as error:

@@ -7,6 +7,10 @@ from typing import Any, ClassVar
 from telemetry.catalogue.outcomes import Outcome
 
 
+class CannotStart(Exception):
+    """A process that must not or cannot run; its text is the one sentence that says why."""
+
+
 class VitrineError(Exception):
     """Something a caller is told about.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.kernel.errors import NotFound, Unavailable, VitrineError
+from app.kernel.errors import CannotStart, NotFound, Unavailable, VitrineError
 from telemetry.catalogue.outcomes import Outcome
 
 
@@ -21,5 +21,5 @@ class BrownOut(Unavailable):
     code, title = "sandbox-brown-out", "The practice provider is failing on purpose"
 
 
-class NotInProduction(Exception):
+class NotInProduction(CannotStart):
     """The practice provider must be allowed by name in production."""
