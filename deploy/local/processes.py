@@ -104,7 +104,7 @@ def wait_until(
 def answers(url: str) -> bool:
     """Whether a GET of ``url`` is answered with a success now."""
     try:
-        return httpx.get(url, timeout=2.0, trust_env=False).is_success
+        return httpx.get(url, timeout=2.0, trust_env=False, follow_redirects=True).is_success
     except httpx.HTTPError:
         return False
 
