@@ -37,7 +37,7 @@ class Lived:
         return found
 
     def openapi(self, service: str) -> dict[str, Any]:
-        prefix = "/sandbox" if service == "sandbox" else f"/api/{service}"
+        prefix = "/sandbox" if service == "sandbox" else f"/api/{service}/v1"
         document: dict[str, Any] = httpx.get(
             f"{self.shop.base_url}{prefix}/openapi.json", trust_env=False
         ).json()
