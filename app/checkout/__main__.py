@@ -1,7 +1,6 @@
-"""`python -m app.checkout`: checkout alone."""
+"""`python -m app.checkout`: checkout alone, or one of its commands."""
 
-from app.checkout.main import build
-from app.frame.alone import run
+from app.checkout.commands import cli
 
 if __name__ == "__main__":
-    run("checkout", build)
+    cli()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
@@ -19,19 +21,31 @@ from app.contracts.client import UpstreamProblem
 from app.contracts.sandbox import Payment, PaymentRequest, WebhookEvent, webhook_signature
 from app.kernel.errors import MalformedRequest, Unavailable, VitrineError
 from app.kernel.money import Money
+from telemetry.catalogue.outcomes import Outcome
 
 SUGGESTIONS: Final = 3
 SUGGESTION_SECONDS: Final = 1.0
 """Similar cars are a kindness: an answer does not wait for them longer than this."""
 
 ATTEMPTS: Final = 3
-BUDGET_SECONDS: Final = 8.0
+BUDGET_SECONDS: Final = 4.0
+"""All attempts of one call together: less than the shopper's own client waits (5 s)."""
+
+DEADLINE: Final = httpx.Timeout(2.5, connect=1.0)
+"""One attempt."""
 
 
 class ProviderUnavailable(Unavailable):
     """The payment provider does not answer; the hold is kept."""
 
     code, title = "payment-provider-unavailable", "The payment service does not answer right now"
+
+
+class ProviderRefused(VitrineError):
+    """The provider understood and said no: a defect of ours or of the settings."""
+
+    code, title = "payment-provider-refused", "The payment service refused our request"
+    outcome, status = Outcome.FAULT, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,27 +168,34 @@ class SandboxProvider:
 
     async def _call(self, method: str, path: str, body: str | None) -> Payment:
         try:
-            async for attempt in stamina.retry_context(
-                on=_Again, attempts=ATTEMPTS, timeout=BUDGET_SECONDS, wait_initial=0.1, wait_max=1.0
-            ):
-                with attempt:
-                    return await self._try(method, path, body)
-        except _Again as error:
+            async with asyncio.timeout(BUDGET_SECONDS):
+                return await self._retried(method, path, body)
+        except (_Again, TimeoutError) as error:
             raise ProviderUnavailable(
                 "The payment service does not answer. Your car is still held: please try again in"
                 " a moment.",
                 retry_after_seconds=5,
             ) from error
+
+    async def _retried(self, method: str, path: str, body: str | None) -> Payment:
+        async for attempt in stamina.retry_context(
+            on=_Again, attempts=ATTEMPTS, timeout=BUDGET_SECONDS, wait_initial=0.1, wait_max=1.0
+        ):
+            with attempt:
+                return await self._try(method, path, body)
         raise AssertionError("retry_context always returns or raises")
 
     async def _try(self, method: str, path: str, body: str | None) -> Payment:
         try:
-            response = await self._http.request(method, path, content=body, headers=self._headers)
+            response = await self._http.request(
+                method, path, content=body, headers=self._headers, timeout=DEADLINE
+            )
         except httpx.HTTPError as error:
             raise _Again from error
         if response.status_code >= 500 or response.status_code == 429:
             raise _Again
-        response.raise_for_status()
+        if response.is_error:
+            raise ProviderRefused(f"The payment service answered {response.status_code} to {path}.")
         return Payment.model_validate_json(response.content)
 
 
@@ -210,16 +231,26 @@ class SimilarCars:
         self, *, car_id: str, model_id: str, market: str, headers: Mapping[str, str]
     ) -> list[dict[str, Any]]:
         """Up to three available cars of the same model, then of the market; empty when unsure."""
-        catalog = CatalogClient(self._http, headers)
         found: dict[str, dict[str, Any]] = {}
-        try:
-            for query in ({"model": model_id} if model_id else {}, {}):
-                page = await catalog.cars(market=market, limit=SUGGESTIONS + 1, **query)
-                for car in page.items:
-                    if car.car_id != car_id:
-                        found.setdefault(car.car_id, car.model_dump(mode="json"))
-                if len(found) >= SUGGESTIONS:
-                    break
-        except (VitrineError, UpstreamProblem):
-            pass  # without suggestions the answer is still right
+        # Without suggestions the answer is still right.
+        with suppress(VitrineError, UpstreamProblem, TimeoutError):
+            async with asyncio.timeout(SUGGESTION_SECONDS):
+                await self._look(found, car_id, model_id, market, headers)
         return list(found.values())[:SUGGESTIONS]
+
+    async def _look(
+        self,
+        found: dict[str, dict[str, Any]],
+        car_id: str,
+        model_id: str,
+        market: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        catalog = CatalogClient(self._http, headers)
+        for query in ({"model": model_id} if model_id else {}, {}):
+            page = await catalog.cars(market=market, limit=SUGGESTIONS + 1, **query)
+            for car in page.items:
+                if car.car_id != car_id:
+                    found.setdefault(car.car_id, car.model_dump(mode="json"))
+            if len(found) >= SUGGESTIONS:
+                return

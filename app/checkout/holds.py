@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -37,6 +38,7 @@ from app.contracts.events import (
     OrderEnded,
 )
 from app.kernel.clock import Clock, rfc3339
+from app.kernel.errors import VitrineError
 from app.kernel.facts import EventContext
 from app.kernel.ids import new_id
 from app.kernel.money import Money
@@ -54,6 +56,8 @@ class HoldCommand:
     synthetic: bool
     context: EventContext
     headers: Mapping[str, str]
+    refusal: Callable[[VitrineError], StoredAnswer]
+    """An error as the answer that is sent and kept."""
 
 
 class Holds:
@@ -76,26 +80,21 @@ class Holds:
     async def place(self, command: HoldCommand) -> StoredAnswer | Replay:
         """Hold a car for `hold_ttl_seconds`; the same key returns the same answer.
 
-        Raises `CarNotAvailable` (with similar cars) when somebody else has it, `CarUnknown`,
-        `TooManyHolds`, and what `idempotency.claim` raises.
+        When somebody else has it the answer is that of `CarNotAvailable`, with similar cars.
+        Raises `CarUnknown`, `TooManyHolds`, and what `idempotency.claim` raises.
         """
-        now = self._clock.now()
         try:
-            async with self._store.begin() as transaction:
-                begun = await claim(transaction, command.claim, now)
-                if isinstance(begun, Replay):
-                    return begun
-                car = await self._car(transaction, command)
-                await self._check_limits(transaction, command)
-                taken = await self._take(transaction, command, car, now)
-        except CarTaken:
-            taken = None
-        if taken is None:
-            raise await self._lost(command, car)
-        self._signals.hold_attempted(
-            Outcome.OK, car_id=command.car_id, hold_id=str(taken["hold_id"])
-        )
-        return answer(201, hold_wire(taken))
+            car = self._sellable(await self._store.read_car(command.car_id), command)
+            placed = None
+            if _may_be_taken(car, self._clock.now()):
+                with suppress(CarTaken):
+                    placed = await self._take(command)
+            if placed is None:
+                placed = await self._lose(command, car)
+        except VitrineError as error:
+            self._signals.hold_attempted(error.outcome, car_id=command.car_id)
+            raise
+        return placed
 
     async def read(self, hold_id: str, session_id: str) -> dict[str, Any]:
         """An active hold; raises `HoldUnknown` for another session's, `HoldEnded` when over."""
@@ -121,8 +120,7 @@ class Holds:
     async def sweep(self) -> int:
         """End holds whose time has run out, each in a transaction of its own; returns how many."""
         now = self._clock.now()
-        async with self._store.begin() as transaction:
-            overdue = await transaction.overdue_holds(now=now, limit=200)
+        overdue = await self._store.overdue_holds(now=now, limit=200)
         swept = 0
         for hold in overdue:
             async with self._store.begin() as transaction:
@@ -134,16 +132,40 @@ class Holds:
             swept += 1
         return swept
 
-    async def _car(self, transaction: CheckoutTransaction, command: HoldCommand) -> Record:
-        car = await transaction.car(command.car_id)
+    def _sellable(self, car: Record | None, command: HoldCommand) -> Record:
         # Synthetic shoppers see and buy only rehearsal cars, which nobody else sees.
         if car is None or bool(car["rehearsal"]) != command.synthetic:
             raise CarUnknown(f"There is no car {command.car_id} in our stock.")
         return car
 
+    async def _take(self, command: HoldCommand) -> StoredAnswer | Replay:
+        """Hold the car in one transaction; raises `CarTaken` when it is not free after all."""
+        now = self._clock.now()
+        async with self._store.begin() as transaction:
+            begun = await claim(transaction, command.claim, now)
+            if isinstance(begun, Replay):
+                return begun
+            if not command.synthetic:  # a load test is many shoppers at one address
+                await transaction.lock_holder(command.address_hash)
+            car = self._sellable(await transaction.lock_car(command.car_id), command)
+            if not _may_be_taken(car, now):
+                raise CarTaken(command.car_id)
+            await self._check_limits(transaction, command)
+            if car["held_by"] is not None:  # checked on read, not only swept
+                overdue = await transaction.lock_hold(car["held_by"])
+                if overdue is not None:
+                    await end(transaction, overdue, "expired", now)
+            hold = await self._add(transaction, command, car, now)
+            placed = answer(201, hold_wire(hold))
+            await transaction.answer_key(command.claim.key, placed)
+        self._signals.hold_attempted(
+            Outcome.OK, car_id=command.car_id, hold_id=str(hold["hold_id"])
+        )
+        return placed
+
     async def _check_limits(self, transaction: CheckoutTransaction, command: HoldCommand) -> None:
         if command.synthetic:
-            return  # a load test is many shoppers at one address
+            return
         of_session, of_address = await transaction.count_active_holds(
             session_id=command.session_id, address_hash=command.address_hash
         )
@@ -156,20 +178,13 @@ class Holds:
                 retry_after_seconds=60,
             )
 
-    async def _take(
+    async def _add(
         self,
         transaction: CheckoutTransaction,
         command: HoldCommand,
         car: Record,
         now: datetime,
-    ) -> Record | None:
-        if not car["listed"] and car["state"] == "available":
-            return None
-        overdue = await transaction.active_hold_of_car(command.car_id)
-        if overdue is not None and overdue["expires_at"] <= now:
-            await end(transaction, overdue, "expired", now)  # checked on read, not only swept
-        if not await transaction.move_car(command.car_id, ["available"], "held"):
-            return None
+    ) -> Record:
         price = Money(car["price"], car["currency"])
         context = _of_car(command.context, car)
         expires_at = now + timedelta(seconds=self._settings.hold_ttl_seconds)
@@ -188,31 +203,49 @@ class Holds:
             "extended": False,
         }
         await transaction.add_hold(hold)
+        if not await transaction.move_car(command.car_id, ["available"], "held"):
+            raise CarTaken(command.car_id)
         await transaction.record(
             HoldPlaced(hold["hold_id"], command.car_id, car["model_id"], rfc3339(expires_at)),
             context,
         )
         await transaction.record(CarStateChanged(command.car_id, "held"), context)
-        await transaction.answer_key(command.claim.key, answer(201, hold_wire(hold)))
         return hold
 
-    async def _lost(self, command: HoldCommand, car: Record) -> CarNotAvailable:
-        """The loser's answer; the lost race is a fact of its own (`sold_out`)."""
-        async with self._store.begin() as transaction:
-            await transaction.record(
-                HoldRefused(command.car_id, new_id("att")), _of_car(command.context, car)
-            )
-        self._signals.hold_attempted(Outcome.SOLD_OUT, car_id=command.car_id)
+    async def _lose(self, command: HoldCommand, car: Record) -> StoredAnswer | Replay:
+        """The loser's answer, stored in one transaction with the fact of it (`sold_out`).
+
+        So a retry neither doubles nor loses the fact.
+        """
         similar = await self._similar.like(
             car_id=command.car_id,
             model_id=car["model_id"],
             market=car["market"],
             headers=command.headers,
         )
-        return CarNotAvailable(
+        lost = CarNotAvailable(
             "Another shopper is buying this car, or has bought it. Here are cars like it.",
             similar_cars=similar,
         )
+        async with self._store.begin() as transaction:
+            begun = await claim(transaction, command.claim, self._clock.now())
+            if isinstance(begun, Replay):
+                return begun
+            refused = command.refusal(lost)
+            await transaction.record(
+                HoldRefused(command.car_id, new_id("att")), _of_car(command.context, car)
+            )
+            await transaction.answer_key(command.claim.key, refused)
+        self._signals.hold_attempted(Outcome.SOLD_OUT, car_id=command.car_id)
+        return refused
+
+
+def _may_be_taken(car: Record, now: datetime) -> bool:
+    """Whether a car is on offer and free, or held by somebody whose time has run out."""
+    if not car["listed"]:
+        return False
+    overdue = car["held_until"] is not None and car["held_until"] <= now
+    return car["state"] == "available" or (car["state"] == "held" and overdue)
 
 
 async def end(

@@ -51,8 +51,10 @@ def read_claim(header: str | None, *, method: str, path: str, body: Any, caller:
             "Send an Idempotency-Key header: a quoted string of 8 to 200 characters, a UUID for"
             ' example: Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".'
         )
+    # A key is its session's own: what one shopper's client chose says nothing about another's.
+    key = f"{caller}/{match.group(1) or match.group(2)}"
     material = orjson.dumps([method, path, body, caller], option=orjson.OPT_SORT_KEYS)
-    return Claim(match.group(1) or match.group(2), hashlib.sha256(material).hexdigest())
+    return Claim(key, hashlib.sha256(material).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +114,9 @@ async def keep(store: Store, claim: Claim, error_answer: StoredAnswer, now: date
         )
         if known is None or (known.answer is None and known.fingerprint == claim.fingerprint):
             await transaction.answer_key(claim.key, error_answer)
+
+
+async def prune(store: Store, *, before: datetime) -> int:
+    """Forget answers that are older than their published life; returns how many."""
+    async with store.begin() as transaction:
+        return await transaction.prune_keys(before=before)

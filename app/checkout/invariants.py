@@ -29,20 +29,40 @@ INVARIANTS: Final = (
     Invariant(
         "one_live_order_per_car",
         "One car would be sold twice.",
-        "SELECT COUNT(*) FROM (SELECT car_id FROM orders WHERE state = 'confirmed'"
-        " GROUP BY car_id HAVING COUNT(*) > 1) AS doubled",
+        "SELECT COUNT(*) FROM (SELECT car_id FROM orders"
+        " WHERE state IN ('payment_pending', 'confirmed') GROUP BY car_id"
+        " HAVING COUNT(*) > 1) AS doubled",
     ),
     Invariant(
         "confirmed_order_has_captured_payment",
         "An order would be confirmed without money.",
-        "SELECT COUNT(*) FROM orders JOIN payments ON payments.order_id = orders.order_id"
-        " WHERE orders.state = 'confirmed' AND payments.state <> 'captured'",
+        "SELECT COUNT(*) FROM orders WHERE state = 'confirmed' AND NOT EXISTS (SELECT 1"
+        " FROM payments WHERE payments.order_id = orders.order_id AND payments.state = 'captured'"
+        " AND payments.amount = orders.deposit AND payments.currency = orders.currency)",
     ),
     Invariant(
         "captured_payment_has_confirmed_order",
         "A shopper would have paid for nothing.",
         "SELECT COUNT(*) FROM payments JOIN orders ON payments.order_id = orders.order_id"
         " WHERE payments.state = 'captured' AND orders.state <> 'confirmed'",
+    ),
+    Invariant(
+        "money_is_accounted_for",
+        "Money came in and is neither kept for an order nor on its way back, or the reverse.",
+        "SELECT COUNT(*) FROM payments WHERE (accepted_at IS NOT NULL)"
+        " <> (state IN ('captured', 'refund_due', 'refunded'))",
+    ),
+    Invariant(
+        "waiting_order_has_its_hold",
+        "A shopper would be paying for a car that is not held for them.",
+        "SELECT COUNT(*) FROM orders WHERE state = 'payment_pending' AND NOT EXISTS (SELECT 1"
+        " FROM holds WHERE holds.hold_id = orders.hold_id AND holds.state = 'active')",
+    ),
+    Invariant(
+        "idempotency_record_has_its_order",
+        "A retry would be answered with an order that does not exist.",
+        "SELECT COUNT(*) FROM idempotency WHERE resource_id IS NOT NULL AND NOT EXISTS (SELECT 1"
+        " FROM orders WHERE orders.order_id = idempotency.resource_id)",
     ),
     Invariant(
         "confirmed_order_has_its_car",

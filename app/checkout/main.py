@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
 from app.checkout.customers import CustomerSeal
 from app.checkout.gateways import SandboxProvider, SimilarCars
 from app.checkout.holds import Holds
+from app.checkout.idempotency import prune
 from app.checkout.models import METADATA, OUTBOX
 from app.checkout.orders import Orders
-from app.checkout.payments import Payments
+from app.checkout.payments import ENDED, Payments
 from app.checkout.routes import UseCases, add_routes, export_invariants, internal_routes
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
@@ -21,23 +26,41 @@ from app.frame.migrations import migrate
 from app.frame.outbox import Outbox
 from app.frame.overload import Priority
 from app.frame.platform import Platform
-from app.frame.service import Service, assemble, new_api
+from app.frame.service import Hook, Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from telemetry.bootstrap import Telemetry
 
 NAME = "checkout"
 
 
-def build(platform: Platform, settings: ServiceSettings) -> Service:
-    """Put checkout together."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Checkout without its edges: what its commands use, and what a service is built around."""
+
+    use: UseCases
+    telemetry: Telemetry
+    database: Database
+    outbox: Outbox
+    close: Sequence[Hook]
+
+    async def shut(self) -> None:
+        """End what a command opened."""
+        for hook in self.close:
+            await hook()
+        await self.database.close()
+        self.telemetry.shutdown()
+        self.use.platform.flags.close()
+
+
+def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
+    """The use cases on their database and gateways."""
     own = CheckoutSettings()
     telemetry = platform.telemetry(NAME)
     database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
-    leases = Leases(database, platform.clock)
     store = Store(database, outbox)
     signals = Signals(telemetry)
     catalog = platform.client("catalog", telemetry)
-    catalog_internal = platform.internal_client("catalog", telemetry)
     sandbox = platform.client("sandbox", telemetry)
     secrets = platform.settings
     providers = {
@@ -48,7 +71,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             tolerance_seconds=own.webhook_tolerance_seconds,
         )
     }
-    payments = Payments(store, providers, signals, platform.clock, own)
+    payments = Payments(store, providers, signals, platform.clock, own, platform.flags)
     use = UseCases(
         holds=Holds(store, signals, SimilarCars(catalog), platform.clock, own),
         orders=Orders(
@@ -66,10 +89,20 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         settings=own,
         platform=platform,
     )
+    return Parts(use, telemetry, database, outbox, (catalog.aclose, sandbox.aclose))
+
+
+def build(platform: Platform, settings: ServiceSettings) -> Service:
+    """Put checkout together as a service."""
+    parts = put_together(platform, settings)
+    use, telemetry, database = parts.use, parts.telemetry, parts.database
+    store, payments, own = use.store, use.payments, use.settings
+    leases = Leases(database, platform.clock)
+    catalog = platform.internal_client("catalog", telemetry)
     stock = Consumer(
         NAME,
         "catalog",
-        client=catalog_internal,
+        client=catalog,
         database=database,
         leases=leases,
         clock=platform.clock,
@@ -78,6 +111,13 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     )
     api = new_api(platform, name=NAME, title="Vitrine checkout", prefix="/api/checkout/v1")
     add_routes(api, use)
+
+    async def reconcile_ended() -> None:
+        await payments.reconcile(states=ENDED)
+
+    async def forget_keys() -> None:
+        kept = timedelta(seconds=own.idempotency_seconds)
+        await prune(store, before=platform.clock.now() - kept)
 
     async def measure() -> None:
         await export_invariants(use)
@@ -88,7 +128,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         telemetry,
         database=database,
         api=api,
-        outbox=outbox,
+        outbox=parts.outbox,
         internal=internal_routes(use),
         migrate=lambda: migrate(database, NAME, METADATA),
         jobs=[
@@ -96,10 +136,12 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             leased(leases, Job("sweep", own.sweep_seconds, use.holds.sweep)),
             leased(leases, Job("refunds", 2.0, payments.refund_due)),
             leased(leases, Job("reconcile", 10.0, payments.reconcile)),
+            leased(leases, Job("reconcile-ended", 600.0, reconcile_ended)),
+            leased(leases, Job("forget-keys", 600.0, forget_keys)),
             leased(leases, Job("lapse", 30.0, use.orders.lapse)),
-            Job("invariants", 5.0, measure),
+            Job("invariants", 15.0, measure),
         ],
-        close=[catalog.aclose, catalog_internal.aclose, sandbox.aclose],
+        close=[*parts.close, catalog.aclose],
         priorities={"/api/checkout/": Priority.CRITICAL},
-        places=400,
+        places=1000,
     )

@@ -36,7 +36,7 @@ from app.contracts.events import (
     OrderSubmitted,
 )
 from app.kernel.clock import Clock, rfc3339
-from app.kernel.errors import Unavailable
+from app.kernel.errors import VitrineError
 from app.kernel.facts import EventContext
 from app.kernel.ids import new_id
 from app.kernel.money import Money
@@ -98,7 +98,7 @@ class Orders:
         Raises `HoldUnknown`, `HoldEnded`, `ProviderUnavailable` (the hold is kept, the key free
         for a retry), and what `idempotency.claim` raises.
         """
-        provider = self._payments.provider(command.provider)
+        provider = self._payments.open_provider(command.provider)
         async with self._store.begin() as transaction:
             begun = await claim(transaction, command.claim, self._clock.now())
             if isinstance(begun, Replay):
@@ -112,10 +112,8 @@ class Orders:
         try:
             with self._signals.provider_call(command.provider):
                 payment = await provider.create(_payment_order(order, command))
-        except Unavailable as error:
-            self._signals.provider_failed(
-                order["order_id"], provider=command.provider, detail=error.detail
-            )
+        except VitrineError as error:
+            self._signals.provider_failed(order["order_id"], provider=command.provider, error=error)
             async with self._store.begin() as transaction:
                 await transaction.relock_key(command.claim.key, locked_until=self._clock.now())
             raise
@@ -135,7 +133,7 @@ class Orders:
         if hold["state"] != "active" or hold["expires_at"] <= now:
             raise HoldEnded("The time to buy this car has run out, or it was given back.")
         await self._replace_earlier(transaction, hold, now)
-        car = await transaction.car(hold["car_id"])
+        car = await transaction.lock_car(hold["car_id"])
         if car is None:
             raise HoldUnknown("The held car is not known any more.")
         return await self._add(transaction, command, hold, car, now)
@@ -150,6 +148,7 @@ class Orders:
         await transaction.move_order(
             earlier["order_id"], "payment_pending", "cancelled", ended_at=now, message="replaced"
         )
+        await transaction.set_payment(earlier["order_id"], state="cancelled")
         await transaction.record(
             OrderEnded(earlier["order_id"], hold["hold_id"], hold["car_id"], "cancelled"),
             as_context(earlier["context"]),
@@ -290,16 +289,19 @@ class Orders:
         return stored
 
     async def lapse(self) -> int:
-        """Cancel orders that were not picked up in time; returns how many."""
+        """Cancel orders that were not picked up in time, one by one; returns how many."""
         now = self._clock.now()
         before = now - timedelta(seconds=self._settings.pick_up_seconds)
-        async with self._store.begin() as transaction:
-            overdue = await transaction.orders_not_picked_up(confirmed_before=before)
-            for order in overdue:
+        lapsed = 0
+        for overdue in await self._store.orders_not_picked_up(confirmed_before=before):
+            async with self._store.begin() as transaction:
+                order = await transaction.lock_order(overdue["order_id"])
+                if order is None or order["state"] != "confirmed" or order["handed_over_at"]:
+                    continue  # handed over or withdrawn meanwhile
                 await withdraw(transaction, order, "cancelled", "lapsed", now)
-        for order in overdue:
-            self._signals.order_moved(order["order_id"], state="cancelled", reason="lapsed")
-        return len(overdue)
+            self._signals.order_moved(overdue["order_id"], state="cancelled", reason="lapsed")
+            lapsed += 1
+        return lapsed
 
     def _token(self, order_id: str) -> str:
         """Derived, not stored: a replayed or resumed request gets the same token."""
@@ -381,7 +383,7 @@ def _payment_order(order: Record, command: OrderCommand) -> PaymentOrder:
     return PaymentOrder(
         reference=order["order_id"],
         amount=Money(order["deposit"], order["currency"]),
-        description=f"Deposit: {order['title']}",
+        description=f"Deposit: {order['title']}"[:200],
         return_url=command.return_url,
         cancel_url=command.cancel_url,
         language=command.language,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from app.checkout.errors import ProviderUnknown
-from app.checkout.gateways import PaymentProvider, ProviderEvent, ProviderPayment
+from app.checkout.gateways import (
+    PaymentProvider,
+    ProviderEvent,
+    ProviderPayment,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.states import LIVE, OrderState
+from app.checkout.states import LIVE, OrderState, allowed
 from app.checkout.store import CheckoutTransaction, Record, Store, as_context
 from app.contracts.events import (
     CarStateChanged,
@@ -20,8 +26,9 @@ from app.contracts.events import (
     OrderRefunded,
     PaymentAttempted,
 )
+from app.frame.flags import Flags
 from app.kernel.clock import Clock
-from app.kernel.errors import Unavailable
+from app.kernel.errors import VitrineError
 from app.kernel.facts import EventContext
 from telemetry.tracing import current_traceparent
 
@@ -29,6 +36,25 @@ Applied = Literal["applied", "duplicate", "ignored"]
 
 QUIET_SECONDS: Final = 20
 """An order unpaid for longer than this is asked about: a lost webhook heals within a minute."""
+
+
+RECENT_SECONDS: Final = 3 * 3600
+"""Older orders than this have ended with their hold: `python -m app.checkout reconcile` asks."""
+
+PAGE: Final = 100
+
+WAITING: Final[tuple[OrderState, ...]] = ("payment_pending",)
+ENDED: Final[tuple[OrderState, ...]] = ("expired", "cancelled", "declined")
+"""Unpaid as far as we know: money that came after all must go back or buy the car."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What we believed of an order, and what its provider said; it has been applied."""
+
+    order_id: str
+    was: OrderState
+    found: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +75,9 @@ class Payments:
         signals: Signals,
         clock: Clock,
         settings: CheckoutSettings,
+        flags: Flags,
     ) -> None:
+        self._flags = flags
         self._store = store
         self._providers = providers
         self._signals = signals
@@ -63,15 +91,29 @@ class Payments:
             raise ProviderUnknown(f"There is no provider {name!r} here; known: {known}.")
         return self._providers[name]
 
+    def open_provider(self, name: str) -> PaymentProvider:
+        """A provider for a new payment; raises `ProviderUnavailable` while payments are off."""
+        provider = self.provider(name)
+        if not self._flags.enabled("checkout-payments-enabled"):
+            raise ProviderUnavailable(
+                "Payments are switched off for a moment. Your car is still held.",
+                retry_after_seconds=30,
+            )
+        return provider
+
     async def receive(self, name: str, body: bytes, headers: Mapping[str, str]) -> Applied:
         """Apply one webhook: verified over its raw bytes, once per event id, in any order."""
         provider = self.provider(name)
         try:
             event = provider.verify(body, headers)
-        except Exception:
+        except VitrineError:
             self._signals.webhook(name, "rejected")
             raise
-        result = await self.apply(name, event)
+        try:
+            result = await self.apply(name, event)
+        except VitrineError:
+            self._signals.webhook(name, "failed")
+            raise
         self._signals.webhook(name, result)
         return result
 
@@ -148,16 +190,15 @@ class Payments:
             payment_id=payment.payment_id,
         )
         await transaction.record(_attempt(order, "accepted"), context)
-        in_time = order["state"] == "payment_pending" and order["hold_state"] == "active"
+        in_time = await self._in_time(transaction, order)
         if in_time:
             await transaction.end_hold(order["hold_id"], "ordered")
-        car_is_theirs = await transaction.move_car(
-            order["car_id"], ["held"] if in_time else ["available"], "reserved"
-        )
-        # A sibling order of the same hold, paid twice, must not take the car a second time.
-        if not car_is_theirs or order["state"] not in ("payment_pending", "declined", "expired"):
-            if car_is_theirs:
-                await transaction.move_car(order["car_id"], ["reserved"], "available")
+            theirs = await transaction.move_car(order["car_id"], ["held"], "reserved")
+        else:
+            theirs = allowed(order["state"], "confirmed") and await transaction.take_back_car(
+                order["car_id"]
+            )
+        if not theirs:
             return await self._late_refund(transaction, order, now)
         await transaction.move_order(
             order["order_id"], order["state"], "confirmed", confirmed_at=now, ended_at=None
@@ -182,6 +223,17 @@ class Payments:
         )
         await transaction.record(CarStateChanged(order["car_id"], "reserved"), context)
         return _Effect("confirmed" if in_time else "late_confirmed", order)
+
+    async def _in_time(self, transaction: CheckoutTransaction, order: Record) -> bool:
+        """Whether the car is still held for this order.
+
+        A refused card that is accepted after all counts as long as no newer order of the same
+        hold waits: it must not be paid twice, and must not take the car from itself.
+        """
+        if order["hold_state"] != "active" or not allowed(order["state"], "confirmed"):
+            return False
+        last = await transaction.last_order_of_hold(order["hold_id"])
+        return last is not None and last["order_id"] == order["order_id"]
 
     async def _late_refund(
         self, transaction: CheckoutTransaction, order: Record, now: datetime
@@ -214,44 +266,82 @@ class Payments:
             self._signals.payment_refused(order_id, provider=provider, caused_by=caused_by)
 
     async def refund_due(self) -> int:
-        """Pay back what is owed; each refund is asked for with the order as its reference."""
+        """Pay back what is owed; each refund is asked for with the order as its reference.
+
+        One that fails does not keep the others waiting: it is tried again at the next turn.
+        """
         done = 0
         for order in await self._store.payments_in("refund_due", limit=50):
-            provider = self.provider(order["provider"])
-            with self._signals.provider_call(order["provider"]):
-                await provider.refund(order["payment_id"], order["order_id"])
+            order_id, provider = order["order_id"], order["provider"]
+            try:
+                with self._signals.provider_call(provider):
+                    await self.provider(provider).refund(order["payment_id"], order_id)
+            except VitrineError as error:
+                self._signals.provider_failed(order_id, provider=provider, error=error)
+                continue
             async with self._store.begin() as transaction:
-                current = await transaction.lock_order(order["order_id"])
+                current = await transaction.lock_order(order_id)
                 if current is None or current["payment_state"] != "refund_due":
                     continue
-                await transaction.set_payment(order["order_id"], state="refunded")
-                await transaction.move_order(order["order_id"], current["state"], "refunded")
+                await transaction.set_payment(order_id, state="refunded")
+                await transaction.move_order(order_id, current["state"], "refunded")
                 await transaction.record(
-                    OrderRefunded(order["order_id"], order["deposit"], order["currency"]),
+                    OrderRefunded(order_id, order["deposit"], order["currency"]),
                     _now_context(order),
                 )
-            self._signals.order_moved(order["order_id"], state="refunded", reason="refund_due")
+            self._signals.order_moved(order_id, state="refunded", reason="refund_due")
             done += 1
         return done
 
-    async def reconcile(self, *, quiet_seconds: float = QUIET_SECONDS) -> int:
-        """Ask the provider about orders whose webhook may be lost; returns how many it healed."""
-        before = self._clock.now() - timedelta(seconds=quiet_seconds)
-        healed = 0
-        for order in await self._store.pending_payments(created_before=before, limit=50):
-            if order["payment_id"] is None:
-                continue
-            try:
-                with self._signals.provider_call(order["provider"]):
-                    found = await self.provider(order["provider"]).find(order["payment_id"])
-            except Unavailable:
-                return healed  # the provider is down; the next turn asks again
-            if found.state in ("pending", "action_required"):
-                continue
-            event = ProviderEvent(f"found:{found.payment_id}:{found.state}", "reconciled", found)
-            if await self.apply(order["provider"], event) == "applied":
-                healed += 1
-        return healed
+    async def reconcile(
+        self,
+        *,
+        quiet_seconds: float = QUIET_SECONDS,
+        since_seconds: float = RECENT_SECONDS,
+        states: Sequence[OrderState] = WAITING,
+    ) -> list[Difference]:
+        """Ask the provider about orders whose webhook may be lost, and apply what it says.
+
+        Asks about every unsettled order in `states` that was submitted between `since_seconds` and
+        `quiet_seconds` ago; returns the differences that it found.
+        """
+        now = self._clock.now()
+        differences: list[Difference] = []
+        after = ""
+        while True:
+            orders = await self._store.unsettled(
+                states,
+                created_after=now - timedelta(seconds=since_seconds),
+                created_before=now - timedelta(seconds=quiet_seconds),
+                after=after,
+                limit=PAGE,
+            )
+            for order in orders:
+                try:
+                    difference = await self._reconciled(order)
+                except ProviderUnavailable:
+                    return differences  # it is down; the next turn asks again
+                if difference is not None:
+                    differences.append(difference)
+            if len(orders) < PAGE:
+                return differences
+            after = orders[-1]["order_id"]
+
+    async def _reconciled(self, order: Record) -> Difference | None:
+        order_id, provider = order["order_id"], order["provider"]
+        try:
+            with self._signals.provider_call(provider):
+                found = await self.provider(provider).find(order["payment_id"])
+        except ProviderRefused as error:
+            self._signals.provider_failed(order_id, provider=provider, error=error)
+            return None  # one odd payment must not hide the others
+        if found.state in ("pending", "action_required"):
+            return None
+        event = ProviderEvent(f"found:{found.payment_id}:{found.state}", "reconciled", found)
+        if await self.apply(provider, event) != "applied":
+            return None
+        self._signals.reconciled(order_id, was=order["state"], found=found.state)
+        return Difference(order_id, order["state"], found.state)
 
 
 def _attempt(

@@ -48,7 +48,8 @@ KeyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="A quoted string, a UUID for example (IETF draft-07). Required.",
+        description="A quoted string, a UUID for example (IETF draft-07). Required. The first"
+        " answer is kept for 24 hours and replayed byte for byte.",
         openapi_examples={"uuid": {"value": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}},
     ),
 ]
@@ -82,6 +83,7 @@ def _add_holds(router: APIRouter, use: UseCases) -> None:
             synthetic=caller.synthetic,
             context=caller.context(),
             headers=_passed_on(request),
+            refusal=lambda error: _kept(request, error),
         )
         return await _once(request, use, command.claim, use.holds.place(command))
 
@@ -264,11 +266,15 @@ async def _once(
     try:
         return _answer(await effect)
     except VitrineError as error:
-        response = problems.of_error(request, error)
         if is_kept(error):
-            kept = StoredAnswer(response.status_code, problems.MEDIA_TYPE, bytes(response.body))
-            await keep(use.store, claim, kept, use.platform.clock.now())
-        return response
+            await keep(use.store, claim, _kept(request, error), use.platform.clock.now())
+        return problems.of_error(request, error)
+
+
+def _kept(request: Request, error: VitrineError) -> StoredAnswer:
+    """An error as the answer of its key; also tells telemetry how bad it is."""
+    response = problems.of_error(request, error)
+    return StoredAnswer(response.status_code, problems.MEDIA_TYPE, bytes(response.body))
 
 
 def _answer(result: StoredAnswer | Replay) -> Response:
@@ -290,7 +296,10 @@ def _bearer(authorization: Annotated[str, Header()] = "") -> str:
 def _passed_on(request: Request) -> dict[str, str]:
     """The headers that let the catalogue see the same caller."""
     names = ("cookie", "x-vitrine-synthetic", "accept-language")
-    return {name: request.headers[name] for name in names if name in request.headers}
+    passed = {name: request.headers[name] for name in names if name in request.headers}
+    if request.client is not None:
+        passed["x-forwarded-for"] = request.client.host
+    return passed
 
 
 def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> str:
@@ -299,6 +308,8 @@ def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> 
     if given is None:
         return f"{origin}/"
     parts = urlsplit(given)
+    if any(ord(character) < 33 for character in given):
+        raise InvalidInput(f"{field}: must not contain spaces or control characters.")
     plain_path = not parts.scheme and not parts.netloc and given.startswith("/")
     if plain_path and not given.startswith("//") and "\\" not in given:
         return f"{origin}{given}"

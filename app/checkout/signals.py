@@ -11,6 +11,7 @@ from time import perf_counter
 
 from opentelemetry import trace
 
+from app.kernel.errors import VitrineError
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.checkout import (
     CHECKOUT_HOLD_ATTEMPTS,
@@ -71,10 +72,10 @@ class Signals:
         _mark(order_id=order_id, keep=True, caused_by=caused_by)
         self._log.info("payment.declined", order_id=order_id, provider=provider)
 
-    def provider_failed(self, order_id: str, *, provider: str, detail: str) -> None:
-        self._submissions.inc(provider=provider, outcome=Outcome.UNAVAILABLE.value)
+    def provider_failed(self, order_id: str, *, provider: str, error: VitrineError) -> None:
+        self._submissions.inc(provider=provider, outcome=error.outcome.value)
         self._log.warning(
-            "payment.unavailable", order_id=order_id, provider=provider, detail=detail
+            "payment.unavailable", order_id=order_id, provider=provider, detail=error.detail
         )
 
     def late_payment(self, order_id: str, result: str) -> None:
@@ -83,6 +84,10 @@ class Signals:
 
     def order_moved(self, order_id: str, *, state: str, reason: str) -> None:
         self._log.info("order.moved", order_id=order_id, state=state, reason=reason)
+
+    def reconciled(self, order_id: str, *, was: str, found: str) -> None:
+        """The provider told, when asked, what its webhook had not."""
+        self._log.warning("payment.reconciled", order_id=order_id, was=was, found=found)
 
     def webhook(self, provider: str, result: str) -> None:
         self._webhooks.inc(provider=provider, result=result)

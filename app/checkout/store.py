@@ -111,8 +111,25 @@ class CheckoutTransaction:
 
     # --- cars -------------------------------------------------------------------------------
 
-    async def car(self, car_id: str) -> Record | None:
-        return await self._one(select(CARS).where(CARS.c.car_id == car_id))
+    async def lock_car(self, car_id: str) -> Record | None:
+        """A car with its active hold's deadline.
+
+        Whatever is done about a car begins here: its row is the one lock behind which holds,
+        orders, webhooks and the sweeper take turns, so that they never wait for each other in a
+        circle. Statements after it see what the others committed.
+        """
+        if self._lock:
+            await self._connection.execute(
+                select(CARS.c.car_id).where(CARS.c.car_id == car_id).with_for_update()
+            )
+        return await self._one(_car_query().where(CARS.c.car_id == car_id))
+
+    async def lock_holder(self, address_hash: str) -> None:
+        """Let one address place its holds one after the other, so that its limit is exact."""
+        if self._lock:
+            await self._connection.execute(
+                text("SELECT pg_advisory_xact_lock(hashtext(:address))"), {"address": address_hash}
+            )
 
     async def list_car(self, values: Record) -> None:
         """Add a car or refresh its offer; who has it does not change."""
@@ -137,19 +154,25 @@ class CheckoutTransaction:
         )
         return moved.rowcount == 1
 
+    async def take_back_car(self, car_id: str) -> bool:
+        """Reserve a car that is free and still on offer, for a payment that came late."""
+        taken = await self._connection.execute(
+            update(CARS)
+            .where(CARS.c.car_id == car_id, CARS.c.state == "available", CARS.c.listed)
+            .values(state="reserved")
+        )
+        return taken.rowcount == 1
+
     # --- holds ------------------------------------------------------------------------------
 
-    async def hold(self, hold_id: str) -> Record | None:
-        return await self._one(select(HOLDS).where(HOLDS.c.hold_id == hold_id))
-
     async def lock_hold(self, hold_id: str) -> Record | None:
+        """A hold, behind its car's lock."""
         query = select(HOLDS).where(HOLDS.c.hold_id == hold_id)
-        return await self._one(self._for_update(query))
-
-    async def active_hold_of_car(self, car_id: str) -> Record | None:
-        return await self._one(
-            select(HOLDS).where(HOLDS.c.car_id == car_id, HOLDS.c.state == "active")
-        )
+        found = await self._one(query)
+        if found is None or not self._lock:
+            return found
+        await self.lock_car(found["car_id"])
+        return await self._one(query)
 
     async def count_active_holds(self, *, session_id: str, address_hash: str) -> tuple[int, int]:
         """Active holds of this session and of this address."""
@@ -167,7 +190,11 @@ class CheckoutTransaction:
         return (of_session if session_id else 0), of_address
 
     async def add_hold(self, values: Record) -> None:
-        await self._connection.execute(insert(HOLDS).values(**values))
+        """Raises `CarTaken` when the car has an active hold: the database itself says so."""
+        try:
+            await self._connection.execute(insert(HOLDS).values(**values))
+        except IntegrityError as error:
+            raise CarTaken(str(values["car_id"])) from error
 
     async def end_hold(self, hold_id: str, state: str) -> bool:
         """Move an active hold to `state`; False when it is not active any more."""
@@ -191,32 +218,29 @@ class CheckoutTransaction:
         )
         return extended.rowcount == 1
 
-    async def overdue_holds(self, *, now: datetime, limit: int) -> list[Record]:
-        query = (
-            select(HOLDS)
-            .where(HOLDS.c.state == "active", HOLDS.c.expires_at <= now)
-            .order_by(HOLDS.c.expires_at)
-            .limit(limit)
-        )
-        return await self._all(query)
-
     # --- orders -----------------------------------------------------------------------------
 
     async def order(self, order_id: str) -> Record | None:
         return await self._one(_order_query().where(ORDERS.c.order_id == order_id))
 
     async def lock_order(self, order_id: str) -> Record | None:
-        if self._lock:
-            await self._connection.execute(
-                select(ORDERS.c.order_id).where(ORDERS.c.order_id == order_id).with_for_update()
-            )
+        """An order, behind its car's lock."""
+        found = await self.order(order_id)
+        if found is None or not self._lock:
+            return found
+        await self.lock_car(found["car_id"])
         return await self.order(order_id)
 
     async def last_order_of_hold(self, hold_id: str) -> Record | None:
+        """The order that waits for payment, else the newest one."""
         return await self._one(
             _order_query()
             .where(ORDERS.c.hold_id == hold_id)
-            .order_by(ORDERS.c.order_id.desc())
+            .order_by(
+                (ORDERS.c.state == "payment_pending").desc(),
+                ORDERS.c.created_at.desc(),
+                ORDERS.c.order_id.desc(),
+            )
             .limit(1)
         )
 
@@ -258,18 +282,6 @@ class CheckoutTransaction:
         )
         return marked.rowcount == 1
 
-    async def orders_not_picked_up(self, *, confirmed_before: datetime) -> list[Record]:
-        query = (
-            _order_query()
-            .where(
-                ORDERS.c.state == "confirmed",
-                ORDERS.c.handed_over_at.is_(None),
-                ORDERS.c.confirmed_at <= confirmed_before,
-            )
-            .limit(100)
-        )
-        return await self._all(query)
-
     # --- payments ---------------------------------------------------------------------------
 
     async def set_payment(self, order_id: str, **values: Any) -> None:
@@ -299,9 +311,6 @@ class CheckoutTransaction:
         row: Row[Any] | None = (await self._connection.execute(query)).first()
         return None if row is None else dict(row._mapping)
 
-    async def _all(self, query: Any) -> list[Record]:
-        return [dict(row._mapping) for row in (await self._connection.execute(query)).all()]
-
 
 class Store:
     """Checkout's database."""
@@ -319,6 +328,31 @@ class Store:
     def within(self, connection: AsyncConnection) -> CheckoutTransaction:
         """The same verbs in a transaction that somebody else began (a consumer's)."""
         return CheckoutTransaction(connection, self._outbox, self._database.dialect)
+
+    async def read_car(self, car_id: str) -> Record | None:
+        """A car with its active hold's deadline (`held_until`), as of now."""
+        return await self._first(_car_query().where(CARS.c.car_id == car_id))
+
+    async def overdue_holds(self, *, now: datetime, limit: int) -> list[Record]:
+        query = (
+            select(HOLDS)
+            .where(HOLDS.c.state == "active", HOLDS.c.expires_at <= now)
+            .order_by(HOLDS.c.expires_at)
+            .limit(limit)
+        )
+        return await self._many(query)
+
+    async def orders_not_picked_up(self, *, confirmed_before: datetime) -> list[Record]:
+        query = (
+            _order_query()
+            .where(
+                ORDERS.c.state == "confirmed",
+                ORDERS.c.handed_over_at.is_(None),
+                ORDERS.c.confirmed_at <= confirmed_before,
+            )
+            .limit(100)
+        )
+        return await self._many(query)
 
     async def read_hold(self, hold_id: str) -> Record | None:
         return await self._first(select(HOLDS).where(HOLDS.c.hold_id == hold_id))
@@ -349,12 +383,27 @@ class Store:
     async def payments_in(self, state: str, *, limit: int) -> list[Record]:
         return await self._many(_order_query().where(PAYMENTS.c.state == state).limit(limit))
 
-    async def pending_payments(self, *, created_before: datetime, limit: int) -> list[Record]:
-        """Orders that wait for their provider's message for a while: ask the provider."""
+    async def unsettled(
+        self,
+        states: Sequence[OrderState],
+        *,
+        created_after: datetime,
+        created_before: datetime,
+        after: str,
+        limit: int,
+    ) -> list[Record]:
+        """Orders whose payment was opened and of whose end nothing is known, by order_id."""
         query = (
             _order_query()
-            .where(ORDERS.c.state == "payment_pending", ORDERS.c.created_at <= created_before)
-            .order_by(ORDERS.c.created_at.desc())
+            .where(
+                ORDERS.c.state.in_(states),
+                PAYMENTS.c.state.in_(("pending", "cancelled")),
+                PAYMENTS.c.payment_id.is_not(None),
+                ORDERS.c.created_at > created_after,
+                ORDERS.c.created_at <= created_before,
+                ORDERS.c.order_id > after,
+            )
+            .order_by(ORDERS.c.order_id)
             .limit(limit)
         )
         return await self._many(query)
@@ -408,5 +457,12 @@ def as_json(context: EventContext) -> dict[str, Any]:
     return asdict(context)
 
 
-CarTaken = IntegrityError
-"""Raised by the partial unique index when two shoppers reach for one car at once."""
+def _car_query() -> Any:
+    """A car with its active hold."""
+    return select(
+        CARS, HOLDS.c.hold_id.label("held_by"), HOLDS.c.expires_at.label("held_until")
+    ).outerjoin(HOLDS, and_(HOLDS.c.car_id == CARS.c.car_id, HOLDS.c.state == "active"))
+
+
+class CarTaken(Exception):
+    """Two shoppers reached for one car at once, and this one was second."""

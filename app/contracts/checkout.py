@@ -54,7 +54,7 @@ class Attribution(Wire):
     utm_content: Campaign = ""
     utm_term: Campaign = ""
     entry: Literal["direct", "advisor"] | None = None
-    advice_id: Annotated[str, StringConstraints(max_length=60)] = ""
+    advice_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{0,60}$")] = ""
 
 
 class OrderRequest(Wire):

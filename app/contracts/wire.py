@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from app.kernel.clock import rfc3339
 
@@ -35,7 +35,8 @@ class Wire(BaseModel):
 class MoneyWire(Wire):
     """An amount in minor units of an ISO 4217 currency."""
 
-    amount: int
+    amount: Annotated[int, Field(ge=-(2**53), le=2**53)]
+    """Within what JSON numbers hold exactly everywhere (RFC 8259, section 6)."""
     currency: str
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -35,7 +36,7 @@ CARDS: Final[Mapping[str, Behaviour]] = {
 
 @dataclass(frozen=True, slots=True)
 class CardForm:
-    """What a shopper typed."""
+    """What a shopper typed; never stored and never shown in a log."""
 
     card_number: str
     expiry: str
@@ -74,8 +75,13 @@ def luhn(number: str) -> bool:
 
 
 def _expires_later(expiry: str, today: date) -> bool:
-    month, _, year = expiry.replace(" ", "").partition("/")
-    if not (month.isdigit() and year.isdigit() and 1 <= int(month) <= 12 and len(year) in (2, 4)):
+    found = _EXPIRY.fullmatch(expiry.replace(" ", ""))
+    if found is None:
         return False
-    full_year = int(year) + 2000 if len(year) == 2 else int(year)
-    return (today.year, today.month) <= (full_year, int(month)) <= (today.year + 30, 12)
+    month, year = int(found[1]), int(found[2])
+    if year < 100:
+        year += 2000
+    return (today.year, today.month) <= (year, month) <= (today.year + 30, 12)
+
+
+_EXPIRY: Final = re.compile(r"(0?[1-9]|1[0-2])/([0-9]{2}|[0-9]{4})")

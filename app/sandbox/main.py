@@ -37,7 +37,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     store = Store(database)
     signals = Signals(telemetry)
     checkout = platform.client("checkout", telemetry)
-    payments = Payments(store, signals, platform.clock)
+    payments = Payments(store, signals, platform.clock, platform.flags)
     webhooks = Webhooks(
         store, checkout, signals, platform.clock, telemetry, secret=secrets.webhook_secret
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from app.contracts.sandbox import PaymentRequest
+from app.frame.flags import Flags
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.ids import new_id
 from app.sandbox.cards import CARDS, Behaviour, CardForm, digits
@@ -35,7 +37,8 @@ class Submitted:
 class Payments:
     """Use cases around a payment."""
 
-    def __init__(self, store: Store, signals: Signals, clock: Clock) -> None:
+    def __init__(self, store: Store, signals: Signals, clock: Clock, flags: Flags) -> None:
+        self._flags = flags
         self._store = store
         self._signals = signals
         self._clock = clock
@@ -85,6 +88,8 @@ class Payments:
         Raises `PaymentUnknown`, or `PaymentClosed` when the payment is decided.
         """
         behaviour = CARDS[digits(form.card_number)]
+        if random.random() < self._flags.number("sandbox-decline-ratio"):  # noqa: S311 - a fault
+            behaviour = "declined"
         async with self._store.begin() as transaction:
             payment = await self._open(transaction, payment_id)
             answer = await self._play(transaction, payment, behaviour)

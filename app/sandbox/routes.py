@@ -8,6 +8,7 @@ import random
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
+from pydantic import StringConstraints
 from starlette.responses import JSONResponse
 
 from app.contracts.sandbox import Payment, PaymentRequest, RefundRequest
@@ -16,6 +17,8 @@ from app.frame.platform import Platform
 from app.kernel.errors import NotAuthorised
 from app.sandbox.errors import BrownOut
 from app.sandbox.payments import Payments
+
+PaymentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
 
 def money_routes(payments: Payments, platform: Platform) -> APIRouter:
@@ -41,11 +44,11 @@ def money_routes(payments: Payments, platform: Platform) -> APIRouter:
         return JSONResponse(await payments.create(body))
 
     @router.get("/payments/{payment_id}", response_model=Payment, responses=answers)
-    async def find(payment_id: str) -> JSONResponse:
+    async def find(payment_id: PaymentId) -> JSONResponse:
         return JSONResponse(payments.wire(await payments.find(payment_id)))
 
     @router.post("/payments/{payment_id}/refunds", response_model=Payment, responses=answers)
-    async def refund(payment_id: str, body: RefundRequest) -> JSONResponse:
+    async def refund(payment_id: PaymentId, body: RefundRequest) -> JSONResponse:
         return JSONResponse(await payments.refund(payment_id))
 
     return router
