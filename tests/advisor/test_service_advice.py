@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
@@ -267,6 +268,31 @@ async def test_a_held_car_leaves_the_advice_and_a_released_one_returns(tmp_path:
 
     assert second != first
     assert third == first
+
+
+async def test_a_held_car_leaves_list_and_advice_by_itself(tmp_path: Path) -> None:
+    checkout = CheckoutEvents()
+    others = {("checkout", True): checkout.app}
+    cars = "/api/catalog/v1/cars"
+    async with running(tmp_path, BOTH, others=others, background=True) as services:
+        first = (await services["catalog"].public.get(cars, params={"market": "FI"})).json()
+        car_id = first["items"][0]["car_id"]
+        checkout.car_is(car_id, "held")
+
+        async def seen() -> set[str]:
+            listed = await services["catalog"].public.get(cars, params={"market": "FI"})
+            answer = await ask(services, {"market": "FI", "limit": 20})
+            advised = {m.cars.cheapest.car_id for m in answer.matches if m.cars.cheapest}
+            return advised | {item["car_id"] for item in listed.json()["items"]}
+
+        async with asyncio.timeout(30):
+            while True:
+                if car_id not in await seen():
+                    break
+                await asyncio.sleep(0)  # lets the background jobs run
+        state = (await services["catalog"].public.get(f"{cars}/{car_id}")).json()["state"]
+
+    assert state == "held"
 
 
 async def test_until_the_catalogue_was_read_there_is_no_advice_and_no_readiness(
