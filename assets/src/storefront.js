@@ -6,6 +6,9 @@
 
 import { onCLS, onINP, onLCP } from "web-vitals";
 
+import "./storefront/countdown.js";
+import "./storefront/menus.js";
+
 const address = "/api/insight/v1/events";
 
 // A page that throws in a loop must not become a load test of the shop.

@@ -1,0 +1,7 @@
+"""`python -m app.storefront`: the storefront alone."""
+
+from app.frame.alone import run
+from app.storefront.main import build
+
+if __name__ == "__main__":
+    run("storefront", build)

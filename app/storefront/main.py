@@ -1,0 +1,95 @@
+"""The storefront put together: pages over the other services' public APIs."""
+
+from __future__ import annotations
+
+from app.frame.database import Database
+from app.frame.jobs import Job
+from app.frame.migrations import migrate
+from app.frame.outbox import Outbox
+from app.frame.overload import Priority
+from app.frame.platform import Platform
+from app.frame.service import Service, assemble, new_api
+from app.frame.settings import ServiceSettings
+from app.storefront.behaviour import Behaviour
+from app.storefront.gateways import Connections, Range
+from app.storefront.headers import SecurityHeaders
+from app.storefront.models import METADATA, OUTBOX
+from app.storefront.pages import about, advisor, cars, fallen, home, machines, orders, purchase
+from app.storefront.pages import range as range_pages
+from app.storefront.pages.page import Front, environments
+from app.storefront.pictures import Pictures
+from app.storefront.places import LANGUAGES, PLACES
+from app.storefront.settings import StorefrontSettings
+from app.storefront.signals import Signals
+from app.storefront.static import read_assets
+from app.storefront.store import Store
+
+NAME = "storefront"
+
+
+def build(platform: Platform, settings: ServiceSettings) -> Service:
+    """Put the storefront together. Raises `AssetsMissing` when the front end was not built."""
+    own = StorefrontSettings()
+    telemetry = platform.telemetry(NAME)
+    database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
+    outbox = Outbox(NAME, database, OUTBOX, platform.clock)
+    signals = Signals(telemetry)
+    behaviour = Behaviour(Store(database, outbox), signals, limit=own.buffer_facts)
+    connections = Connections(
+        catalog=platform.client("catalog", telemetry),
+        advisor=platform.client("advisor", telemetry),
+        checkout=platform.client("checkout", telemetry),
+    )
+    front = Front(
+        platform=platform,
+        settings=own,
+        assets=read_assets(own.static),
+        connections=connections,
+        range=Range(connections.catalog, seconds=own.range_seconds),
+        pictures=Pictures(),
+        behaviour=behaviour,
+        signals=signals,
+        environments=environments(),
+    )
+    api = new_api(platform, name=NAME, title="Vitrine storefront", prefix="")
+    fallen.install(api, front)
+    # Fixed addresses first: `/{market}` and `/{market}/{language}` would take them.
+    for routes in (
+        machines.routes,
+        about.doors,
+        home.routes,
+        cars.routes,
+        range_pages.routes,
+        advisor.routes,
+        purchase.routes,
+        orders.routes,
+        about.routes,
+    ):
+        api.include_router(routes(front))
+    service = assemble(
+        NAME,
+        platform,
+        telemetry,
+        database=database,
+        api=api,
+        outbox=outbox,
+        migrate=lambda: migrate(database, NAME, METADATA),
+        jobs=[Job("write-behaviour", own.flush_seconds, behaviour.flush)],
+        close=[behaviour.flush, connections.close],
+        priorities=_priorities(),
+        places=400,
+    )
+    service.api = SecurityHeaders(service.api, https=front.secure)
+    return service
+
+
+def _priorities() -> dict[str, Priority]:
+    """A purchase under way matters most, then advice; pictures and files can be asked for again."""
+    kinds = {"purchases": Priority.CRITICAL, "advisor": Priority.ADVICE}
+    by_page = {
+        f"/{market}/{language}/{page}": priority
+        for market in PLACES
+        for language in LANGUAGES
+        for page, priority in kinds.items()
+    }
+    return {**by_page, "/static/": Priority.CRITICAL, "/assets/": Priority.BROWSE}

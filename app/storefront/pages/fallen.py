@@ -1,0 +1,125 @@
+"""Pages for when something is not as wished: missing, refused, away, broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.contracts.client import UpstreamProblem
+from app.kernel.errors import VitrineError
+from app.storefront import cookies
+from app.storefront.pages.page import UNKEPT, Front
+from app.storefront.places import LANGUAGES, PLACES, guess, remembered
+from app.storefront.texts import msg
+from telemetry.catalogue.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a shopper reads; message ids."""
+
+    title: str
+    text: str
+
+
+MISSING: Final = Explanation(
+    msg("This page has driven off"),
+    msg("The address leads nowhere, or the car behind it is no longer with us."),
+)
+AWAY: Final = Explanation(
+    msg("One moment, please"),
+    msg("A part of the shop does not answer just now. Nothing is lost; please try again shortly."),
+)
+BROKEN: Final = Explanation(
+    msg("That was our mistake"),
+    msg("Something went wrong on our side. We have been told, and nothing was charged."),
+)
+UNFIT: Final = Explanation(
+    msg("We could not read that"),
+    msg("Something in the request does not fit. Please go back and try once more."),
+)
+BY_CODE: Final = {
+    "too-many-holds": Explanation(
+        msg("You hold as many cars as one shopper may"),
+        msg("Give one of your cars back first, or wait until its fifteen minutes are over."),
+    ),
+    "foreign-form": Explanation(
+        msg("This form did not come from our pages"),
+        msg("To protect you we only take forms from our own pages. Please open the shop again."),
+    ),
+    "payment-under-way": Explanation(
+        msg("This car is being paid for"),
+        msg("An order for this car is already with the payment service."),
+    ),
+    "idempotency-key-in-flight": Explanation(
+        msg("We are on it"),
+        msg("Your first click is still being worked on. Please look again in a moment."),
+    ),
+    "car-unknown": MISSING,
+}
+
+
+def install(app: FastAPI, front: Front) -> None:
+    """Answer every error with a page in the house style instead of a problem document."""
+
+    def fallen(request: Request, status: int, code: str, outcome: Outcome) -> Response:
+        market, language = _whose(request)
+        page = front.open_quietly(request, market, language)
+        return page.render(
+            "fallen.html",
+            status=status,
+            outcome=outcome,
+            cache=UNKEPT,
+            explanation=BY_CODE.get(code) or _by_status(status),
+            code=code,
+            retry=status == 503 and request.method == "GET",
+        )
+
+    @app.exception_handler(VitrineError)
+    async def business(request: Request, error: VitrineError) -> Response:
+        return fallen(request, error.status, error.code, error.outcome)
+
+    @app.exception_handler(UpstreamProblem)
+    async def upstream(request: Request, error: UpstreamProblem) -> Response:
+        status = error.status if error.status < 500 else 503
+        outcome = Outcome.UNAVAILABLE if error.status >= 500 else Outcome.from_status(status)
+        return fallen(request, status, error.code, outcome)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(request: Request, _: RequestValidationError) -> Response:
+        return fallen(request, 422, "invalid-input", Outcome.INVALID)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return fallen(
+            request, error.status_code, "http-error", Outcome.from_status(error.status_code)
+        )
+
+    @app.exception_handler(Exception)
+    async def fault(request: Request, _: Exception) -> Response:
+        return fallen(request, 500, "fault", Outcome.FAULT)
+
+
+def _by_status(status: int) -> Explanation:
+    if status in (404, 405, 410):
+        return MISSING
+    if status in (502, 503, 504):
+        return AWAY
+    return BROKEN if status >= 500 else UNFIT
+
+
+def _whose(request: Request) -> tuple[str, str]:
+    """Market and language of the address, else of the cookie, else of the browser."""
+    parts = [*request.url.path.split("/"), "", ""]
+    market, language = parts[1].lower(), parts[2].lower()
+    if market in PLACES and language in LANGUAGES:
+        return market, language
+    return remembered(request.cookies.get(cookies.SHOP)) or guess(
+        request.headers.get("accept-language", "")
+    )

@@ -1,0 +1,105 @@
+"""An order as its shopper sees it: waiting, confirmed, or why not; and what they thought of it."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app.contracts.checkout import Order
+from app.contracts.client import UpstreamProblem
+from app.contracts.events import FeedbackGiven, PageViewed
+from app.storefront import cookies
+from app.storefront.cards import card_of
+from app.storefront.cookies import DAY, Cookie
+from app.storefront.errors import PageMissing
+from app.storefront.pages.page import UNKEPT, Front, Page
+from app.storefront.pages.purchase import form_of
+from app.storefront.places import LANGUAGES
+
+LOOKS: Final = 20
+"""How often a waiting page looks again by itself; then the shopper decides."""
+
+LOOK_SECONDS: Final = 2
+FEEDBACK: Final = "vitrine_feedback"
+"""Set on the purchase's pages once feedback was given: asked once, counted once."""
+
+
+def routes(front: Front) -> APIRouter:
+    router = APIRouter(default_response_class=HTMLResponse)
+
+    @router.get("/{market}/{language}/purchases/{hold_id}/order", summary="An order's state")
+    async def order(request: Request, market: str, language: str, hold_id: str) -> Response:
+        page = front.open(request, market, language)
+        found = await _order(page)
+        return await _order_page(page, hold_id, found)
+
+    @router.post(
+        "/{market}/{language}/purchases/{hold_id}/feedback", summary="What the shopper thought"
+    )
+    async def feedback(request: Request, market: str, language: str, hold_id: str) -> Response:
+        page = front.open(request, market, language)
+        await _order(page)  # only who has the order may speak about it
+        form = await form_of(request)
+        csat, nps = _score(form.get("csat"), 1, 5), _score(form.get("nps"), 0, 10)
+        if FEEDBACK not in request.cookies and (csat is not None or nps is not None):
+            page.record(FeedbackGiven("order", csat=csat, nps=nps))
+            for each in LANGUAGES:
+                path = f"/{market}/{each}/purchases/{hold_id}"
+                page.keep(Cookie(FEEDBACK, "given", 30 * DAY, path))
+        return page.redirect(page.url(f"/purchases/{hold_id}/order") + "#feedback")
+
+    return router
+
+
+async def _order(page: Page) -> Order:
+    """The order of this purchase's cookie; raises `PageMissing` without one that fits."""
+    known = cookies.read_order(page.request.cookies.get(cookies.ORDER))
+    if known is None:
+        raise PageMissing("This browser does not know the order.")
+    try:
+        return await page.shop.checkout.read_order(known[0], token=known[1])
+    except UpstreamProblem as problem:
+        if problem.status == 404:
+            raise PageMissing("There is no such order.") from problem
+        raise
+
+
+async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
+    models = await page.part("catalog", page.front.range.models()) or {}
+    car = await page.part("catalog", page.shop.catalog.car(order.car_id))
+    dealer = (
+        await page.part("catalog", page.front.range.dealer(car.dealer.dealer_id)) if car else None
+    )
+    query = page.request.query_params
+    looked = _score(query.get("look"), 0, LOOKS) or 0
+    back = query.get("back") == "1"
+    waiting = order.state == "payment_pending"
+    return page.render(
+        "order.html",
+        view=PageViewed("order", car_id=order.car_id) if looked == 0 else None,
+        cache=UNKEPT,
+        order=order,
+        hold_id=hold_id,
+        card=card_of(car, models, page.formats) if car else None,
+        dealer=dealer,
+        hours=page.formats.opening_hours(dealer.opening_hours) if dealer else [],
+        back=back,
+        refresh=(
+            page.url(f"/purchases/{hold_id}/order", {"look": looked + 1})
+            if waiting and not back and looked < LOOKS
+            else ""
+        ),
+        refresh_seconds=LOOK_SECONDS,
+        feedback_given=FEEDBACK in page.request.cookies,
+        key=str(uuid4()),
+    )
+
+
+def _score(text: str | None, low: int, high: int) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 2:
+        return None
+    return int(text) if low <= int(text) <= high else None

@@ -1,0 +1,288 @@
+"""What every page is made with: the shop front, and one page of one visit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from app.contracts.client import UpstreamProblem
+from app.contracts.events import PageViewed, SessionStarted
+from app.frame import problems
+from app.frame.platform import Platform
+from app.frame.sessions import COOKIE, IDLE_SECONDS
+from app.frame.synthetic import HEADER, proves_synthetic
+from app.kernel.errors import Unavailable
+from app.kernel.facts import EventContext, Fact
+from app.storefront import cookies, vocabulary
+from app.storefront.behaviour import Behaviour
+from app.storefront.cookies import DAY, Cookie
+from app.storefront.errors import ForeignForm, PageMissing
+from app.storefront.formats import Formats, formats_of
+from app.storefront.gateways import Connections, Range, Shop
+from app.storefront.pictures import Pictures
+from app.storefront.places import LANGUAGES, PLACES, Place
+from app.storefront.settings import StorefrontSettings
+from app.storefront.signals import Signals
+from app.storefront.static import Assets
+from app.storefront.texts import Texts, load_texts
+from app.storefront.visits import Arrival, Visit, visit
+from telemetry.catalogue.outcomes import Outcome
+from telemetry.routes import route_template
+from telemetry.tracing import current_traceparent
+
+TEMPLATES: Final = Path(__file__).parent.parent / "templates"
+PRIVATE: Final = "private, no-cache"
+UNKEPT: Final = "no-store"
+"""For pages with personal details: not even the browser's own cache keeps them."""
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The shop front of one process."""
+
+    platform: Platform
+    settings: StorefrontSettings
+    assets: Assets
+    connections: Connections
+    range: Range
+    pictures: Pictures
+    behaviour: Behaviour
+    signals: Signals
+    environments: Mapping[str, tuple[Texts, Environment]]
+
+    @property
+    def secure(self) -> bool:
+        return self.platform.settings.public_url.startswith("https:")
+
+    def origin(self, request: Request) -> str:
+        return self.platform.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+
+    def open(self, request: Request, market: str, language: str) -> Page:
+        """Begin a page: whose visit it is, in which market and language.
+
+        Raises `PageMissing` for a market or language that is not open, `ForeignForm` for a form
+        that another site sent.
+        """
+        place = PLACES.get(market)
+        if place is None or language not in LANGUAGES:
+            raise PageMissing("There is no such market or language.")
+        if request.method == "POST":
+            _check_origin(request)
+        page = self._page(request, place, language)
+        if page.visit.started:
+            landing = route_template(request.scope)
+            page.record(SessionStarted(page.visit.session.session_id, landing))
+        here = f"{place.slug}/{language}"
+        if request.cookies.get(cookies.SHOP) != here:
+            page.keep(Cookie(cookies.SHOP, here, 365 * DAY))
+        return page
+
+    def open_quietly(self, request: Request, market: str, language: str) -> Page:
+        """A page that says what went wrong: it begins no visit and sets no cookie."""
+        page = self._page(request, PLACES[market], language)
+        page.visit = replace(page.visit, changed=False)
+        return page
+
+    def _page(self, request: Request, place: Place, language: str) -> Page:
+        at = int(time.time())
+        jar = request.cookies
+        platform = self.platform
+        arrival = Arrival(
+            at=at,
+            market=place.market,
+            language=language,
+            user_agent=request.headers.get("user-agent", "")[:500],
+            campaign=request.query_params.get("utm_campaign", ""),
+            synthetic=proves_synthetic(
+                request.headers.get(HEADER), platform.settings.synthetic_key, now=at
+            ),
+            consent=cookies.read_consent(jar.get(cookies.CONSENT)),
+        )
+        known = platform.sessions.decode(jar.get(COOKIE), now=at)
+        texts, _ = self.environments[language]
+        now = datetime.fromtimestamp(time.time(), UTC)
+        return Page(
+            front=self,
+            request=request,
+            place=place,
+            texts=texts,
+            formats=formats_of(place, texts, now),
+            visit=visit(known, arrival),
+            hold=cookies.read_hold(jar.get(cookies.HOLD), now=at),
+        )
+
+
+@dataclass(slots=True)
+class Page:
+    """One request's page, as handlers and templates use it."""
+
+    front: Front
+    request: Request
+    place: Place
+    texts: Texts
+    formats: Formats
+    visit: Visit
+    hold: cookies.HoldNote | None
+    _cookies: list[Cookie] = field(default_factory=list)
+
+    @property
+    def language(self) -> str:
+        return self.texts.language
+
+    @property
+    def shop(self) -> Shop:
+        """The other services on behalf of this visit."""
+        headers = {
+            "cookie": f"{COOKIE}={self.front.platform.sessions.encode(self.visit.session)}",
+            "accept-language": self.language,
+        }
+        if HEADER in self.request.headers:
+            headers[HEADER] = self.request.headers[HEADER]
+        if self.request.client is not None:
+            headers["x-forwarded-for"] = self.request.client.host
+        return self.front.connections.on_behalf_of(headers)
+
+    def url(self, path: str = "", query: str | Mapping[str, Any] = "") -> str:
+        """An address in this market and language, `/se/sv/cars?today=1`."""
+        text = query if isinstance(query, str) else urlencode(query, doseq=True)
+        return f"/{self.place.slug}/{self.language}{path}{'?' if text else ''}{text}"
+
+    def elsewhere(self, market: str | None = None, language: str | None = None) -> str:
+        """This very page in another market or language (only what stays true in both)."""
+        rest = self.request.url.path.split("/", 3)
+        tail = rest[3] if len(rest) > 3 else ""
+        if market and market != self.place.slug and not _everywhere(tail):
+            tail = ""
+        query = self.request.url.query if language and not market else ""
+        path = f"/{market or self.place.slug}/{language or self.language}"
+        return f"{path}{'/' if tail else ''}{tail}{'?' if query else ''}{query}"
+
+    @property
+    def canonical(self) -> str:
+        return f"{self.front.origin(self.request)}{self.request.url.path}"
+
+    def alternates(self) -> list[tuple[str, str]]:
+        """(hreflang, address) of this page in every language, market by market where it exists."""
+        origin = self.front.origin(self.request)
+        tail = [*self.request.url.path.split("/", 3), "", ""][3]
+        markets = PLACES if _everywhere(tail) else [self.place.slug]
+        return [
+            (
+                f"{language}-{PLACES[market].market}",
+                f"{origin}{self.elsewhere(market, language)}",
+            )
+            for market in markets
+            for language in LANGUAGES
+        ]
+
+    def record(self, fact: Fact) -> None:
+        """State a behaviour fact of this visit."""
+        self.front.behaviour.record(fact, self.context())
+
+    def context(self) -> EventContext:
+        return self.visit.context(
+            release=self.front.platform.version, traceparent=current_traceparent() or ""
+        )
+
+    def keep(self, cookie: Cookie) -> None:
+        self._cookies.append(cookie)
+
+    async def part(self, peer: str, asked: Awaitable[Part]) -> Part | None:
+        """A part of the page that may be left out when `peer` is away or refuses."""
+        try:
+            return await asked
+        except Unavailable as error:
+            self.front.signals.page_degraded(peer, detail=error.detail)
+        except UpstreamProblem as error:
+            self.front.signals.page_degraded(peer, detail=error.code)
+        return None
+
+    def render(
+        self,
+        template: str,
+        *,
+        view: PageViewed | None = None,
+        status: int = 200,
+        cache: str = PRIVATE,
+        outcome: Outcome | None = None,
+        **values: Any,
+    ) -> Response:
+        """The page as HTML; `view` is recorded as seen when it is given."""
+        _, environment = self.front.environments[self.language]
+        html = environment.get_template(template).render(
+            page=self, f=self.formats, words=vocabulary, assets=self.front.assets, **values
+        )
+        if view is not None:
+            self.record(view)
+        if outcome is not None:
+            self.request.scope[problems.OUTCOME] = outcome
+        response = HTMLResponse(html, status_code=status, headers={"cache-control": cache})
+        return self._finish(response)
+
+    def redirect(self, address: str) -> Response:
+        """See another page (303): what a form answers with."""
+        return self._finish(
+            RedirectResponse(address, status_code=303, headers={"cache-control": UNKEPT})
+        )
+
+    def _finish(self, response: Response) -> Response:
+        if self.visit.changed:
+            value = self.front.platform.sessions.encode(self.visit.session)
+            self.keep(Cookie(COOKIE, value, IDLE_SECONDS))
+        for cookie in self._cookies:
+            cookie.put(response, secure=self.front.secure)
+        return response
+
+
+_SHARED: Final = frozenset({"", "models", "advisor", "how-it-works", "privacy"})
+
+
+def _everywhere(tail: str) -> bool:
+    """Whether a page exists in every market: a car or an order does not."""
+    return tail == "cars" or tail.split("/", maxsplit=1)[0] in _SHARED
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse forms of other sites. Browsers say where a form comes from; others need no defence.
+
+    OWASP's "verifying origin with standard headers"; the cookies are SameSite=Lax besides.
+    """
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
+    if foreign or site not in (None, "same-origin", "none"):
+        raise ForeignForm("Please go back to the shop and send the form from there.")
+
+
+def environments() -> dict[str, tuple[Texts, Environment]]:
+    """One template environment per language: its messages are bound when templates compile."""
+    made: dict[str, tuple[Texts, Environment]] = {}
+    for language in LANGUAGES:
+        texts = load_texts(language)
+        environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            extensions=["jinja2.ext.i18n"],
+        )
+        environment.install_gettext_callables(  # type: ignore[attr-defined]
+            texts.gettext, texts.ngettext, newstyle=True
+        )
+        environment.globals["LANGUAGES"] = LANGUAGES
+        environment.globals["PLACES"] = PLACES
+        made[language] = (texts, environment)
+    return made

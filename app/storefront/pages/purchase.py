@@ -1,0 +1,208 @@
+"""Buying a car: hold it, give details, go to the payment provider, come back."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app.contracts.catalog import Car
+from app.contracts.checkout import Attribution, Customer, Hold, OrderRequest, PaymentChoice
+from app.contracts.client import UpstreamProblem
+from app.contracts.events import PageViewed
+from app.kernel.errors import Unavailable
+from app.storefront import cookies
+from app.storefront.cards import card_of, cards_of
+from app.storefront.cookies import DAY, Cookie
+from app.storefront.details import FIELDS, NOTHING_TYPED, Details, read_details
+from app.storefront.errors import PageMissing
+from app.storefront.pages.page import UNKEPT, Front, Page
+from app.storefront.places import LANGUAGES
+from telemetry.catalogue.outcomes import Outcome
+
+
+def routes(front: Front) -> APIRouter:
+    router = APIRouter(default_response_class=HTMLResponse)
+
+    @router.post("/{market}/{language}/purchases", summary="Hold a car")
+    async def place(request: Request, market: str, language: str) -> Response:
+        page = front.open(request, market, language)
+        form = await form_of(request)
+        car_id = form.get("car_id", "")
+        try:
+            hold = await page.shop.checkout.hold(car_id, key=_key(form))
+        except UpstreamProblem as problem:
+            if problem.code == "car-not-available":
+                return await lost_race(page, car_id, problem)
+            raise
+        ends_at = int(hold.expires_at.timestamp())
+        page.keep(Cookie(cookies.HOLD, f"{hold.hold_id}.{ends_at}", None))
+        return page.redirect(page.url(f"/purchases/{hold.hold_id}"))
+
+    @router.get("/{market}/{language}/purchases/{hold_id}", summary="Details of an order")
+    async def details(request: Request, market: str, language: str, hold_id: str) -> Response:
+        page = front.open(request, market, language)
+        hold = await _hold(page, hold_id)
+        if isinstance(hold, Response):
+            return hold
+        return await _details_page(page, hold, NOTHING_TYPED, str(uuid4()))
+
+    @router.post("/{market}/{language}/purchases/{hold_id}/order", summary="Order the held car")
+    async def order(request: Request, market: str, language: str, hold_id: str) -> Response:
+        page = front.open(request, market, language)
+        form = await form_of(request)
+        typed = read_details(form)
+        if typed.customer is None:
+            hold = await _hold(page, hold_id)
+            if isinstance(hold, Response):
+                return hold
+            return await _details_page(page, hold, typed, _key(form), status=422)
+        return await _submit(page, hold_id, typed, typed.customer, form)
+
+    @router.post("/{market}/{language}/purchases/{hold_id}/release", summary="Give the car back")
+    async def release(request: Request, market: str, language: str, hold_id: str) -> Response:
+        page = front.open(request, market, language)
+        form = await form_of(request)
+        await page.shop.checkout.release(cookies.read_identifier(hold_id))
+        page.keep(Cookie(cookies.HOLD, "", 0))
+        car_id = cookies.read_identifier(form.get("car_id"))
+        return page.redirect(page.url(f"/cars/{car_id}" if car_id else "/cars"))
+
+    return router
+
+
+async def _submit(
+    page: Page, hold_id: str, typed: Details, customer: Customer, form: dict[str, str]
+) -> Response:
+    """Send the order to checkout, remember its token, go on to the provider's page."""
+    back = page.url(f"/purchases/{hold_id}/order")
+    session = page.visit.session
+    request = OrderRequest(
+        hold_id=hold_id,
+        customer=customer,
+        payment=PaymentChoice.model_validate({"provider": page.front.settings.payment_provider}),
+        attribution=Attribution(
+            utm_campaign=session.campaign,
+            entry=session.entry,
+            advice_id=cookies.read_identifier(page.request.cookies.get(cookies.ADVICE))[:60],
+        ),
+        return_url=back,
+        cancel_url=f"{back}?back=1",
+    )
+    try:
+        order = await page.shop.checkout.order(request, key=_key_of(form, typed))
+    except Unavailable:
+        return await _provider_away(page, hold_id, typed, form)
+    except UpstreamProblem as problem:
+        if problem.code in ("hold-ended", "hold-unknown"):
+            return await hold_over(page, hold_id)
+        raise
+    page.front.signals.order_opened(order_id=order.order_id, hold_id=hold_id)
+    if order.order_token:
+        remember_order(page, hold_id, order.order_id, order.order_token)
+    page.keep(Cookie(cookies.HOLD, "", 0))
+    return page.redirect(order.payment_url or back)
+
+
+def remember_order(page: Page, hold_id: str, order_id: str, token: str) -> None:
+    """Keep the order's token where only this purchase's pages get it, in every language."""
+    for language in LANGUAGES:
+        path = f"/{page.place.slug}/{language}/purchases/{hold_id}"
+        page.keep(Cookie(cookies.ORDER, f"{order_id}.{token}", 30 * DAY, path))
+
+
+async def _provider_away(
+    page: Page, hold_id: str, typed: Details, form: dict[str, str]
+) -> Response:
+    """The payment provider does not answer: say so, keep everything, offer another try."""
+    hold = await _hold(page, hold_id)
+    if isinstance(hold, Response):
+        return hold
+    return await _details_page(page, hold, typed, _key(form), status=503, away=True)
+
+
+async def _hold(page: Page, hold_id: str) -> Hold | Response:
+    """The running hold, or the page that says that it is over."""
+    if not cookies.read_identifier(hold_id):
+        raise PageMissing("There is no such purchase.")
+    try:
+        return await page.shop.checkout.read_hold(hold_id)
+    except UpstreamProblem as problem:
+        if problem.code in ("hold-ended", "hold-unknown"):
+            return await hold_over(page, hold_id)
+        raise
+
+
+async def _details_page(
+    page: Page, hold: Hold, typed: Details, key: str, *, status: int = 200, away: bool = False
+) -> Response:
+    models = await page.part("catalog", page.front.range.models()) or {}
+    car = await page.part("catalog", page.shop.catalog.car(hold.car_id))
+    seconds, left = page.formats.remaining(hold.expires_at)
+    return page.render(
+        "details.html",
+        view=PageViewed("details", car_id=hold.car_id) if status == 200 else None,
+        status=status,
+        cache=UNKEPT,
+        outcome=Outcome.UNAVAILABLE if away else None,
+        hold=hold,
+        card=card_of(car, models, page.formats) if car else None,
+        typed=typed,
+        key=key,
+        seconds=seconds,
+        left=left,
+        away=away,
+    )
+
+
+async def hold_over(page: Page, hold_id: str) -> Response:
+    """The time has run out, or the car was given back. An order may have been placed with it."""
+    if cookies.read_order(page.request.cookies.get(cookies.ORDER)) is not None:
+        return page.redirect(page.url(f"/purchases/{hold_id}/order"))
+    note = page.hold
+    if note is not None and note.hold_id == hold_id:
+        page.keep(Cookie(cookies.HOLD, "", 0))
+    return page.render(
+        "hold_over.html", view=PageViewed("hold_over"), status=410, outcome=Outcome.CONFLICT
+    )
+
+
+async def lost_race(page: Page, car_id: str, problem: UpstreamProblem) -> Response:
+    """Somebody was faster: say it kindly, show cars like it."""
+    models = await page.part("catalog", page.front.range.models()) or {}
+    car = await page.part("catalog", page.shop.catalog.car(car_id))
+    similar = [Car.model_validate(each) for each in problem.problem.get("similar_cars", [])]
+    return page.render(
+        "lost.html",
+        view=PageViewed("sold_out", car_id=car_id),
+        status=409,
+        outcome=Outcome.SOLD_OUT,
+        card=card_of(car, models, page.formats) if car else None,
+        similar=cards_of(similar, models, page.formats),
+    )
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The form's text fields (files are not asked for)."""
+    async with request.form(max_files=0, max_fields=40) as form:
+        return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def _key(form: dict[str, str]) -> str:
+    """The form's own idempotency key; a fresh one when it is missing or odd."""
+    try:
+        return str(UUID(form.get("key", "")))
+    except ValueError:
+        return str(uuid4())
+
+
+def _key_of(form: dict[str, str], typed: Details) -> str:
+    """The key of this form with these details.
+
+    A second click repeats both; corrected details are another request and need another key.
+    """
+    text = "\x1f".join(typed.values[name] for name in FIELDS)
+    return f"{_key(form)}.{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"

@@ -1,0 +1,20 @@
+"""The storefront's own settings (`STOREFRONT_…`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class StorefrontSettings(BaseSettings):
+    """Where the built assets are, and how behaviour facts are written."""
+
+    model_config = SettingsConfigDict(env_prefix="STOREFRONT_", extra="ignore")
+
+    static: Path = Path(__file__).parents[2] / "build" / "static"
+    flush_seconds: float = Field(1.0, gt=0, description="a kill -9 costs at most about this much")
+    buffer_facts: int = Field(20_000, ge=1, description="facts kept while the database is away")
+    range_seconds: float = Field(60.0, gt=0, description="how long models and dealers are kept")
+    payment_provider: str = "sandbox"

@@ -1,0 +1,127 @@
+"""Visits: when a session starts, what is known of it, and how a request continues it.
+
+Nothing personal is kept: a random id, the market, the language, the kind of device, the campaign
+of the first page, whether the shopper agreed to measurements. A session ends after 30 minutes
+without a request (`frame.sessions`). The cookie is necessary: a hold belongs to its session.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app.frame.sessions import Session, new_session_id
+from app.kernel.facts import Device, Entry, EventContext, Traffic
+
+RENEW_SECONDS: Final = 60
+"""The cookie's `seen_at` is renewed at most this often: most answers set no cookie."""
+
+MAX_CAMPAIGN: Final = 100
+
+_BOTS: Final = re.compile(
+    r"bot\b|bot/|crawl|spider|slurp|facebookexternalhit|embedly|preview|lighthouse|pingdom"
+    r"|uptime|monitor|curl/|wget/|python-requests|python-httpx|go-http-client|headless.*scrap",
+    re.IGNORECASE,
+)
+_TABLETS: Final = re.compile(r"ipad|tablet|kindle|silk/|android(?!.*mobile)", re.IGNORECASE)
+_PHONES: Final = re.compile(r"mobi|iphone|ipod|android", re.IGNORECASE)
+_DESKTOPS: Final = re.compile(r"windows|macintosh|x11|cros", re.IGNORECASE)
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What a request says about its visitor. `at` is Unix seconds; `campaign` is utm_campaign."""
+
+    at: int
+    market: str
+    language: str
+    user_agent: str = ""
+    campaign: str = ""
+    synthetic: bool = False
+    consent: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A session as this request sees it. `started`: it began with this very request."""
+
+    session: Session
+    started: bool
+    changed: bool
+
+    def with_entry(self, entry: Entry) -> Visit:
+        return self._with(replace(self.session, entry=entry))
+
+    def with_analytics(self, analytics: bool) -> Visit:
+        return self._with(replace(self.session, analytics=analytics))
+
+    def _with(self, session: Session) -> Visit:
+        return replace(self, session=session, changed=self.changed or session != self.session)
+
+    def context(self, *, release: str, traceparent: str) -> EventContext:
+        """The context of a fact stated during this request."""
+        session = self.session
+        return EventContext(
+            session_id=session.session_id,
+            market=session.market,
+            channel=session.channel,
+            device=session.device,
+            entry=session.entry,
+            campaign=session.campaign,
+            release=release,
+            variant=session.variant,
+            traffic=session.traffic,
+            traceparent=traceparent,
+        )
+
+
+def visit(session: Session | None, arrival: Arrival) -> Visit:
+    """Continue a session, or begin one.
+
+    The market and language follow the address; a campaign counts when it opens a session or
+    when a running session comes back through a new one (last touch).
+    """
+    campaign = _UNPRINTABLE.sub("", arrival.campaign)[:MAX_CAMPAIGN]
+    if session is None:
+        return Visit(_begin(arrival, campaign), started=True, changed=True)
+    current = replace(
+        session,
+        market=arrival.market,
+        language=arrival.language,
+        campaign=campaign or session.campaign,
+        traffic="synthetic" if arrival.synthetic else session.traffic,
+    )
+    renew = current != session or arrival.at - session.seen_at >= RENEW_SECONDS
+    return Visit(current.touched(arrival.at) if renew else session, started=False, changed=renew)
+
+
+def _begin(arrival: Arrival, campaign: str) -> Session:
+    return Session(
+        session_id=new_session_id(),
+        started_at=arrival.at,
+        seen_at=arrival.at,
+        market=arrival.market,
+        language=arrival.language,
+        device=device_of(arrival.user_agent),
+        campaign=campaign,
+        traffic=traffic_of(arrival.user_agent, synthetic=arrival.synthetic),
+        analytics=arrival.consent,
+    )
+
+
+def traffic_of(user_agent: str, *, synthetic: bool) -> Traffic:
+    """Proven rehearsals first; then robots that say so; everybody else is a person."""
+    if synthetic:
+        return "synthetic"
+    return "bot" if _BOTS.search(user_agent) else "human"
+
+
+def device_of(user_agent: str) -> Device:
+    """The class of a device from its user agent; `unknown` without a browser's words."""
+    if _TABLETS.search(user_agent):
+        return "tablet"
+    if _PHONES.search(user_agent):
+        return "phone"
+    return "desktop" if _DESKTOPS.search(user_agent) else "unknown"
