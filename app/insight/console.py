@@ -45,19 +45,6 @@ TYPES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """The trace store's list of kept traces, for a page that may not have one."""
-
-    store: Any
-
-    def latest(self, *, only_errors: bool, min_seconds: float) -> list[Any]:
-        if self.store is None:
-            return []
-        found: list[Any] = self.store.recent(100, only_errors=only_errors, min_duration=min_seconds)
-        return found
-
-
 @dataclass(slots=True)
 class Console:
     """Everything that a page can ask."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from app.insight.booking import Booked
@@ -12,8 +12,14 @@ from app.insight.store import Transaction
 from app.kernel.clock import Clock
 from app.kernel.facts import Event
 
-SOURCES: Final = ("checkout", "storefront", "advisor", "catalog", "insight")
-POLL_SECONDS: Final = 0.3
+SOURCES: Final[Mapping[str, float]] = {
+    "checkout": 0.3,
+    "storefront": 0.5,
+    "advisor": 0.5,
+    "insight": 1.0,
+    "catalog": 2.0,
+}
+"""Each source and how often it is asked, in seconds: money is waited for, car titles are not."""
 
 
 class Reader(Protocol):

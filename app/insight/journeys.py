@@ -13,11 +13,46 @@ MOST_TRACES: Final = 40
 """Chapters of one story: a busy batch of the outbox can be linked to hundreds of requests."""
 
 
+class Summary(Protocol):
+    """One kept trace of a list (telemetry's TraceSummary)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def spans(self) -> int: ...
+    @property
+    def failed(self) -> bool: ...
+    @property
+    def duration_seconds(self) -> float: ...
+
+
 class Traces(Protocol):
-    """telemetry's TraceStore, as far as a story needs it."""
+    """telemetry's TraceStore, as far as the console needs it."""
 
     def find(self, trace_id: str) -> Sequence[Span]: ...
     def linked(self, trace_id: str) -> list[str]: ...
+    def recent(
+        self, limit: int = 50, *, only_errors: bool = False, min_duration: float = 0.0
+    ) -> Sequence[Summary]: ...
+
+
+MOST_LISTED: Final = 60
+
+
+def latest(traces: Traces, *, only_errors: bool, min_seconds: float) -> list[Summary]:
+    """The newest traces worth a look.
+
+    Healthy requests of this console and single calls that found nothing to do (an outbox asked
+    for news three times a second) would bury everything else, so they are left out.
+    """
+    found = traces.recent(1000, only_errors=only_errors, min_duration=min_seconds)
+    return [one for one in found if one.failed or not _noise(one)][:MOST_LISTED]
+
+
+def _noise(trace: Summary) -> bool:
+    method, _, target = trace.name.partition(" ")
+    asked_for_news = method == "GET" and trace.spans == 1 and not target.startswith("/")
+    return asked_for_news or target.startswith("/console")
 
 
 @dataclass(frozen=True, slots=True)

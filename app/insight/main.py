@@ -16,7 +16,7 @@ from app.insight.alerting import Alerting
 from app.insight.console import Console, templates
 from app.insight.doorkeeper import Doorkeeper
 from app.insight.exporter import REFRESH_SECONDS, Exporter
-from app.insight.feeds import POLL_SECONDS, SOURCES, Connect, Feed
+from app.insight.feeds import SOURCES, Connect, Feed
 from app.insight.gateways import Alertmanager, Prometheus
 from app.insight.models import METADATA, OUTBOX
 from app.insight.overview import Overviews
@@ -118,7 +118,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         migrate=lambda: migrate(database, NAME, METADATA),
         prepare=[exporter.refresh],
         jobs=[
-            *(Job(f"consume-{feed.source}", POLL_SECONDS, feed.poll) for feed in feeds),
+            *(Job(f"consume-{feed.source}", SOURCES[feed.source], feed.poll) for feed in feeds),
             Job("ledger-snapshot", REFRESH_SECONDS, exporter.refresh),
             Job("close-sessions", 15.0, projection.close_idle_sessions),
         ],

@@ -22,10 +22,10 @@ from app.insight.boards import (
     matrix,
     read_board,
 )
-from app.insight.console import HEADERS, TYPES, Console, Recent, safe_next, to_login
+from app.insight.console import HEADERS, TYPES, Console, safe_next, to_login
 from app.insight.doorkeeper import COOKIE, COOKIE_SECONDS
 from app.insight.errors import ForeignExpression, OrderNotInLedger
-from app.insight.journeys import journey
+from app.insight.journeys import Summary, journey, latest
 from app.insight.runbooks import read_runbook, runbook_names
 from app.kernel.errors import NotAuthorised, NotFound, VitrineError
 
@@ -191,10 +191,14 @@ def _traces(console: Console) -> APIRouter:
 
     @router.get("/console/traces")
     async def traces(request: Request, only: Literal["all", "errors", "slow"] = "all") -> Response:
-        recent = Recent(console.traces)
-        found = await asyncio.to_thread(
-            recent.latest, only_errors=only == "errors", min_seconds=1.0 if only == "slow" else 0.0
-        )
+        found: list[Summary] = []
+        if console.traces is not None:
+            found = await asyncio.to_thread(
+                latest,
+                console.traces,
+                only_errors=only == "errors",
+                min_seconds=1.0 if only == "slow" else 0.0,
+            )
         return console.page(
             request,
             "traces.html",

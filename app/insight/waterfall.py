@@ -63,13 +63,15 @@ class Moment:
 class Row:
     """One span as a line: `x` and `width` are in units of the chapter's axis.
 
-    `orphan` marks a span whose parent is in another process and was not kept.
+    `target` is what a call was addressed to, for names that do not say it. `orphan` marks a span
+    whose parent is in another process and was not kept.
     """
 
     span_id: str
     depth: int
     service: str
     name: str
+    target: str
     kind: str
     failed: bool
     message: str
@@ -188,6 +190,7 @@ def _row(span: Span, depth: int, first: int, last: int, *, orphan: bool) -> Row:
         depth=depth,
         service=span.service,
         name=span.name,
+        target=_target(span),
         kind=span.kind,
         failed=span.status == "error",
         message=span.status_message,
@@ -202,6 +205,15 @@ def _row(span: Span, depth: int, first: int, last: int, *, orphan: bool) -> Row:
             for e in span.events
         ),
     )
+
+
+def _target(span: Span) -> str:
+    """The path of an outgoing HTTP call (semantic conventions `url.path` or `url.full`)."""
+    if span.kind != "client":
+        return ""
+    path = str(span.attributes.get("url.path", ""))
+    full = str(span.attributes.get("url.full", ""))
+    return path or (f"/{full.split('/', 3)[3]}" if full.count("/") > 2 else "")
 
 
 def _place(start: int, end: int, first: int, last: int) -> tuple[int, int]:

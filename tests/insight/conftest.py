@@ -94,7 +94,7 @@ def exported(
     }
 
 
-def total(service: Service, name: str, **labels: str) -> float:
+def total(service: Service, name: str, /, **labels: str) -> float:
     """The sum of a metric's samples that carry these labels."""
     return sum(
         value

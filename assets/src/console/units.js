@@ -1,6 +1,6 @@
 // Grafana's unit names as people read them. An unknown unit shows the plain number.
 
-const narrow = "\u202f";
+const narrow = "\u00a0";
 
 const trimmed = (value, digits) => {
   const text = value.toLocaleString("en", { minimumFractionDigits: 0, maximumFractionDigits: digits });

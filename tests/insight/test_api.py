@@ -1,0 +1,162 @@
+"""Insight's API: reports are exact, keys are needed, wrong input names its field."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from app.frame.service import Service
+from tests.builders.facts import HUMAN, confirmed, hold, purchase, released, shopper, visit
+from tests.insight.conftest import World, run_job, total
+
+REPORT = "/api/insight/v1/reports/funnel"
+DAY = {"from": "2026-11-27T00:00:00Z", "to": "2026-11-28T00:00:00Z"}
+KEY = {"authorization": "Bearer test-report_key"}
+
+
+@asynccontextmanager
+async def caller(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(service.api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        yield client
+
+
+async def test_the_funnel_report_is_exact_for_its_period_and_traffic(world: World) -> None:
+    service = await world.replica()
+    robot = shopper(3, traffic="synthetic")
+    await world.state(
+        [
+            *purchase(HUMAN, "1"),
+            *visit(shopper(2)),
+            hold(shopper(2), "2"),
+            *purchase(robot, "3"),
+            replace(hold(shopper(4), "4"), after=90_000),
+        ]
+    )
+    await run_job(service, "consume-")
+    async with caller(service) as client:
+        report = (await client.get(REPORT, params=DAY, headers=KEY)).json()
+        robots = (await client.get(REPORT, params={**DAY, "traffic": "all"}, headers=KEY)).json()
+    assert report == {
+        "from": "2026-11-27T00:00:00.000Z",
+        "to": "2026-11-28T00:00:00.000Z",
+        "traffic": "human",
+        "market": "all",
+        "sessions": 2,
+        "engaged_sessions": 2,
+        "converted_sessions": 1,
+        "conversion": 0.5,
+        "steps": {
+            "session": 2,
+            "car_view": 1,
+            "hold": 2,
+            "details": 1,
+            "payment": 1,
+            "order": 1,
+        },
+        "advice_steps": {
+            "advice_start": 0,
+            "advice_complete": 0,
+            "match_view": 0,
+            "hold": 0,
+            "order": 0,
+        },
+        "checkouts": {
+            "started": 2,
+            "ordered": 1,
+            "abandoned": 0,
+            "sold_out": 0,
+            "declined": 0,
+            "expired": 0,
+        },
+        "orders": 1,
+        "order_value": [{"amount": 48_990_000, "currency": "SEK"}],
+    }
+    assert (robots["orders"], robots["sessions"]) == (2, 3)
+
+
+async def test_a_late_payment_corrects_the_report_although_the_counter_cannot_go_down(
+    world: World,
+) -> None:
+    service = await world.replica()
+    await world.state(
+        [hold(HUMAN, "1"), released(HUMAN, "1", "expired"), confirmed(HUMAN, "1", after=960)]
+    )
+    await run_job(service, "consume-")
+    async with caller(service) as client:
+        report = (await client.get(REPORT, params=DAY, headers=KEY)).json()
+    assert report["checkouts"]["ordered"] == 1
+    assert report["checkouts"]["expired"] == 0
+    assert total(service, "shop_checkouts_ended_total", result="expired") == 1
+
+
+async def test_the_report_comes_as_csv(world: World) -> None:
+    service = await world.replica()
+    await world.state(purchase(HUMAN, "1"))
+    await run_job(service, "consume-")
+    async with caller(service) as client:
+        answer = await client.get(REPORT, params={**DAY, "format": "csv"}, headers=KEY)
+    assert answer.headers["content-type"].startswith("text/csv")
+    lines = answer.text.splitlines()
+    assert lines[0] == "name,value"
+    assert "steps.order,1" in lines
+    assert "order_value.SEK,48990000" in lines
+
+
+async def test_a_report_needs_the_report_key(world: World) -> None:
+    service = await world.replica()
+    answers = []
+    async with caller(service) as client:
+        for authorization in ("", "Bearer guess", "Basic x", "Bearer", KEY["authorization"]):
+            headers = {"authorization": authorization}
+            answers.append((await client.get(REPORT, params=DAY, headers=headers)).status_code)
+    assert answers == [401, 401, 401, 401, 200]
+
+
+async def test_an_impossible_period_is_named(world: World) -> None:
+    service = await world.replica()
+    async with caller(service) as client:
+        for since in (DAY["to"], "2020-01-01T00:00:00Z", "2026-11-27T00:00:00", "yesterday"):
+            answer = await client.get(REPORT, params={**DAY, "from": since}, headers=KEY)
+            assert answer.status_code == 422
+            assert "from" in answer.json()["detail"]
+
+
+async def test_feedback_is_counted_once_or_refused(world: World) -> None:
+    service = await world.replica()
+    bodies: list[dict[str, Any]] = [
+        {"touchpoint": "confirmation", "csat": 5, "nps": 9, "market": "SE"},
+        {"touchpoint": "confirmation", "csat": 5},
+        {"touchpoint": "confirmation", "csat": 6, "market": "SE"},
+        {"touchpoint": "confirmation", "market": "SE"},
+        {"touchpoint": "DROP TABLE", "nps": 1, "market": "SE"},
+    ]
+    async with caller(service) as client:
+        answers = [
+            (await client.post("/api/insight/v1/feedback", json=body)).status_code
+            for body in bodies
+        ]
+    await run_job(service, "consume-insight")
+    assert answers == [204, 422, 422, 422, 422]
+    assert total(service, "shop_csat_responses_total", score="5") == 1
+    assert total(service, "shop_csat_responses_total") == 1
+    assert total(service, "shop_nps_responses_total", group="promoter") == 1
+
+
+async def test_a_deployment_is_counted_for_whoever_has_the_delivery_key(world: World) -> None:
+    service = await world.replica()
+    body = {"service": "checkout", "revision": "abc123", "outcome": "succeeded"}
+    address = "/api/insight/v1/deployments"
+    async with caller(service) as client:
+        refused = await client.post(address, json=body)
+        key = {"authorization": "Bearer test-delivery_key"}
+        told = await client.post(address, json=body, headers=key)
+        unknown = await client.post(address, json=body | {"service": "billing"}, headers=key)
+    await run_job(service, "consume-insight")
+    assert [refused.status_code, told.status_code, unknown.status_code] == [401, 204, 422]
+    assert total(service, "delivery_deployments_total", service="checkout", kind="planned") == 1
+    assert total(service, "delivery_deployments_total") == 1
