@@ -129,7 +129,7 @@ export const drawSeries = (place, body) => {
   const height = () => Math.max(120, place.clientHeight - legend.offsetHeight - 8);
   const range = (_, low, high) => {
     const bottom = body.minimum ?? Math.min(0, low ?? 0);
-    const top = body.maximum ?? Math.max((high ?? 1) * 1.08, bottom + Number.EPSILON);
+    const top = body.maximum ?? (high ?? 0) * 1.08;
     return [bottom, top > bottom ? top : bottom + 1];
   };
   place.plot = new uPlot(
@@ -141,7 +141,7 @@ export const drawSeries = (place, body) => {
       legend: { show: false },
       scales: { y: { range } },
       axes: [
-        { ...axis, space: 70, values: (_, ticks) => ticks.map(clockTick(body.times)) },
+        { ...axis, space: 70, size: 26, values: (_, ticks) => ticks.map(clockTick(body.times)) },
         { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => format(tick, body.unit, undefined)) },
       ],
       series: [
