@@ -45,7 +45,10 @@ CANNOT = (
 )
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-console = Console(highlight=False, stderr=False)
+console = Console(highlight=False)
+if not console.is_terminal:
+    # A log file has no width; eighty columns would break every line of the verdict.
+    console = Console(highlight=False, width=160)
 
 BaseUrl = Annotated[str, typer.Option(help="The shop; without it a stack is started.")]
 InternalUrl = Annotated[str, typer.Option(help="The shop's internal port.")]

@@ -9,6 +9,9 @@ from typing import Any
 import httpx
 
 PAGE = 500
+POLL_SECONDS = 0.25
+STEADY_SECONDS = 3.0
+"""The lag is as old as the ledger's last look at its sources: it counts once it stays at zero."""
 LEDGER_ORDERS = "shop_orders_total"
 LEDGER_LAG = "ledger_lag_seconds"
 
@@ -83,13 +86,18 @@ class Books:
         Returns the last reading when lag stays, or orders still come, until the time is over.
         """
         deadline = time.monotonic() + timeout_seconds
-        while True:
-            before = self.ever_confirmed()
-            orders, lag = self.ledger()
-            after = self.ever_confirmed()
-            if (lag == 0 and before == after) or time.monotonic() > deadline:
-                return orders, lag, after
-            time.sleep(0.25)
+        reading, since = self._reading(), time.monotonic()
+        while time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            before, reading = reading, self._reading()
+            if reading != before or reading[1] > 0:
+                since = time.monotonic()
+            elif time.monotonic() - since >= STEADY_SECONDS:
+                break
+        return reading
+
+    def _reading(self) -> tuple[float, float, int]:
+        return (*self.ledger(), self.ever_confirmed())
 
     def ready(self) -> bool:
         """Whether every service says that it is ready."""

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 30.0
 START_SECONDS = 120.0
 POLL_SECONDS = 0.1
+LAST_LINES, LINE_LENGTH = 5, 300
 
 
 class CannotRehearse(Exception):
@@ -70,8 +71,7 @@ def started_stack(folder: Path, *, scale: float, webhook: str | None = None) -> 
     try:
         line = process.stdout.readline() if process.stdout else ""
         if not line.startswith("{"):
-            said = (folder / "stack.log").read_text(encoding="utf-8", errors="replace").strip()
-            raise CannotRehearse(f"the stack did not start: {said or 'see ' + str(folder)}")
+            raise CannotRehearse(f"the stack did not start ({folder}): {_last_words(folder)}")
         yield _stack_of(json.loads(line))
     finally:
         if process.stdin:
@@ -83,6 +83,12 @@ def started_stack(folder: Path, *, scale: float, webhook: str | None = None) -> 
             process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def _last_words(folder: Path) -> str:
+    """The end of what the stack said, each line cut short: a person reads it."""
+    said = (folder / "stack.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(line[:LINE_LENGTH] for line in [*said[:1], *said[1:][-LAST_LINES:]])
 
 
 def _stack_of(addresses: dict[str, Any]) -> Stack:

@@ -10,6 +10,8 @@ from loadtests.answers import NO_ANSWER, Answer
 from loadtests.evidence import Evidence
 
 TIMEOUT = httpx.Timeout(15.0, connect=3.0)
+# As over Locust: what a server may be closing just now is not used again.
+LIMITS = httpx.Limits(keepalive_expiry=2.0)
 
 
 class HttpxClient:
@@ -17,7 +19,7 @@ class HttpxClient:
 
     def __init__(self, evidence: Evidence | None, tls: ssl.SSLContext) -> None:
         self._evidence = evidence
-        self._client = httpx.Client(timeout=TIMEOUT, verify=tls, trust_env=False)
+        self._client = httpx.Client(timeout=TIMEOUT, limits=LIMITS, verify=tls, trust_env=False)
 
     def send(
         self, method: str, url: str, *, name: str, headers: Mapping[str, str], body: bytes | None

@@ -123,6 +123,8 @@ def _detect(
         if state == "firing":
             _mark(at, FIRING, say)
         if any(alert.name == drill.alert for alert in _active_in(watchers.alertmanager)):
+            # Prometheus only sends what fires; we may have asked it a moment too early.
+            _mark(at, FIRING, say)
             _mark(at, RECEIVED, say)
         note = watchers.receiver.first(drill.alert, "firing", since=since)
         if note is not None:

@@ -83,6 +83,7 @@ def orders(record: Record, timelines: Mapping[str, Timeline]) -> go.Figure:
         x=ledger_x, y=ledger_y, name="ledger total", yaxis="y2", line=_line(SAND, shape="hv")
     )
     figure.update_layout(
+        margin={"r": 64},
         yaxis2={
             "overlaying": "y",
             "side": "right",
@@ -90,7 +91,7 @@ def orders(record: Record, timelines: Mapping[str, Timeline]) -> go.Figure:
             "rangemode": "tozero",
             "title": {"text": "orders in the ledger", "font": {"color": SOFT}},
             "tickfont": {"color": SOFT},
-        }
+        },
     )
     return figure
 
@@ -234,6 +235,7 @@ def generator(record: Record) -> go.Figure:
         line=_line(SAND, 1.5),
     )
     figure.update_layout(
+        margin={"r": 64},
         yaxis2={
             "overlaying": "y",
             "side": "right",
@@ -241,7 +243,7 @@ def generator(record: Record) -> go.Figure:
             "range": [0, 105],
             "title": {"text": "CPU, % of a core", "font": {"color": SOFT}},
             "tickfont": {"color": SOFT},
-        }
+        },
     )
     return figure
 

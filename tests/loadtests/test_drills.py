@@ -16,6 +16,8 @@ from loadtests.verdict.finding import Result
 from loadtests.watching import AlertmanagerApi, PrometheusApi
 from tests.loadtests.standin import Standin
 
+pytestmark = pytest.mark.integration
+
 DRILL = replace(PAYMENT_BROWNOUT, baseline_seconds=0.3, detect_within=3.0, clear_within=3.0)
 
 IMPATIENT = replace(DRILL, detect_within=0.8, clear_within=0.8)

@@ -14,13 +14,17 @@ from loadtests.verdict.gather import gather, measure
 from loadtests.verdict.judge import judge_truths
 from loadtests.verdict.promises import REHEARSED
 from loadtests.watching import CannotAsk, PrometheusApi
-from tests.loadtests.standin import Mischief, Standin
+from tests.loadtests.standin import Mischief, Reply, Request, Standin
 from tests.loadtests.walking import shopper_in
+
+pytestmark = pytest.mark.integration
 
 
 def _failing(mischief: Mischief, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Two purchases in a shop with that mischief, judged by its books."""
     monkeypatch.setattr("loadtests.verdict.gather.LEDGER_SECONDS", 0.3)
+    monkeypatch.setattr("loadtests.books.STEADY_SECONDS", 0.1)
+    monkeypatch.setattr("loadtests.books.POLL_SECONDS", 0.02)
     evidence = Evidence(folder)
     evidence.plan(Plan("smoke", "buyers", 1.0, 1.0, 0.0, 1, 2, time.time(), time.time()))
     evidence.close()
@@ -52,6 +56,22 @@ def test_a_shop_in_which_one_thing_is_wrong_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mischief: Mischief, found_by: set[str]
 ) -> None:
     assert _failing(dataclasses.replace(mischief), tmp_path, monkeypatch) == found_by
+
+
+def test_a_ledger_that_is_still_moving_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtests.books.STEADY_SECONDS", 0.1)
+    monkeypatch.setattr("loadtests.books.POLL_SECONDS", 0.02)
+    mischief = Mischief(miscounts_by=-1, ledger_lag_seconds=0.0)
+    with Standin(mischief) as shop:
+        asked = iter(range(1000))
+
+        def catches_up(request: Request) -> Reply | None:
+            if request.path == "/metrics" and next(asked) == 2:
+                mischief.miscounts_by = 5
+            return Standin.answer(shop, request)
+
+        monkeypatch.setattr(shop, "answer", catches_up)
+        assert Books(shop.url).settled_ledger(timeout_seconds=10) == (5.0, 0.0, 0)
 
 
 def test_promises_are_measured_over_exactly_the_run() -> None:
