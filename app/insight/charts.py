@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.insight.reports import ratio
+from app.insight.formatting import ratio
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ class Console:
     secure_cookie: bool
     templates: Environment
     assets: dict[str, str] = field(default_factory=dict)
+    assets_written_at: int = 0
 
     def page(self, request: Request, name: str, *, status: int = 200, **values: Any) -> Response:
         """A whole page, or (for `?fragment`) the part of it that refreshes itself."""
@@ -79,8 +80,11 @@ class Console:
 
     def asset(self, name: str) -> str:
         """The address of a bundled asset; empty when the assets were never built."""
-        if not self.assets:
-            self.assets = _manifest(self.settings.static)
+        manifest = self.settings.static / "manifest.json"
+        written_at = manifest.stat().st_mtime_ns if manifest.is_file() else 0
+        if written_at != self.assets_written_at:
+            self.assets = _manifest(manifest)
+            self.assets_written_at = written_at
         found = self.assets.get(name)
         return f"/console/static/{found}" if found else ""
 
@@ -131,8 +135,7 @@ def _quoted(text: str) -> str:
     return quote(text, safe="/")
 
 
-def _manifest(static: Path) -> dict[str, str]:
-    path = static / "manifest.json"
+def _manifest(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     found: dict[str, str] = orjson.loads(path.read_bytes())

@@ -13,6 +13,11 @@ GAP: Final = "\u00a0"
 NONE: Final = "–"
 
 
+def ratio(part: int, whole: int) -> float | None:
+    """`part` of `whole`, 0 to 1; None where nothing can be divided."""
+    return part / whole if whole else None
+
+
 def number(value: float | None) -> str:
     """`1 234`; whole numbers only."""
     return NONE if value is None else f"{round(value):,}".replace(",", GAP)

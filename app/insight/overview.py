@@ -9,9 +9,9 @@ from typing import Final
 
 from app.insight.alerting import Alerting, AlertLine
 from app.insight.charts import FunnelStep, Slice, funnel_steps, quantile, slices
+from app.insight.formatting import ratio
 from app.insight.invariants import INVARIANTS, Violation, violations
 from app.insight.readings import OrderLine, Period, Readings, Shop
-from app.insight.reports import ratio
 from app.kernel.clock import Clock
 from telemetry.catalogue.insight import ADVICE_STEPS, CHECKOUT_ENDS, FUNNEL_STEPS
 

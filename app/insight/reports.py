@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from app.insight.formatting import ratio
 from app.insight.readings import Period, Readings, Shop
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput
@@ -73,10 +74,6 @@ async def funnel(
         raise InvalidInput(f"from: at most {LONGEST.days} days before to")
     period = Period(since, until, traffic, market)
     return FunnelReport(period, await readings.shop(period))
-
-
-def ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
