@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
 import httpx
@@ -22,7 +23,7 @@ from app.catalog.store import Store
 from app.catalog.swap import is_rehearsal
 from app.frame.consumers import Consumer
 from app.frame.database import Database
-from app.frame.jobs import Job
+from app.frame.jobs import Job, leased
 from app.frame.leases import Leases
 from app.frame.migrations import migrate
 from app.frame.outbox import Outbox
@@ -36,6 +37,9 @@ from app.kernel.facts import EventContext
 NAME: Final = "catalog"
 FOLLOW_SECONDS: Final = 0.3
 REPLENISH_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 30.0
+RENEW_SECONDS: Final = 600.0
+"""How often the shipped feeds are imported again, as a dealer's system sends its stock."""
 
 Run = Callable[[], Awaitable[object]]
 
@@ -69,7 +73,9 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     )
 
     async def open_shop() -> None:
-        await stock_up(importer, feeds, platform.version)
+        known = {(state.source, state.market) for state in await store.feed_states()}
+        fresh = tuple(feed for feed in feeds if (feed.source, feed.market) not in known)
+        await stock_up(importer, fresh, platform.version)
         for state in await store.feed_states():
             signals.last_success(state.source, state.imported_at)
         await shelf.refresh()
@@ -78,8 +84,37 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         Job("follow-checkout", FOLLOW_SECONDS, _tolerating_absence(consumer.poll)),
         Job("refresh-shelf", REFRESH_SECONDS, shelf.refresh),
     ]
+    replenishment = Replenishment(
+        store,
+        importer,
+        signals,
+        tuple(feed for feed in feeds if is_rehearsal(feed.source)),
+        least=own.rehearsal_least,
+        target=own.rehearsal_target,
+    )
+    synthetic = _own_context("", platform.version, synthetic=True)
+
+    async def renew() -> None:
+        """Import the shipped stock again when it is due, so that it counts as fresh."""
+        due = platform.clock.now() - timedelta(seconds=RENEW_SECONDS)
+        stale = {(s.source, s.market) for s in await store.feed_states() if s.imported_at <= due}
+        for feed in feeds:
+            if (feed.source, feed.market) in stale and not is_rehearsal(feed.source):
+                context = _own_context(feed.market, platform.version, synthetic=False)
+                await importer.run(
+                    Feed(feed.source, feed.market, feed.adapter, feed.read()), context
+                )
+        if any(is_rehearsal(source) for source, _ in stale):
+            await replenishment.run(synthetic, even_if_enough=True)
+
+    async def replenish() -> None:
+        await replenishment.run(synthetic)
+
+    jobs += [
+        leased(claims, Job("renew-feeds", LOOK_SECONDS, renew), ttl_seconds=2 * LOOK_SECONDS),
+    ]
     if rehearsing:
-        jobs.append(_replenishing(own, store, importer, signals, feeds, claims, platform))
+        jobs.append(leased(claims, Job("replenish-rehearsal", REPLENISH_SECONDS, replenish)))
     api = new_api(platform, name=NAME, title="Vitrine catalogue", prefix=PREFIX)
     api.include_router(
         public_routes(
@@ -123,31 +158,6 @@ def _own_context(market: str, version: str, *, synthetic: bool) -> EventContext:
         release=version,
         traffic="synthetic" if synthetic else "human",
     )
-
-
-def _replenishing(
-    own: CatalogSettings,
-    store: Store,
-    importer: Importer,
-    signals: CatalogSignals,
-    feeds: tuple[ShippedFeed, ...],
-    claims: Leases,
-    platform: Platform,
-) -> Job:
-    replenishment = Replenishment(
-        store,
-        importer,
-        signals,
-        tuple(feed for feed in feeds if is_rehearsal(feed.source)),
-        least=own.rehearsal_least,
-        target=own.rehearsal_target,
-    )
-
-    async def run() -> None:
-        if await claims.claim("replenish", ttl_seconds=30):
-            await replenishment.run(_own_context("", platform.version, synthetic=True))
-
-    return Job("replenish-rehearsal", REPLENISH_SECONDS, run)
 
 
 def _tolerating_absence(poll: Run) -> Run:

@@ -38,18 +38,23 @@ class Replenishment:
         self._least = least
         self._target = max(least, target)
 
-    async def run(self, context: EventContext) -> int:
-        """Import fresh cars where too few are left; returns how many in all."""
+    async def run(self, context: EventContext, *, even_if_enough: bool = False) -> int:
+        """Import fresh cars where too few are left; returns how many in all.
+
+        `even_if_enough` imports the present stock again: a feed that is not renewed is stale.
+        """
         added = 0
         for feed in self._feeds:
-            added += await self._replenish(feed, context)
+            added += await self._replenish(feed, context, even_if_enough=even_if_enough)
         return added
 
-    async def _replenish(self, feed: ShippedFeed, context: EventContext) -> int:
+    async def _replenish(
+        self, feed: ShippedFeed, context: EventContext, *, even_if_enough: bool
+    ) -> int:
         ever, offered, available = await self._store.stock_numbers(feed.source, feed.market)
-        if available >= self._least:
+        if available >= self._least and not even_if_enough:
             return 0
-        missing = self._target - available
+        missing = max(0, self._target - available)
         numbers = [number_of(stock_id) for stock_id in offered]
         first = max([ever, *numbers]) + 1
         content = feed_of(feed, [*numbers, *range(first, first + missing)])
@@ -57,7 +62,8 @@ class Replenishment:
         await self._importer.run(
             Feed(feed.source, feed.market, feed.adapter, content), context, confirm_removal=True
         )
-        self._signals.rehearsal_replenished(feed.market, available, missing)
+        if missing:
+            self._signals.rehearsal_replenished(feed.market, available, missing)
         return missing
 
 

@@ -52,13 +52,16 @@ def url(server: LocalPostgres | None, tmp_path: Path) -> str:
 
 @asynccontextmanager
 async def replica(
-    folder: Path, url: str, checkout: CheckoutEvents | None = None
+    folder: Path,
+    url: str,
+    checkout: CheckoutEvents | None = None,
+    clock: ManualClock | None = None,
 ) -> AsyncIterator[Running]:
     others = {("checkout", True): checkout.app} if checkout else {}
     async with running(
         folder,
         {"catalog": build},
-        clock=ManualClock(TUESDAY),
+        clock=clock or ManualClock(TUESDAY),
         others=others,
         databases={"catalog": url},
     ) as services:
@@ -185,6 +188,31 @@ async def test_sold_rehearsal_cars_are_replaced_through_the_importer(
     assert third == second
     assert people == 420
     assert (bought.json()["state"], held.json()["state"]) == ("sold", "held")
+
+
+async def test_the_shipped_feeds_are_imported_again_when_they_are_due(
+    tmp_path: Path, url: str
+) -> None:
+    clock = ManualClock(TUESDAY)
+    async with replica(tmp_path, url, clock=clock) as shop:
+        first = await _imports(shop)
+        await shop.job("renew-feeds")()
+        early = await _imports(shop)
+        clock.advance(minutes=11)
+        await shop.job("renew-feeds")()
+        later = await _imports(shop)
+
+    assert early == first
+    assert [import_["source"] for import_ in later[len(first) :]] == [
+        *["ellevar"] * 4,
+        *["rehearsal"] * 4,
+    ]
+    assert all(import_["removed"] == 0 for import_ in later)
+
+
+async def _imports(shop: Running) -> list[dict[str, Any]]:
+    events = await all_events(shop)
+    return [event["data"] for event in events if event["type"] == "catalog.feed.imported"]
 
 
 async def _rehearsal_cars(shop: Running, proof: dict[str, str]) -> list[str]:
