@@ -66,7 +66,7 @@ def test_a_ledger_that_is_still_moving_is_waited_for(monkeypatch: pytest.MonkeyP
         asked = iter(range(1000))
 
         def catches_up(request: Request) -> Reply | None:
-            if request.path == "/metrics" and next(asked) == 2:
+            if request.path == "/metrics" and next(asked) == 1:
                 mischief.miscounts_by = 5
             return Standin.answer(shop, request)
 

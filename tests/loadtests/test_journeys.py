@@ -17,6 +17,8 @@ from loadtests.signing import synthetic_proof
 from tests.loadtests.standin import Mischief, Standin
 from tests.loadtests.walking import KEY, shopper_in
 
+pytestmark = pytest.mark.integration
+
 HOLDS, ORDERS = "/api/checkout/v1/holds", "/api/checkout/v1/orders"
 
 
@@ -36,8 +38,6 @@ HOLDS, ORDERS = "/api/checkout/v1/holds", "/api/checkout/v1/orders"
 def test_a_journey_ends_as_planned(
     tmp_path: Path, journey: type[Journey], ending: Ending, holds: int, orders: int
 ) -> None:
-
-pytestmark = pytest.mark.integration
     with Standin() as shop, shopper_in(shop.url, tmp_path) as shopper:
         visit = journey(shopper).run()
         asked = (len(shop.asked("POST", HOLDS)), len(shop.asked("POST", ORDERS)))
