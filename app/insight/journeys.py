@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Protocol
 
 from app.insight.waterfall import Span, Story, story
@@ -37,22 +38,26 @@ class Traces(Protocol):
 
 
 MOST_LISTED: Final = 60
+SLOW: Final = 1.0
+"""Seconds from which background work is worth a look as well."""
 
 
 def latest(traces: Traces, *, only_errors: bool, min_seconds: float) -> list[Summary]:
     """The newest traces worth a look.
 
-    Healthy requests of this console and single calls that found nothing to do (an outbox asked
-    for news three times a second) would bury everything else, so they are left out.
+    Quick and healthy requests of this console, calls that found nothing to do (an outbox asked for
+    news three times a second) and the batches they bring would bury everything else: they are
+    left out. A batch is found from the order that it carried.
     """
     found = traces.recent(1000, only_errors=only_errors, min_duration=min_seconds)
-    return [one for one in found if one.failed or not _noise(one)][:MOST_LISTED]
+    shown = (one for one in found if one.failed or one.duration_seconds >= SLOW or not _noise(one))
+    return list(islice(shown, MOST_LISTED))
 
 
 def _noise(trace: Summary) -> bool:
     method, _, target = trace.name.partition(" ")
     asked_for_news = method == "GET" and trace.spans == 1 and not target.startswith("/")
-    return asked_for_news or target.startswith("/console")
+    return asked_for_news or method == "process" or target.startswith("/console")
 
 
 @dataclass(frozen=True, slots=True)

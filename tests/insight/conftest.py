@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +32,7 @@ class World:
     folder: Path
     clock: ManualClock
     traces: TraceStore
+    database_url: str = ""
     services: dict[tuple[str, bool], ASGIApp] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     replicas: list[Service] = field(default_factory=list)
@@ -40,7 +42,8 @@ class World:
         platform = make_platform(
             self.folder, clock=self.clock, services=self.services, traces=self.traces
         )
-        service = build(platform, ServiceSettings.of("insight"))
+        settings = ServiceSettings(database_url=self.database_url)
+        service = build(platform, settings)
         self.services["insight", True] = service.internal
         await service.make_ready()
         self.replicas.append(service)
@@ -57,9 +60,24 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    made = World(tmp_path, ManualClock(START), TraceStore(tmp_path / "traces.db", keep_ratio=1.0))
+    """Insight on SQLite."""
+    async with _opened(tmp_path, "") as made:
+        yield made
+
+
+@pytest.fixture
+async def world_on_each(tmp_path: Path, new_database: Callable[[str], str]) -> AsyncIterator[World]:
+    """Insight on SQLite and then on PostgreSQL."""
+    async with _opened(tmp_path, new_database("insight")) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _opened(folder: Path, database_url: str) -> AsyncIterator[World]:
+    traces = TraceStore(folder / "traces.db", keep_ratio=1.0)
+    made = World(folder, ManualClock(START), traces, database_url)
     for name in SOURCES:
-        source = made.sources[name] = Source(name, tmp_path, made.clock)
+        source = made.sources[name] = Source(name, folder, made.clock)
         await source.create()
         made.services[name, True] = source.internal(_bystander(made))
     yield made
