@@ -171,7 +171,7 @@ def findings_of(timeline: Timeline) -> tuple[Finding, ...]:
         *(
             Finding(
                 check=f"stage_{number}",
-                title=stage.name.capitalize(),
+                title=stage.name[0].upper() + stage.name[1:],
                 weight="promise",
                 result=passed(stage.at is not None),
                 measured=_after(stage, timeline),

@@ -100,14 +100,14 @@ def test_an_alert_that_nobody_is_told_of_fails(scene: Scene) -> None:
 
 def test_a_fault_that_nobody_notices_fails_and_is_lifted(scene: Scene) -> None:
     scene.notices, scene.drill = False, IMPATIENT
-    assert _failed(scene.run()) >= {"Pending in prometheus", "Seconds to detect"}
+    assert _failed(scene.run()) >= {"Pending in Prometheus", "Seconds to detect"}
     assert scene.latency() == 0.0
 
 
 def test_an_alert_that_never_clears_fails(scene: Scene) -> None:
     scene.clears, scene.drill = False, IMPATIENT
     assert _failed(scene.run()) == {
-        "Inactive in prometheus",
+        "Inactive in Prometheus",
         "Resolution delivered",
         "Seconds to clear",
     }
