@@ -53,7 +53,8 @@ const tooltip = (body, colours) => {
       init: (plot) => plot.over.append(tip),
       setCursor: (plot) => {
         const { idx, left, top } = plot.cursor;
-        tip.hidden = idx === null || idx === undefined || left < 0;
+        // Cursors move together on all drawings; only the one under the hand explains itself.
+        tip.hidden = idx === null || idx === undefined || left < 0 || !plot.over.matches(":hover");
         if (tip.hidden) return;
         const time = new Date(body.times[idx] * 1000);
         const lines = body.series
