@@ -143,8 +143,8 @@ STEPS: Final = (
                 (
                     Choice("", msg("Nothing")),
                     Choice("750", msg("A light trailer"), msg("750 kg")),
-                    Choice("1500", msg("A caravan or a boat"), msg("1,500 kg")),
-                    Choice("2000", msg("A horse box"), msg("2,000 kg")),
+                    Choice("1500", msg("A caravan or a boat"), msg("1500 kg")),
+                    Choice("2000", msg("A horse box"), msg("2000 kg")),
                 ),
             ),
         ),

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from app.contracts.catalog import Car, CarPage, Model
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed
-from app.storefront.cards import Card, card_of, cards_of, features_of
+from app.storefront.cards import Card, card_of, cards_of, features_of, most_alike
 from app.storefront.filters import (
     City,
     Wishes,
@@ -30,6 +30,7 @@ from app.storefront.vocabulary import BODIES, COLOURS, FUELS
 from telemetry.catalogue.outcomes import Outcome
 
 SIMILAR = 3
+SIMILAR_ASKED = 24
 
 
 def routes(front: Front) -> APIRouter:
@@ -141,21 +142,19 @@ async def _ways_out(
 
 
 async def similar_to(page: Page, car: Car, models: Mapping[str, Model]) -> list[Card]:
-    """Cars like this one: the same model first, then the same body style."""
-    chosen: dict[str, Car] = {}
+    """Cars like this one: the same model in other paints first, then the same body style."""
     queries: list[dict[str, Any]] = []
     if car.model_id:
         queries.append({"model": car.model_id})
     if car.body in BODIES:
         queries.append({"body": car.body})
+    found: dict[str, Car] = {}
     for query in queries:
-        if len(chosen) >= SIMILAR:
-            break
-        found = await page.part(
-            "catalog",
-            page.shop.catalog.cars(market=car.market, limit=SIMILAR + 1, **query),
+        answer = await page.part(
+            "catalog", page.shop.catalog.cars(market=car.market, limit=SIMILAR_ASKED, **query)
         )
-        for other in found.items if found else ():
-            if other.car_id != car.car_id:
-                chosen.setdefault(other.car_id, other)
-    return cards_of(list(chosen.values())[:SIMILAR], models, page.formats)
+        for other in answer.items if answer else ():
+            found.setdefault(other.car_id, other)
+        if len(found) > SIMILAR:
+            break
+    return cards_of(most_alike(car, list(found.values()), SIMILAR), models, page.formats)

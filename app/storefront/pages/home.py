@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.contracts.catalog import Car, Model
 from app.contracts.events import PageViewed
 from app.storefront import cookies
-from app.storefront.cards import cards_of, one_per_model
+from app.storefront.cards import cards_of, one_per_model, spread
 from app.storefront.errors import PageMissing
 from app.storefront.pages.page import Front, Page
 from app.storefront.pictures import subject_of_model
@@ -19,7 +19,7 @@ from app.storefront.places import LANGUAGES, PLACES, guess, remembered
 from app.storefront.vocabulary import BODIES
 
 SHOWN = 6
-ASKED = 60
+ASKED = 80
 """Asked for more than shown: the shown ones are of different models."""
 
 HEROES = ("norrsken", "solvind", "granvik")
@@ -80,7 +80,8 @@ def routes(front: Front) -> APIRouter:
 
 def _ready(cars: list[Car]) -> list[Car]:
     today = [car for car in cars if car.ready_today]
-    return one_per_model(today if len(today) >= SHOWN // 2 else cars, SHOWN)
+    models = one_per_model(today if len(today) >= SHOWN // 2 else cars)
+    return spread(sorted(models, key=lambda car: car.price.amount), SHOWN)
 
 
 def _hero(models: dict[str, Model] | object) -> Model | None:

@@ -84,7 +84,7 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
         cache=UNKEPT,
         order=order,
         hold_id=hold_id,
-        card=card_of(car, models, page.formats) if car else None,
+        card=card_of(car, models, page.formats, dealer) if car else None,
         dealer=dealer,
         hours=page.formats.opening_hours(dealer.opening_hours) if dealer else [],
         back=back,

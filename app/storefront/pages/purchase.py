@@ -141,6 +141,9 @@ async def _details_page(
 ) -> Response:
     models = await page.part("catalog", page.front.range.models()) or {}
     car = await page.part("catalog", page.shop.catalog.car(hold.car_id))
+    dealer = (
+        await page.part("catalog", page.front.range.dealer(car.dealer.dealer_id)) if car else None
+    )
     seconds, left = page.formats.remaining(hold.expires_at)
     return page.render(
         "details.html",
@@ -149,7 +152,7 @@ async def _details_page(
         cache=UNKEPT,
         outcome=Outcome.UNAVAILABLE if away else None,
         hold=hold,
-        card=card_of(car, models, page.formats) if car else None,
+        card=card_of(car, models, page.formats, dealer) if car else None,
         typed=typed,
         key=key,
         seconds=seconds,
