@@ -14,6 +14,8 @@ from typing import Any, Final
 import httpx
 from starlette.types import ASGIApp, Message
 
+from app.kernel.errors import CannotStart
+
 CONNECT_SECONDS: Final = 1.0
 READ_SECONDS: Final = 5.0
 DEADLINE: Final = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS)
@@ -41,9 +43,13 @@ class InProcessTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         body = await request.aread()
+        try:
+            application = self._application()
+        except CannotStart as error:
+            raise httpx.ConnectError(str(error), request=request) from error
         exchange = _Exchange(body)
         task = asyncio.get_running_loop().create_task(
-            _run(self._application(), _scope(request), exchange), context=contextvars.Context()
+            _run(application, _scope(request), exchange), context=contextvars.Context()
         )
         self._running.add(task)
         task.add_done_callback(self._running.discard)

@@ -1,0 +1,181 @@
+"""Idempotency-Key as the IETF draft (07) says: 400, 422, 409, and replays byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.builders.shop import CUSTOMER, DECLINED, PAYS, Shop, bearer, set_flag
+
+PATHS = ("holds", "orders", "orders/ord_1/cancellation", "orders/ord_1/return")
+BODIES = {
+    "holds": {"car_id": "car_1"},
+    "orders": {"hold_id": "hld_1", "customer": CUSTOMER},
+    "orders/ord_1/return": {"reason": "other"},
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "key", [None, "", '""', "short", '"unclosed-key', "has space in it", "é" * 9]
+)
+async def test_a_missing_or_malformed_key_is_400(
+    sqlite_shop: Shop, path: str, key: str | None
+) -> None:
+    headers = {"authorization": "Bearer x"}
+    if key is not None:
+        headers["idempotency-key"] = key.encode("latin-1").decode("latin-1")
+
+    answer = await sqlite_shop.checkout.public.post(
+        f"/api/checkout/v1/{path}",
+        json=BODIES.get(path),
+        headers={name: value.encode("latin-1") for name, value in headers.items()},
+    )
+
+    assert (answer.status_code, answer.json()["type"]) == (
+        400,
+        "/problems/idempotency-key-missing",
+    )
+
+
+async def test_a_replay_is_the_first_answer_byte_for_byte(shop: Shop) -> None:
+    hold = [await shop.hold(key='"hold-key-1"') for _ in range(2)]
+    order = [await shop.order(hold[0].json()["hold_id"], key='"order-key-1"') for _ in range(2)]
+
+    for first, again in (hold, order):
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.content == first.content
+        assert "idempotency-replayed" not in first.headers
+        assert again.headers["idempotency-replayed"] == "true"
+    assert await shop.rows("SELECT COUNT(*) FROM orders") == [(1,)]
+
+
+async def test_an_error_is_replayed_as_it_was_even_when_it_would_now_succeed(shop: Shop) -> None:
+    hold = await shop.held()
+    first = await shop.hold(key='"second-shopper"')
+    await shop.checkout.public.delete(f"/api/checkout/v1/holds/{hold['hold_id']}")
+
+    again = await shop.hold(key='"second-shopper"')
+
+    assert (first.status_code, again.status_code) == (409, 409)
+    assert again.content == first.content
+    assert again.headers["content-type"] == "application/problem+json"
+    assert (await shop.hold()).status_code == 201
+
+
+async def test_the_same_key_with_another_body_is_422(shop: Shop) -> None:
+    hold = (await shop.hold("car_1", key='"one-key-two-cars"')).json()
+
+    other_car = await shop.hold("car_2", key='"one-key-two-cars"')
+    other_path = await shop.order(hold["hold_id"], key='"one-key-two-cars"')
+
+    for answer in (other_car, other_path):
+        assert (answer.status_code, answer.json()["type"]) == (
+            422,
+            "/problems/idempotency-key-reused",
+        )
+    assert await shop.car("car_2") == "available"
+
+
+async def test_the_same_key_at_once_takes_effect_once(shop: Shop) -> None:
+    hold = await shop.held()
+
+    answers = await asyncio.gather(
+        *[shop.order(hold["hold_id"], key='"double-click"') for _ in range(8)]
+    )
+
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    created = {answer.content for answer in answers if answer.status_code == 201}
+    assert len(created) == 1
+    assert await shop.rows("SELECT COUNT(*) FROM orders") == [(1,)]
+    again = await shop.order(hold["hold_id"], key='"double-click"')
+    assert {again.content} == created
+
+
+async def test_the_same_hold_key_at_once_is_one_hold(shop: Shop) -> None:
+    answers = await asyncio.gather(*[shop.hold(key='"double-click"') for _ in range(8)])
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (201, answers[0].content)
+    }
+
+
+async def test_a_withdrawal_is_replayed_too(shop: Shop) -> None:
+    order = await shop.confirmed()
+
+    answers = [await shop.act(order, "cancellation", key='"withdraw-1"') for _ in range(2)]
+
+    assert answers[0].content == answers[1].content
+    assert answers[1].headers["idempotency-replayed"] == "true"
+    assert (await shop.fact_types()).count("order.cancelled") == 1
+
+
+async def test_while_the_provider_is_down_the_hold_is_kept_and_the_same_key_finishes_the_order(
+    shop: Shop,
+) -> None:
+    hold = await shop.held()
+    await set_flag(shop.sandbox, "sandbox-error-ratio", 1.0)
+    down = await shop.order(hold["hold_id"], key='"patient-shopper"')
+    await set_flag(shop.sandbox, "sandbox-error-ratio", 0.0)
+
+    assert (down.status_code, down.json()["type"], down.headers["retry-after"]) == (
+        503,
+        "/problems/payment-provider-unavailable",
+        "5",
+    )
+    assert await shop.car() == "held"
+    up = await shop.order(hold["hold_id"], key='"patient-shopper"')
+    assert up.status_code == 201
+    assert await shop.rows("SELECT order_id FROM orders") == [(up.json()["order_id"],)]
+    await shop.pay(up.json(), PAYS)
+    assert (await shop.read(up.json()))["state"] == "confirmed"
+
+
+async def test_a_crash_between_the_two_transactions_is_finished_by_a_retry(shop: Shop) -> None:
+    hold = await shop.held()
+    await set_flag(shop.sandbox, "sandbox-latency-seconds", 60.0)
+    crashing = asyncio.create_task(shop.order(hold["hold_id"], key='"crashing-key"'))
+    while not await shop.rows("SELECT 1 FROM orders"):
+        await asyncio.sleep(0)
+    crashing.cancel()
+    await asyncio.gather(crashing, return_exceptions=True)
+    await set_flag(shop.sandbox, "sandbox-latency-seconds", 0.0)
+
+    in_flight = await shop.order(hold["hold_id"], key='"crashing-key"')
+    shop.clock.advance(seconds=16)
+    resumed = await shop.order(hold["hold_id"], key='"crashing-key"')
+
+    assert (in_flight.status_code, in_flight.json()["retry_after_seconds"]) == (409, 1)
+    assert resumed.status_code == 201
+    assert await shop.rows("SELECT order_id FROM orders") == [(resumed.json()["order_id"],)]
+    assert (await shop.fact_types()).count("order.submitted") == 1
+    await shop.pay(resumed.json(), PAYS)
+    assert (await shop.read(resumed.json()))["state"] == "confirmed"
+
+
+async def test_answers_are_forgotten_after_a_day(shop: Shop) -> None:
+    order = await shop.ordered()
+    await shop.pay(order, DECLINED)
+    shop.clock.advance(hours=23)
+    await shop.checkout.job("forget-keys")()
+    kept = await shop.rows("SELECT COUNT(*) FROM idempotency")
+    shop.clock.advance(hours=2)
+    await shop.checkout.job("forget-keys")()
+
+    assert (kept, await shop.rows("SELECT COUNT(*) FROM idempotency")) == ([(2,)], [(0,)])
+
+
+async def test_one_shopper_s_key_says_nothing_about_another_s(sqlite_shop: Shop) -> None:
+    order = await sqlite_shop.ordered()
+    mine = await sqlite_shop.checkout.public.get(
+        f"/api/checkout/v1/orders/{order['order_id']}", headers=bearer(order)
+    )
+    assert mine.status_code == 200
+
+    answers = [
+        await sqlite_shop.hold(f"car_{number}", key='"popular-key"', **sqlite_shop.cookie(who))
+        for number, who in ((2, "ses_a"), (3, "ses_b"))
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
