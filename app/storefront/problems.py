@@ -85,6 +85,11 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         msg("The order waits and the car stays held; nothing was charged."),
         _RETRY,
     ),
+    "payment-provider-refused": ProblemPage(
+        msg("The payment service refused the request"),
+        msg("It answered, but would not open a payment; nothing was charged."),
+        msg("Trying again will not help; the shop's operators have been told."),
+    ),
     "car-not-available": ProblemPage(
         msg("Somebody else was faster"),
         msg("Every car is one of a kind, and this one is held or sold. Similar cars are listed."),

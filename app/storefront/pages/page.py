@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -111,13 +110,12 @@ class Front:
         )
         known = platform.sessions.decode(jar.get(COOKIE), now=at)
         texts, _ = self.environments[language]
-        now = datetime.fromtimestamp(time.time(), UTC)
         return Page(
             front=self,
             request=request,
             place=place,
             texts=texts,
-            formats=formats_of(place, texts, now),
+            formats=formats_of(place, texts, platform.clock.now()),
             visit=visit(known, arrival),
             hold=cookies.read_hold(jar.get(cookies.HOLD), now=at),
         )

@@ -1,0 +1,92 @@
+"""Behaviour facts: collected, written in batches, never lost by a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from app.contracts.events import PageViewed
+from app.frame.database import Database, DatabaseUnavailable
+from app.frame.outbox import Outbox
+from app.kernel.facts import EventContext, Fact
+from app.storefront.behaviour import BATCH, Behaviour
+from app.storefront.models import METADATA, OUTBOX
+from app.storefront.signals import Signals
+from app.storefront.store import Store
+from telemetry.testing import capture
+from tests.conftest import NewDatabase
+
+CONTEXT = EventContext(session_id="ses_1", market="SE")
+
+
+class AwayStore(Store):
+    """A store whose database is away for the next write."""
+
+    away = False
+
+    async def add(self, facts: Sequence[tuple[Fact, EventContext]]) -> None:
+        if self.away:
+            raise DatabaseUnavailable("away")
+        await super().add(facts)
+
+
+async def _open(new_database: NewDatabase, clock: object) -> tuple[AwayStore, Outbox, Database]:
+    database = Database(new_database("storefront"))
+    async with database.transaction() as transaction:
+        await transaction.run_sync(METADATA.create_all)
+    outbox = Outbox("storefront", database, OUTBOX, clock)  # type: ignore[arg-type]
+    return AwayStore(database, outbox), outbox, database
+
+
+async def test_what_is_recorded_is_read_in_order_after_a_flush(
+    new_database: NewDatabase, clock: object
+) -> None:
+    store, outbox, database = await _open(new_database, clock)
+    with capture("storefront") as emitted:
+        behaviour = Behaviour(store, Signals(emitted.telemetry), limit=10_000)
+        for number in range(BATCH + 5):
+            behaviour.record(PageViewed("car", car_id=f"car_{number}"), CONTEXT)
+
+        written = await behaviour.flush()
+
+    events = await outbox.read(after=0, limit=1000)
+    assert written == BATCH + 5
+    assert [event.data["car_id"] for event in events] == [f"car_{n}" for n in range(BATCH + 5)]
+    assert events[0].context == CONTEXT
+    await database.close()
+
+
+async def test_a_failed_flush_keeps_the_facts_for_the_next_one(
+    new_database: NewDatabase, clock: object
+) -> None:
+    store, outbox, database = await _open(new_database, clock)
+    with capture("storefront") as emitted:
+        behaviour = Behaviour(store, Signals(emitted.telemetry), limit=10)
+        behaviour.record(PageViewed("home"), CONTEXT)
+        store.away = True
+        with pytest.raises(DatabaseUnavailable):
+            await behaviour.flush()
+        store.away = False
+
+        assert await behaviour.flush() == 1
+
+    assert len(await outbox.read(after=0, limit=10)) == 1
+    await database.close()
+
+
+async def test_a_full_buffer_loses_the_newest_and_says_how_many(
+    new_database: NewDatabase, clock: object
+) -> None:
+    store, outbox, database = await _open(new_database, clock)
+    with capture("storefront") as emitted:
+        behaviour = Behaviour(store, Signals(emitted.telemetry), limit=2)
+        for page in ("home", "cars", "car"):
+            behaviour.record(PageViewed(page), CONTEXT)
+        await behaviour.flush()
+
+        assert [line["facts"] for line in emitted.logged("behaviour.lost")] == [1]
+
+    events = await outbox.read(after=0, limit=10)
+    assert [event.data["page"] for event in events] == ["home", "cars"]
+    await database.close()

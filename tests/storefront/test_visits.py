@@ -1,0 +1,92 @@
+"""Visits: when a session begins, what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from app.frame.sessions import Session
+from app.storefront.visits import Arrival, device_of, traffic_of, visit
+
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
+LAPTOP = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/130.0"
+ARRIVAL = Arrival(
+    at=1_000, market="SE", language="sv", user_agent=PHONE, campaign="advent", consent=True
+)
+RUNNING = Session(
+    session_id="ses_1", started_at=900, seen_at=990, market="SE", language="sv", campaign="spring"
+)
+
+
+def test_a_first_request_begins_a_session_with_what_it_says() -> None:
+    begun = visit(None, ARRIVAL)
+
+    assert begun.started
+    assert begun.changed
+    assert begun.session == Session(
+        session_id=begun.session.session_id,
+        started_at=1_000,
+        seen_at=1_000,
+        market="SE",
+        language="sv",
+        device="phone",
+        campaign="advent",
+        analytics=True,
+    )
+
+
+def test_a_later_request_of_the_same_minute_sets_no_cookie() -> None:
+    going_on = visit(RUNNING, replace(ARRIVAL, campaign="", at=1_000))
+
+    assert (going_on.session, going_on.started, going_on.changed) == (RUNNING, False, False)
+
+
+def test_a_session_is_renewed_once_a_minute() -> None:
+    going_on = visit(RUNNING, replace(ARRIVAL, campaign="", at=1_060))
+
+    assert going_on.session == replace(RUNNING, seen_at=1_060)
+    assert going_on.changed
+
+
+def test_the_last_campaign_counts_and_its_name_is_cleaned() -> None:
+    going_on = visit(RUNNING, replace(ARRIVAL, campaign="black\n" + "x" * 200))
+
+    assert going_on.session.campaign == "black" + "x" * 95
+
+
+def test_the_market_follows_the_address() -> None:
+    moved = visit(RUNNING, replace(ARRIVAL, market="FI", language="en", campaign=""))
+
+    assert (moved.session.market, moved.session.language) == ("FI", "en")
+
+
+@pytest.mark.parametrize(
+    ("agent", "synthetic", "traffic"),
+    [
+        (LAPTOP, False, "human"),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1)", False, "bot"),
+        ("curl/8.5.0", False, "bot"),
+        ("curl/8.5.0", True, "synthetic"),
+        ("", False, "human"),
+    ],
+)
+def test_proof_beats_what_an_agent_says_of_itself(
+    agent: str, synthetic: bool, traffic: str
+) -> None:
+    assert traffic_of(agent, synthetic=synthetic) == traffic
+
+
+@pytest.mark.parametrize(
+    ("agent", "device"),
+    [
+        (PHONE, "phone"),
+        (LAPTOP, "desktop"),
+        ("Mozilla/5.0 (Linux; Android 14; Pixel 8) Mobile Safari", "phone"),
+        ("Mozilla/5.0 (Linux; Android 14; SM-X910) Safari", "tablet"),
+        ("Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X) Mobile/15E148", "tablet"),
+        ("", "unknown"),
+    ],
+)
+def test_a_device_is_known_by_its_words(agent: str, device: str) -> None:
+    assert device_of(agent) == device
