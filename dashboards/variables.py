@@ -34,7 +34,7 @@ VARIABLES = (
         "People, our own rehearsals, or robots.",
         TRAFFIC,
         default="human",
-        everything=False,
+        everything=True,
     ),
     Variable("market", "Market", "Country of the offer.", MARKETS, default="All", everything=True),
 )

@@ -172,6 +172,9 @@ class Demo:
             "VITRINE_INTERNAL_PORT": str(ports.internal),
             "VITRINE_DATA": str(data),
             "VITRINE_FLAGS": str(self.flags_path),
+            # One newcomer and the trickle: both belong in the picture, and it is minutes old.
+            "INSIGHT_DEFAULT_TRAFFIC": "all",
+            "INSIGHT_DEFAULT_RANGE": "15m",
             "PYTHONUNBUFFERED": "1",
         }
         app = ManagedProcess(

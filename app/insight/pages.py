@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from app.frame import problems
 from app.frame.callers import caller_of
 from app.insight.boards import (
+    ALL,
     RANGES,
     Window,
     expressions,
@@ -139,9 +140,10 @@ def _pages(console: Console) -> APIRouter:
 
     @router.get("/console")
     async def overview(
-        request: Request, window: WindowName = "24h", traffic: TrafficName = "human"
+        request: Request, window: WindowName = "24h", traffic: TrafficName | None = None
     ) -> Response:
-        made = await console.overviews.make(window=window, traffic=traffic)
+        chosen = traffic or console.settings.default_traffic
+        made = await console.overviews.make(window=window, traffic=chosen)
         return console.page(request, "overview.html", view=made)
 
     @router.get("/console/orders")
@@ -236,14 +238,18 @@ def _boards(console: Console) -> APIRouter:
     @router.get("/console/boards/{name}")
     async def board(request: Request, name: str) -> Response:
         found = await asyncio.to_thread(read_board, console.settings.boards, name)
-        range_name = request.query_params.get("range", "1h")
+        at_first = console.settings.default_range
+        range_name = request.query_params.get("range", at_first)
         chosen = {c.name: c.chosen for c in found.choices} | _chosen(request)
+        if "var-traffic" not in request.query_params and "traffic" in chosen:
+            whose = console.settings.default_traffic
+            chosen["traffic"] = ALL if whose == "all" else whose
         return console.page(
             request,
             "board.html",
             board=found,
             ranges=tuple(RANGES),
-            range_name=range_name if range_name in RANGES else "1h",
+            range_name=range_name if range_name in RANGES else at_first,
             chosen=chosen,
             prometheus=console.prometheus.configured,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,6 +20,12 @@ class InsightSettings(BaseSettings):
     alertmanager_url: str = ""
     trace_url: str = Field(
         "", description="where traces are looked at when not here; {trace_id} is replaced"
+    )
+    default_traffic: Literal["human", "synthetic", "all"] = Field(
+        "human", description="whose traffic the console shows at first"
+    )
+    default_range: Literal["15m", "1h", "6h", "24h", "7d", "30d"] = Field(
+        "1h", description="the period that boards show at first"
     )
     boards: Path = ROOT / "dashboards" / "rendered"
     runbooks: Path = ROOT / "alerts" / "runbooks"
