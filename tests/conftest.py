@@ -48,8 +48,8 @@ class SocketGuard:
             guard.check(self, address)
             return guard._connect_ex(self, address)
 
-        socket.socket.connect = connect  # type: ignore[method-assign]
-        socket.socket.connect_ex = connect_ex  # type: ignore[method-assign]
+        socket.socket.connect = connect  # type: ignore[method-assign, assignment]
+        socket.socket.connect_ex = connect_ex  # type: ignore[method-assign, assignment]
 
     def check(self, opened: socket.socket, address: Any) -> None:
         if opened.family not in {socket.AF_INET, socket.AF_INET6}:

@@ -16,6 +16,7 @@ from app.frame.alone import run
 from app.frame.platform import AddressMissing
 from app.frame.settings import ServiceSettings
 from app.frame.startup import new_platform, read_settings, run_until_stopped
+from app.kernel.errors import CannotStart
 
 cli = typer.Typer(help="Checkout: holds, orders, payments.", no_args_is_help=False)
 
@@ -90,6 +91,8 @@ def _with_parts(work: Callable[[Parts], Awaitable[None]]) -> None:
         platform = new_platform(read_settings(), local_traces=False)
         parts = put_together(platform, ServiceSettings.of(NAME))
         try:
+            if "orders" not in await parts.database.tables():
+                raise CannotStart("checkout's database has no tables yet: start checkout once.")
             await work(parts)
         finally:
             await parts.shut()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from sqlalchemy import DateTime, Dialect, MetaData, event, text
+from sqlalchemy import DateTime, Dialect, MetaData, event, inspect, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -43,6 +44,18 @@ POOL_SECONDS: Final = 5
 _GONE: Final = ("08", "57", "53", "40001", "40P01", "55P03", "25P03")
 """SQLSTATE classes and codes after which the same request may well succeed: connection lost,
 shut down or cancelled, out of resources, lost to a concurrent transaction, waited too long."""
+
+_SQLITE_GONE: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
 
 
 class DatabaseUnavailable(Unavailable):
@@ -144,6 +157,11 @@ class Database:
         async with self.read() as connection:
             await connection.execute(text("SELECT 1"))
 
+    async def tables(self) -> set[str]:
+        """The names of the tables that exist; empty before the first migration."""
+        async with self.read() as connection:
+            return await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
+
     async def close(self) -> None:
         for write in self.before_close:
             await write()
@@ -175,8 +193,12 @@ class _unavailable_when_gone:  # noqa: N801 - reads as a statement where it is u
 
 
 def _means_gone(error: BaseException) -> bool:
-    if isinstance(error, OSError | PoolTimeout | InterfaceError | OperationalError):
+    if isinstance(error, OSError | PoolTimeout | InterfaceError):
         return True
+    if isinstance(error, OperationalError):
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        # A missing table is a defect of ours, not a database that is gone.
+        return code is None or code & 0xFF in _SQLITE_GONE
     if not isinstance(error, DBAPIError):
         return False
     # asyncpg reports a server that shuts down or restarts through its own classes.
@@ -198,8 +220,25 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's begin event opens transactions, not pysqlite
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
+        _insist(cursor, f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _insist(cursor: Any, statement: str) -> None:
+    """Changing to WAL does not wait for other processes that start on a new file: do it here."""
+    give_up_at = time.monotonic() + SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute(statement)
+        except Exception as error:
+            busy = getattr(error, "sqlite_errorcode", None) or getattr(
+                getattr(error, "orig", None), "sqlite_errorcode", None
+            )
+            if busy != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

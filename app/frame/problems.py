@@ -82,6 +82,15 @@ def of_error(request: Request, error: VitrineError) -> Response:
     )
 
 
+_HTTP_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("malformed-request", "The request could not be read"),
+    404: ("not-found", "There is nothing at this address"),
+    405: ("method-not-allowed", "This method is not offered here"),
+    413: ("too-large", "The request is too large"),
+}
+"""Code and title of errors that the framework finds itself."""
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
 
@@ -109,14 +118,17 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        titles = {404: "There is nothing at this address", 405: "This method is not offered here"}
-        codes = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+        code, title = _HTTP_ERRORS.get(
+            error.status_code, ("http-error", "The request could not be answered")
+        )
+        unread = [{"field": "body", "in": "body", "message": str(error.detail)}]
         return problem(
             request,
-            code=codes.get(error.status_code, "http-error"),
-            title=titles.get(error.status_code, "The request could not be answered"),
+            code=code,
+            title=title,
             status=error.status_code,
-            detail=str(error.detail),
+            detail=f"body: {error.detail}" if error.status_code == 400 else str(error.detail),
+            extensions={"errors": unread} if error.status_code == 400 else {},
             outcome=Outcome.from_status(error.status_code),
             headers=error.headers,  # Allow, of a method that is not offered
         )
@@ -144,4 +156,6 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 def _cannot_be_read(error: Mapping[str, Any]) -> bool:
     kind, place = str(error["type"]), str(error["loc"][0])
+    if isinstance(error.get("input"), bytes):  # a body that was not sent as application/json
+        return True
     return kind == "json_invalid" or (kind == "missing" and place == "header")

@@ -36,7 +36,7 @@ async def test_a_webhook_without_a_signature_is_refused(
     sqlite_shop: Shop, header: str | None, why: str
 ) -> None:
     body = await _lost_webhook(sqlite_shop)
-    headers = {} if header is None else {"webhook-signature": header.encode("latin-1")}
+    headers = {} if header is None else {b"webhook-signature": header.encode("latin-1")}
 
     answer = await sqlite_shop.checkout.public.post(
         "/api/checkout/v1/payment-events/sandbox", content=body, headers=headers
