@@ -48,6 +48,7 @@ class Shot:
     full_page: bool = False
 
 
+FAMILY = "seats=5&child_seats=2&luggage_litres=500&near=Solna&practical=4&adventurous=4"
 CAR_LINK = "main a[href*='/cars/']"
 SHOTS = (
     Shot("storefront-home", "/se/en"),
@@ -56,7 +57,8 @@ SHOTS = (
     Shot("storefront-cars-phone", "/se/sv/cars", PHONE),
     Shot("storefront-car", "/se/en/cars", follow=CAR_LINK),
     Shot("storefront-car-phone", "/se/sv/cars", PHONE, follow=CAR_LINK),
-    Shot("storefront-advisor", "/se/en/advisor"),
+    Shot("storefront-advisor", f"/se/en/advisor/matches?{FAMILY}"),
+    Shot("storefront-advisor-phone", "/se/sv/advisor/character", PHONE),
     Shot("console-overview", "/console?traffic=synthetic&window=1h", full_page=True),
     Shot("console-orders", "/console/orders"),
     Shot(
@@ -119,6 +121,8 @@ def take(browser: Browser, shop: str, shot: Shot) -> None:
         device_scale_factor=2,
         reduced_motion="reduce",
     )
+    # The question about measurements is answered, so that it covers no picture.
+    context.add_cookies([{"name": "vitrine_consent", "value": "refused", "url": shop}])
     page = context.new_page()
     if shot.path.startswith("/console"):
         log_in(page, shop)
