@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,11 +11,13 @@ from typing import Annotated, Any, Final
 from babel.numbers import format_currency
 from fastapi import APIRouter, Form
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from app.frame.callers import preferred_language
 from app.kernel.money import MINOR_UNITS
 from app.sandbox.cards import CARDS, CardForm, errors_of
-from app.sandbox.errors import PaymentClosed
+from app.sandbox.errors import PaymentClosed, PaymentUnknown
 from app.sandbox.payments import OPEN, Payments, Submitted
 from app.sandbox.store import Record
 from app.sandbox.texts import texts_for
@@ -29,6 +33,7 @@ HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+_ID: Final = re.compile(r"[a-z0-9_]{1,40}")
 Typed = Annotated[str, Form(max_length=200)]
 
 
@@ -71,6 +76,19 @@ class Pages:
             "notice.html", payment, f"{name}_title", status=status, text=text, retry=retry
         )
 
+    def unknown(self, language: str) -> Response:
+        """A link that leads nowhere; a person followed it, so it is a page."""
+        texts = texts_for(language)
+        html = self._templates.get_template("notice.html").render(
+            t=texts,
+            language=language,
+            heading=texts["unknown_title"],
+            payment=None,
+            text=texts["unknown_text"],
+            retry=False,
+        )
+        return Response(html, status_code=404, media_type="text/html", headers=HEADERS)
+
 
 def page_routes(payments: Payments, webhooks: Webhooks) -> APIRouter:  # noqa: C901 - a list of routes
     """The shopper's side of the provider."""
@@ -92,9 +110,16 @@ def page_routes(payments: Payments, webhooks: Webhooks) -> APIRouter:  # noqa: C
     async def style() -> Response:
         return Response(STYLE, media_type="text/css", headers={"cache-control": "max-age=3600"})
 
+    async def found(payment_id: str) -> Record | None:
+        with suppress(PaymentUnknown):
+            return await payments.find(payment_id) if _ID.fullmatch(payment_id) else None
+        return None
+
     @router.get("/pay/{payment_id}")
-    async def show(payment_id: str) -> Response:
-        payment = await payments.find(payment_id)
+    async def show(payment_id: str, request: Request) -> Response:
+        payment = await found(payment_id)
+        if payment is None:
+            return pages.unknown(_language(request))
         if payment["state"] not in OPEN:
             return pages.notice(payment, "closed", retry=False)
         if payment["state"] == "requires_action":
@@ -104,12 +129,15 @@ def page_routes(payments: Payments, webhooks: Webhooks) -> APIRouter:  # noqa: C
     @router.post("/pay/{payment_id}")
     async def pay(
         payment_id: str,
+        request: Request,
         card_number: Typed = "",
         expiry: Typed = "",
         cvc: Typed = "",
         name: Typed = "",
     ) -> Response:
-        payment = await payments.find(payment_id)
+        payment = await found(payment_id)
+        if payment is None:
+            return pages.unknown(_language(request))
         form = CardForm(card_number, expiry, cvc, name)
         errors = errors_of(form, datetime.now(UTC).date())
         if payment["state"] in OPEN and errors:
@@ -121,8 +149,10 @@ def page_routes(payments: Payments, webhooks: Webhooks) -> APIRouter:  # noqa: C
             return RedirectResponse(payment["return_url"], status_code=303, headers=HEADERS)
 
     @router.post("/pay/{payment_id}/challenge")
-    async def challenge(payment_id: str, decision: Typed = "") -> Response:
-        payment = await payments.find(payment_id)
+    async def challenge(payment_id: str, request: Request, decision: Typed = "") -> Response:
+        payment = await found(payment_id)
+        if payment is None:
+            return pages.unknown(_language(request))
         try:
             submitted = await payments.decide_challenge(payment_id, approve=decision == "approve")
         except PaymentClosed:
@@ -130,6 +160,10 @@ def page_routes(payments: Payments, webhooks: Webhooks) -> APIRouter:  # noqa: C
         return await after(submitted)
 
     return router
+
+
+def _language(request: Request) -> str:
+    return preferred_language(request.headers.get("accept-language", ""))
 
 
 def _amount(payment: Record) -> str:
