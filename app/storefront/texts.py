@@ -25,11 +25,16 @@ class Texts:
     plurals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def gettext(self, message: str) -> str:
-        return self.messages.get(message, message)
+        return self.messages.get(message) or _typeset(message)
 
     def ngettext(self, singular: str, plural: str, number: int) -> str:
-        one, other = self.plurals.get(singular, (singular, plural))
+        one, other = self.plurals.get(singular) or (_typeset(singular), _typeset(plural))
         return one if number == 1 else other
+
+
+def _typeset(text: str) -> str:
+    """Message ids are typed with a straight apostrophe; a page shows the curved one."""
+    return text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
 
 
 def load_texts(language: str, folder: Path = LOCALE) -> Texts:

@@ -96,6 +96,17 @@ async def test_a_visit_is_one_session_with_its_views(shopfront: Shopfront) -> No
     )
 
 
+async def test_a_door_begins_no_visit_of_its_own(shopfront: Shopfront) -> None:
+    async with shopfront.visitor() as visitor:
+        car_id = await available_car(visitor)
+    async with shopfront.visitor() as visitor:
+        before = len(await shopfront.facts())
+        await visitor.get(f"/cars/{car_id}?utm_campaign=feed")
+        await visitor.get("/nope")
+
+        assert len(await shopfront.facts()) == before
+
+
 async def test_the_list_is_filtered_and_says_how_to_get_on_when_it_is_empty(
     shopfront: Shopfront,
 ) -> None:

@@ -41,7 +41,8 @@ def routes(front: Front) -> APIRouter:
     async def car(request: Request, car_id: str) -> Response:
         """Feeds link here; a car's market is asked for only when the link does not say it."""
         market, language = _wanted(request)
-        found = await front.open(request, market, language).shop.catalog.car(car_id)
+        page = front.open_quietly(request, market, language)  # the visit begins where it leads
+        found = await page.shop.catalog.car(car_id)
         slugs = {place.market: place.slug for place in PLACES.values()}
         return _to(request, slugs.get(found.market, market), language, f"/cars/{found.car_id}")
 
