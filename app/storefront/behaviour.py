@@ -41,7 +41,8 @@ class Behaviour:
         due = len(self._waiting)
         while written < due:
             batch = self._waiting[: min(BATCH, due - written)]
-            await self._store.add(batch)
+            with self._signals.writing(context.traceparent for _, context in batch):
+                await self._store.add(batch)
             del self._waiting[: len(batch)]
             written += len(batch)
         if self._lost:

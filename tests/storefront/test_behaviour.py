@@ -52,6 +52,7 @@ async def test_what_is_recorded_is_read_in_order_after_a_flush(
 
     events = await outbox.read(after=0, limit=1000)
     assert written == BATCH + 5
+    assert [span.name for span in emitted.spans] == ["behaviour.write"] * 2
     assert [event.data["car_id"] for event in events] == [f"car_{n}" for n in range(BATCH + 5)]
     assert events[0].context == CONTEXT
     await database.close()
