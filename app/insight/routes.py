@@ -71,7 +71,14 @@ def api_router(api: Api) -> APIRouter:
     """What browsers and pipelines tell us."""
     router = APIRouter(prefix=PREFIX)
 
-    @router.post("/events", status_code=202, responses=problem_responses(400, 413, 422))
+    @router.post(
+        "/events",
+        status_code=202,
+        responses={
+            **problem_responses(400, 413, 422),
+            204: {"description": "Dropped: the shopper has not agreed to be measured"},
+        },
+    )
     async def events(request: Request, envelope: Envelope) -> Response:
         """Beacons of a browser. Without the shopper's consent they are dropped: 204."""
         caller = caller_of(request)

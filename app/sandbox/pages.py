@@ -168,5 +168,7 @@ def _language(request: Request) -> str:
 
 def _amount(payment: Record) -> str:
     value = payment["amount"] / 10 ** MINOR_UNITS[payment["currency"]]
-    locale = "sv_SE" if payment["language"] == "sv" else "en_GB"
-    return format_currency(value, payment["currency"], locale=locale)
+    if payment["language"] == "sv":
+        return format_currency(value, payment["currency"], locale="sv_SE")
+    spaced = "¤¤\N{NO-BREAK SPACE}#,##0.00"  # the code itself: "kr" means three currencies
+    return format_currency(value, payment["currency"], spaced, locale="en_GB")

@@ -37,7 +37,7 @@ def money_routes(payments: Payments, platform: Platform) -> APIRouter:
             raise BrownOut("A fault flag makes this provider fail.", retry_after_seconds=1)
 
     router = APIRouter(prefix="/sandbox/v1", dependencies=[Depends(authorised), Depends(troubled)])
-    answers = problem_responses(401, 404, 409, 422, 503)
+    answers = problem_responses(400, 401, 404, 409, 422, 503)
 
     @router.post("/payments", response_model=Payment, responses=answers)
     async def create(body: PaymentRequest) -> JSONResponse:

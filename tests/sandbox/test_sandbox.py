@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from sqlalchemy import select
 
 from app.sandbox.cards import CARDS, CardForm, errors_of, luhn
+from app.sandbox.models import DELIVERIES
 from app.sandbox.texts import TEXTS
 from tests.builders.platform import KEYS
 from tests.builders.shop import CHALLENGE, DECLINED, PAYS, Shop, set_flag
@@ -270,12 +272,9 @@ async def test_a_webhook_is_retried_with_growing_pauses(sqlite_shop: Shop) -> No
 
 
 async def _due_in_seconds(shop: Shop) -> int:
-    from sqlalchemy import select
-
-    from app.sandbox.models import DELIVERIES
-
     async with shop.sandbox.service.database.read() as connection:
-        due_at = await connection.scalar(select(DELIVERIES.c.due_at))
+        due_at = (await connection.execute(select(DELIVERIES.c.due_at))).scalar_one()
+    assert due_at is not None
     return int((due_at - shop.clock.now()).total_seconds())
 
 
