@@ -116,3 +116,12 @@ class CheckoutClient(ServiceClient):
             f"/api/checkout/v1/orders/{order_id}", headers={"authorization": f"Bearer {token}"}
         )
         return Order.model_validate_json(body)
+
+    async def cancel(self, order_id: str, *, token: str, key: str) -> Order:
+        """Withdraw from an order before handover; a paid deposit goes back."""
+        body = await self._send(
+            "POST",
+            f"/api/checkout/v1/orders/{order_id}/cancellation",
+            headers={"authorization": f"Bearer {token}", "idempotency-key": f'"{key}"'},
+        )
+        return Order.model_validate_json(body)

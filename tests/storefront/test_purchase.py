@@ -233,3 +233,28 @@ async def test_feedback_is_asked_for_once_and_counted_once(shopfront: Shopfront)
     ]
     assert given == [{"touchpoint": "order", "csat": 5, "nps": 9}]
     assert "Thank you for telling us" in thanked.text
+
+
+async def test_who_changes_their_mind_gets_the_deposit_back(shopfront: Shopfront) -> None:
+    async with shopfront.visitor() as visitor:
+        hold = await held(visitor, await available_car(visitor))
+        address = hold.headers["location"]
+        submitted = await _ordered(visitor, address)
+        await _paid(shopfront, submitted.headers["location"], "4242 4242 4242 4242")
+        confirmed = await visitor.get(f"{address}/order")
+        form = {"key": hidden(confirmed.text, "key")}
+        clicks = [await visitor.post(f"{address}/cancellation", data=form) for _ in range(2)]
+        cancelled = await visitor.get(f"{address}/order")
+
+    assert [click.status_code for click in clicks] == [303, 303]
+    assert 'data-order-state="cancelled"' in cancelled.text
+    assert "goes back in full" in cancelled.text
+
+
+async def test_a_forms_answer_leads_back_to_the_page_of_the_form(shopfront: Shopfront) -> None:
+    async with shopfront.visitor() as visitor:
+        hold = await held(visitor, await available_car(visitor))
+        address = hold.headers["location"]
+        wrong = await _ordered(visitor, address, email="nonsense")
+
+    assert f'href="{address.replace("/en/", "/sv/")}"' in wrong.text

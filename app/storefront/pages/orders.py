@@ -17,13 +17,16 @@ from app.storefront.cards import card_of
 from app.storefront.cookies import DAY, Cookie
 from app.storefront.errors import PageMissing
 from app.storefront.pages.page import UNKEPT, Front, Page
-from app.storefront.pages.purchase import form_of
+from app.storefront.pages.purchase import form_of, key_of
 from app.storefront.places import LANGUAGES
 
 LOOKS: Final = 20
 """How often a waiting page looks again by itself; then the shopper decides."""
 
 LOOK_SECONDS: Final = 2
+STILL_HELD: Final = ("payment_pending", "declined")
+"""States in which the shopper may still buy the car within its fifteen minutes."""
+
 FEEDBACK: Final = "vitrine_feedback"
 """Set on the purchase's pages once feedback was given: asked once, counted once."""
 
@@ -36,6 +39,16 @@ def routes(front: Front) -> APIRouter:
         page = front.open(request, market, language)
         found = await _order(page)
         return await _order_page(page, hold_id, found)
+
+    @router.post(
+        "/{market}/{language}/purchases/{hold_id}/cancellation", summary="Withdraw from an order"
+    )
+    async def cancel(request: Request, market: str, language: str, hold_id: str) -> Response:
+        page = front.open(request, market, language)
+        order_id, token = _known(page)
+        key = key_of(await form_of(request))
+        await page.shop.checkout.cancel(order_id, token=token, key=key)
+        return page.redirect(page.url(f"/purchases/{hold_id}/order"))
 
     @router.post(
         "/{market}/{language}/purchases/{hold_id}/feedback", summary="What the shopper thought"
@@ -55,13 +68,19 @@ def routes(front: Front) -> APIRouter:
     return router
 
 
-async def _order(page: Page) -> Order:
-    """The order of this purchase's cookie; raises `PageMissing` without one that fits."""
+def _known(page: Page) -> tuple[str, str]:
+    """Order id and token of this purchase's cookie; raises `PageMissing` without one."""
     known = cookies.read_order(page.request.cookies.get(cookies.ORDER))
     if known is None:
         raise PageMissing("This browser does not know the order.")
+    return known
+
+
+async def _order(page: Page) -> Order:
+    """The order of this purchase's cookie; raises `PageMissing` without one that fits."""
+    order_id, token = _known(page)
     try:
-        return await page.shop.checkout.read_order(known[0], token=known[1])
+        return await page.shop.checkout.read_order(order_id, token=token)
     except UpstreamProblem as problem:
         if problem.status == 404:
             raise PageMissing("There is no such order.") from problem
@@ -78,6 +97,8 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
     looked = _score(query.get("look"), 0, LOOKS) or 0
     back = query.get("back") == "1"
     waiting = order.state == "payment_pending"
+    if order.state not in STILL_HELD:
+        page.keep(Cookie(cookies.HOLD, "", 0))
     return page.render(
         "order.html",
         view=PageViewed("order", car_id=order.car_id) if looked == 0 else None,

@@ -158,13 +158,27 @@ class Page:
 
     def elsewhere(self, market: str | None = None, language: str | None = None) -> str:
         """This very page in another market or language (only what stays true in both)."""
-        rest = self.request.url.path.split("/", 3)
-        tail = rest[3] if len(rest) > 3 else ""
+        tail = self.tail
         if market and market != self.place.slug and not _everywhere(tail):
             tail = ""
-        query = self.request.url.query if language and not market else ""
+        asked = self.request.method == "GET" and language and not market
+        query = self.request.url.query if asked else ""
         path = f"/{market or self.place.slug}/{language or self.language}"
         return f"{path}{'/' if tail else ''}{tail}{'?' if query else ''}{query}"
+
+    @property
+    def tail(self) -> str:
+        """What follows market and language: of a form's answer, the page that the form was on."""
+        tail = [*self.request.url.path.split("/", 3), "", ""][3]
+        if self.request.method == "GET":
+            return tail
+        parts = tail.split("/")
+        return "/".join(parts[:2]) if parts[0] == "purchases" and len(parts) > 1 else ""
+
+    @property
+    def here(self) -> str:
+        """This page's address, to come back to."""
+        return self.elsewhere(None, self.language)
 
     @property
     def canonical(self) -> str:
@@ -173,8 +187,7 @@ class Page:
     def alternates(self) -> list[tuple[str, str]]:
         """(hreflang, address) of this page in every language, market by market where it exists."""
         origin = self.front.origin(self.request)
-        tail = [*self.request.url.path.split("/", 3), "", ""][3]
-        markets = PLACES if _everywhere(tail) else [self.place.slug]
+        markets = PLACES if _everywhere(self.tail) else [self.place.slug]
         return [
             (
                 f"{language}-{PLACES[market].market}",

@@ -33,7 +33,7 @@ def routes(front: Front) -> APIRouter:
         form = await form_of(request)
         car_id = form.get("car_id", "")
         try:
-            hold = await page.shop.checkout.hold(car_id, key=_key(form))
+            hold = await page.shop.checkout.hold(car_id, key=key_of(form))
         except UpstreamProblem as problem:
             if problem.code == "car-not-available":
                 return await lost_race(page, car_id, problem)
@@ -59,7 +59,7 @@ def routes(front: Front) -> APIRouter:
             hold = await _hold(page, hold_id)
             if isinstance(hold, Response):
                 return hold
-            return await _details_page(page, hold, typed, _key(form), status=422)
+            return await _details_page(page, hold, typed, key_of(form), status=422)
         return await _submit(page, hold_id, typed, typed.customer, form)
 
     @router.post("/{market}/{language}/purchases/{hold_id}/release", summary="Give the car back")
@@ -93,7 +93,7 @@ async def _submit(
         cancel_url=f"{back}?back=1",
     )
     try:
-        order = await page.shop.checkout.order(request, key=_key_of(form, typed))
+        order = await page.shop.checkout.order(request, key=_keyed(form, typed))
     except Unavailable:
         return await _provider_away(page, hold_id, typed, form)
     except UpstreamProblem as problem:
@@ -103,7 +103,6 @@ async def _submit(
     page.front.signals.order_opened(order_id=order.order_id, hold_id=hold_id)
     if order.order_token:
         remember_order(page, hold_id, order.order_id, order.order_token)
-    page.keep(Cookie(cookies.HOLD, "", 0))
     return page.redirect(order.payment_url or back)
 
 
@@ -121,7 +120,7 @@ async def _provider_away(
     hold = await _hold(page, hold_id)
     if isinstance(hold, Response):
         return hold
-    return await _details_page(page, hold, typed, _key(form), status=503, away=True)
+    return await _details_page(page, hold, typed, key_of(form), status=503, away=True)
 
 
 async def _hold(page: Page, hold_id: str) -> Hold | Response:
@@ -194,7 +193,7 @@ async def form_of(request: Request) -> dict[str, str]:
         return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
-def _key(form: dict[str, str]) -> str:
+def key_of(form: dict[str, str]) -> str:
     """The form's own idempotency key; a fresh one when it is missing or odd."""
     try:
         return str(UUID(form.get("key", "")))
@@ -202,10 +201,10 @@ def _key(form: dict[str, str]) -> str:
         return str(uuid4())
 
 
-def _key_of(form: dict[str, str], typed: Details) -> str:
+def _keyed(form: dict[str, str], typed: Details) -> str:
     """The key of this form with these details.
 
     A second click repeats both; corrected details are another request and need another key.
     """
     text = "\x1f".join(typed.values[name] for name in FIELDS)
-    return f"{_key(form)}.{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+    return f"{key_of(form)}.{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
