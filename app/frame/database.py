@@ -38,8 +38,12 @@ NAMING: Final = {
 """Constraint names, so that migrations can refer to them on both databases."""
 
 SQLITE_BUSY_SECONDS: Final = 5
-POOL_SECONDS: Final = 5
-"""How long a request waits for a connection before it is answered with 503."""
+POOL_SECONDS: Final = 20
+"""How long a request waits for a connection before it is answered with 503.
+
+Five hundred shoppers who reach for one car at once wait in turn and each get an answer; how many
+may wait at all is the load shedder's to say.
+"""
 
 _GONE: Final = ("08", "57", "53", "40001", "40P01", "55P03", "25P03")
 """SQLSTATE classes and codes after which the same request may well succeed: connection lost,
