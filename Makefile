@@ -7,7 +7,7 @@ PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 NAME ?= payment-brownout
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format peak drill drills prove-crash screenshots render lock clean
+.PHONY: help setup setup-dev demo test check format peak drill drills prove-crash prove-checkout bench-checkout screenshots render lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ drills: setup ## all drills, with verdict and report
 
 prove-crash: setup ## kill -9 the shop under load and restart it: no confirmed order is lost
 	@$(PYTHON) -m loadtests crash
+
+prove-checkout: setup-dev ## the long proofs of checkout: races, kill -9, a database that goes away, every crash point
+	@$(PYTHON) -m pytest -q tests/proofs --long
+
+bench-checkout: setup ## purchases per second beside pgbench, on one core; writes docs/benchmarks.md
+	@$(PYTHON) -m loadtests.bench
 
 screenshots: setup-dev ## the pictures in the README, taken from a running demo's pages
 	@$(PYTHON) -m tests.screenshots

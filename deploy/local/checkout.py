@@ -1,0 +1,252 @@
+"""Checkout alone on loopback, with stand-ins for its neighbours: what proofs and benchmarks run.
+
+    python -m deploy.local.checkout --folder DIR
+
+starts what `make bench-checkout` needs (a durable PostgreSQL, one checkout on it and one on SQLite,
+the stand-ins), prints one line of JSON with the addresses, and ends when standard input closes: the
+load tests run it as a program, because they may not import it.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import httpx
+
+from deploy.local.ports import LOOPBACK, free_ports
+from deploy.local.postgres import ROLE, SERVER, LocalPostgres
+from deploy.local.processes import ManagedProcess, NotReady, ProgramMissing, wait_until
+from deploy.local.production import ROOT, START_SECONDS, Address, new_secrets
+
+# What `LocalPostgres` switches off for tests that no power cut is part of. On, as in production.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+PGBENCH_DATABASE = "pgbench"
+OTHERS = ("catalog", "sandbox", "storefront", "advisor")
+LISTING_SECONDS = 180.0
+
+
+def pinned(command: Sequence[str], core: int | None) -> list[str]:
+    """The command on one core only; as it is when `core` is None."""
+    taskset = shutil.which("taskset")
+    if core is None:
+        return list(command)
+    if taskset is None:
+        raise ProgramMissing("taskset is not installed (Debian's util-linux has it)")
+    return [taskset, "--cpu-list", str(core), *command]
+
+
+class Neighbours(ManagedProcess):
+    """The stand-ins (see neighbours.py) as a process; `start` returns once they answer."""
+
+    def __init__(self, folder: Path, *, secret: str, core: int | None = None) -> None:
+        (self.port,) = free_ports(1)
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        command = [sys.executable, "-m", "deploy.local.neighbours", "--port", str(self.port)]
+        super().__init__(
+            "The stand-ins",
+            pinned([*command, "--secret", secret], core),
+            log_path=folder / "neighbours.log",
+            folder=ROOT,
+        )
+
+    def start(self) -> None:
+        super().start()
+        self.wait_ready(f"{self.url}/stand-in/payments")
+
+    def list_cars(self, count: int) -> None:
+        """Have `count` cars on offer; checkout hears of them within a second or two."""
+        httpx.post(
+            f"{self.url}/stand-in/cars", json={"count": count}, trust_env=False
+        ).raise_for_status()
+
+
+class LocalCheckout:
+    """`workers` checkouts on one database (`database_url`, or SQLite in `folder` when empty).
+
+    `processes` are the workers, `addresses` where they listen; each may be killed and started
+    again. With `insight` the ledger runs beside them, reading the first worker's outbox. A context:
+    entering starts everything and returns once every worker is ready.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        neighbours: Neighbours,
+        secrets: Mapping[str, str],
+        *,
+        database_url: str = "",
+        workers: int = 1,
+        insight: bool = False,
+        core: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        ports = free_ports(2 * workers + 2)
+        self.folder = folder
+        self.addresses = [Address(*ports[2 * n : 2 * n + 2]) for n in range(workers)]
+        self.insight_address = Address(*ports[-2:])
+        self.secrets = dict(secrets)
+        self._environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")},
+            **self.secrets,
+            "VITRINE_ENVIRONMENT": "production",
+            "VITRINE_DATA": str(folder / "data"),
+            "VITRINE_FLAGS": str(folder / "flags.json"),
+            "CHECKOUT_DATABASE_URL": database_url,
+            "CHECKOUT_INTERNAL_URL": self.addresses[0].internal_url,
+            **{f"{name.upper()}_URL": neighbours.url for name in OTHERS},
+            **{f"{name.upper()}_INTERNAL_URL": neighbours.url for name in OTHERS},
+            **(environment or {}),
+        }
+        self.processes = [
+            self._process("checkout", number, address, core)
+            for number, address in enumerate(self.addresses)
+        ]
+        self._insight = self._process("insight", 0, self.insight_address, None) if insight else None
+
+    def __enter__(self) -> Self:
+        try:
+            # One after the other: the first one brings the database to this version's schema.
+            for number, process in enumerate(self.processes):
+                process.start()
+                self.wait_ready(number)
+            if self._insight is not None:
+                self._insight.start()
+                url = f"{self.insight_address.internal_url}/health/ready"
+                self._insight.wait_ready(url, timeout_seconds=START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        running = [*self.processes, *([self._insight] if self._insight else [])]
+        for process in running:
+            process.ask_to_stop()
+        for process in running:
+            process.stop()
+
+    def wait_ready(self, worker: int = 0) -> None:
+        """Return once a worker's database answers it."""
+        url = f"{self.addresses[worker].internal_url}/health/ready"
+        self.processes[worker].wait_ready(url, timeout_seconds=START_SECONDS)
+
+    def wait_listed(self, count: int) -> None:
+        """Return once `count` cars can be bought (none of them being sold meanwhile)."""
+        url = f"{self.addresses[0].internal_url}/internal/checkout/cars/count"
+
+        def listed() -> bool:
+            found = httpx.get(url, timeout=10.0, trust_env=False)
+            return found.is_success and int(found.json()["available"]) >= count
+
+        wait_until(listed, timeout_seconds=LISTING_SECONDS, what=f"{count} cars listed")
+
+    def environment(self, number: int = 0) -> dict[str, str]:
+        """A worker's environment, with which its commands (`audit`) run as well."""
+        return {**self._environment, **_ports("checkout", self.addresses[number])}
+
+    def _process(
+        self, service: str, number: int, address: Address, core: int | None
+    ) -> ManagedProcess:
+        return ManagedProcess(
+            f"{service} {number}",
+            pinned([sys.executable, "-m", f"app.{service}"], core),
+            log_path=self.folder / f"{service}-{number}.log",
+            environment={**self._environment, **_ports(service, address)},
+            folder=ROOT,
+        )
+
+
+def _ports(service: str, address: Address) -> dict[str, str]:
+    prefix = service.upper()
+    return {
+        f"{prefix}_HOST": LOOPBACK,
+        f"{prefix}_INTERNAL_HOST": LOOPBACK,
+        f"{prefix}_PORT": str(address.port),
+        f"{prefix}_INTERNAL_PORT": str(address.internal_port),
+    }
+
+
+def run(folder: Path, *, core: int, other_core: int) -> None:
+    """Start the benchmark's processes, print the addresses, wait for the end of input, stop."""
+    secrets = new_secrets()
+    databases = ("checkout", PGBENCH_DATABASE)
+    with contextlib.ExitStack() as running:
+        postgres = running.enter_context(LocalPostgres(databases=databases, settings=DURABLE))
+        neighbours = running.enter_context(
+            Neighbours(folder, secret=secrets["VITRINE_WEBHOOK_SECRET"], core=other_core)
+        )
+        checkouts = {
+            kind: running.enter_context(
+                LocalCheckout(
+                    folder / kind, neighbours, secrets, database_url=database_url, core=core
+                )
+            )
+            for kind, database_url in (("postgresql", postgres.url("checkout")), ("sqlite", ""))
+        }
+        found = {
+            "neighbours_url": neighbours.url,
+            "webhook_secret": secrets["VITRINE_WEBHOOK_SECRET"],
+            "pgbench": str(SERVER.require().with_name("pgbench")),
+            "postgres_port": postgres.port,
+            "postgres_user": ROLE,
+            "postgres_database": PGBENCH_DATABASE,
+            "postgres_settings": {
+                name: postgres.query(f"SHOW {name}") for name in ("server_version", *DURABLE)
+            },
+            "checkouts": {
+                kind: {
+                    "port": checkout.addresses[0].port,
+                    "url": checkout.addresses[0].url,
+                    "internal_url": checkout.addresses[0].internal_url,
+                    "pid": checkout.processes[0].pid,
+                }
+                for kind, checkout in checkouts.items()
+            },
+        }
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+        # Whoever started us holds the other end; the kernel closes it also when they are killed.
+        while sys.stdin.read(1):
+            pass
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.checkout", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="for data and logs")
+    parser.add_argument("--core", type=int, default=0, help="checkout's core")
+    parser.add_argument("--other-core", type=int, default=1, help="the stand-ins' core")
+    chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        run(chosen.folder.resolve(), core=chosen.core, other_core=chosen.other_core)
+    except KeyboardInterrupt:
+        return 0
+    except (ProgramMissing, NotReady, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

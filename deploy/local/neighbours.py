@@ -1,0 +1,261 @@
+"""Stand-ins for checkout's neighbours, in one small program: a catalogue and a payment provider.
+
+    python -m deploy.local.neighbours --port 9300 --secret WEBHOOK_SECRET
+
+Proofs and benchmarks run checkout alone. What it needs from others is answered here, from memory,
+in a few tens of microseconds:
+
+- the catalogue's outbox, which lists as many equal cars (`car_1`, `car_2`, …) as it is told to
+  (`POST /stand-in/cars {"count": 5000}`), and its list of cars for suggestions;
+- the provider's money API. A payment is made to succeed by `POST /stand-in/payments/{id}/success`,
+  which answers with the webhook to deliver, signed; the caller delivers it, as often as it likes;
+- the outboxes of all other services, which are empty, so that insight can run beside checkout.
+
+`GET /stand-in/payments` tells which payments were opened, paid and paid back.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+from deploy.local.ports import LOOPBACK
+
+PRICE, CURRENCY, VAT_RATE, MARKET = 48_990_000, "SEK", "0.25", "SE"
+"""Of every car, in minor units."""
+MOST_EVENTS = 1000
+
+Answer = tuple[int, dict[str, object], dict[str, str]]
+"""Status, JSON body, further headers."""
+
+
+@dataclass
+class Payment:
+    """One payment; amounts in minor units."""
+
+    payment_id: str
+    reference: str
+    amount: dict[str, object]
+    accepted_at: str | None = None
+    refunds: set[str] = field(default_factory=set)
+    """References under which a refund was asked for: the same one refunds once."""
+
+    def wire(self) -> dict[str, object]:
+        refunded = self.amount["amount"] if self.refunds else 0
+        return {
+            "payment_id": self.payment_id,
+            "reference": self.reference,
+            "state": "succeeded" if self.accepted_at else "requires_payment_method",
+            "amount": self.amount,
+            "refunded": {"amount": refunded, "currency": self.amount["currency"]},
+            "payment_url": f"http://{LOOPBACK}/pay/{self.payment_id}",
+            "accepted_at": self.accepted_at,
+        }
+
+
+class Neighbours:
+    """What the stand-ins know. `secret` signs webhooks."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
+        self._cars = 0
+        self._payments: dict[str, Payment] = {}
+        self._started_at = _now()
+
+    def answer(self, method: str, target: str, body: bytes) -> Answer:
+        """The answer to one request."""
+        parts = urlsplit(target)
+        names = parts.path.strip("/").split("/")
+        match (method, *names):
+            case ("POST", "sandbox", "v1", "payments"):
+                return 200, self._opened(json.loads(body)).wire(), {}
+            case ("GET", "sandbox", "v1", "payments", payment_id):
+                return self._found(payment_id)
+            case ("POST", "sandbox", "v1", "payments", payment_id, "refunds"):
+                return self._refunded(payment_id, json.loads(body)["reference"])
+            case ("GET", "internal", "catalog", "events"):
+                query = parse_qs(parts.query)
+                after, limit = int(query["after"][0]), int(query.get("limit", ["500"])[0])
+                return 200, {"items": self._listed(after, min(limit, MOST_EVENTS))}, {}
+            case ("GET", "internal", _, "events"):
+                return 200, {"items": []}, {}
+            case ("GET", "api", "catalog", "v1", "cars"):
+                return 200, {"items": [_similar(1), _similar(2)], "total": 2}, {}
+            case ("POST", "stand-in", "cars"):
+                self._cars = int(json.loads(body)["count"])
+                return 200, {"count": self._cars}, {}
+            case ("POST", "stand-in", "payments", payment_id, "success"):
+                return self._succeeded(payment_id)
+            case ("GET", "stand-in", "payments"):
+                listed = [payment.wire() for payment in self._payments.values()]
+                return 200, {"items": listed}, {}
+        return 404, {"detail": f"no stand-in for {method} {parts.path}"}, {}
+
+    def _opened(self, request: dict[str, object]) -> Payment:
+        reference = str(request["reference"])
+        payment_id = f"pay_{reference.removeprefix('ord_')}"
+        amount = request["amount"]
+        assert isinstance(amount, dict)  # noqa: S101 - the contract's shape, for the type checker
+        return self._payments.setdefault(payment_id, Payment(payment_id, reference, amount))
+
+    def _found(self, payment_id: str) -> Answer:
+        payment = self._payments.get(payment_id)
+        return (404, {}, {}) if payment is None else (200, payment.wire(), {})
+
+    def _refunded(self, payment_id: str, reference: str) -> Answer:
+        payment = self._payments.get(payment_id)
+        if payment is None or payment.accepted_at is None:
+            return 409, {"detail": "there is nothing to give back"}, {}
+        payment.refunds.add(reference)
+        return 200, payment.wire(), {}
+
+    def _succeeded(self, payment_id: str) -> Answer:
+        payment = self._payments.get(payment_id)
+        if payment is None:
+            return 404, {}, {}
+        payment.accepted_at = payment.accepted_at or _now()
+        event: dict[str, object] = {
+            "event_id": f"evt_{payment_id}",
+            "type": "payment.succeeded",
+            "created_at": payment.accepted_at,
+            "payment": payment.wire(),
+        }
+        return 200, event, {"webhook-signature": self._signed(_json(event))}
+
+    def _signed(self, body: bytes) -> str:
+        at = int(time.time())
+        digest = hmac.new(self._secret, b"%d." % at + body, hashlib.sha256).hexdigest()
+        return f"t={at},v1={digest}"
+
+    def _listed(self, after: int, limit: int) -> list[dict[str, object]]:
+        last = min(after + limit, self._cars)
+        return [self._listing(number) for number in range(after + 1, last + 1)]
+
+    def _listing(self, number: int) -> dict[str, object]:
+        return {
+            "specversion": "1.0",
+            "id": f"evt_car_{number}",
+            "source": "/catalog",
+            "type": "catalog.car.listed",
+            "time": self._started_at,
+            "subject": f"car_{number}",
+            "datacontenttype": "application/json",
+            "sequence": number,
+            "data": {
+                "car_id": f"car_{number}",
+                "model_id": "norrsken",
+                "title": "Norrsken",
+                "market": MARKET,
+                "dealer_id": "umea",
+                "source": "stand-in",
+                "price": PRICE,
+                "currency": CURRENCY,
+                "vat_rate": VAT_RATE,
+                "rehearsal": False,
+            },
+        }
+
+
+def _similar(number: int) -> dict[str, object]:
+    """A car as the catalogue's list shows it; none of those that are sold here."""
+    return {
+        "car_id": f"like_{number}",
+        "model_id": "norrsken",
+        "title": "Norrsken",
+        "make": "Vitrine",
+        "model_name": "Norrsken",
+        "condition": "new",
+        "wltp": {},
+        "colour": {"family": "blue", "name": "Blue"},
+        "price": {"amount": PRICE, "currency": CURRENCY},
+        "market": MARKET,
+        "dealer": {"dealer_id": "umea", "name": "Umeå", "city": "Umeå"},
+        "state": "available",
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 with keep-alive and Content-Length, which is all that checkout's clients send."""
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self._neighbours = neighbours
+        self._received = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head = self._received[:end].decode("latin-1")
+            length = _content_length(head)
+            if len(self._received) < end + 4 + length:
+                return
+            body = self._received[end + 4 : end + 4 + length]
+            self._received = self._received[end + 4 + length :]
+            method, target, _ = head.split("\r\n", 1)[0].split(" ", 2)
+            self._send(self._neighbours.answer(method, target, body))
+
+    def _send(self, answer: Answer) -> None:
+        status, value, headers = answer
+        body = _json(value)
+        lines = [
+            f"HTTP/1.1 {status} -",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
+            *(f"{name}: {text}" for name, text in headers.items()),
+        ]
+        if self._transport is not None:
+            self._transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+
+
+def _content_length(head: str) -> int:
+    for line in head.split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        if name.lower() == "content-length":
+            return int(value)
+    return 0
+
+
+async def serve(port: int, secret: str) -> None:
+    """Answer until told to stop."""
+    neighbours = Neighbours(secret)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    server = await loop.create_server(lambda: Connection(neighbours), LOOPBACK, port)
+    try:
+        await stop.wait()
+    finally:
+        server.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.neighbours", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--secret", required=True, help="signs webhooks")
+    chosen = parser.parse_args(arguments)
+    asyncio.run(serve(chosen.port, chosen.secret))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

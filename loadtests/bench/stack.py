@@ -1,0 +1,156 @@
+"""The benchmark's processes, run as one program (`deploy.local.checkout`), and what they tell."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+STOP_SECONDS = 30.0
+LISTING_SECONDS = 300.0
+TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
+
+
+class CannotMeasure(Exception):
+    """Something is missing or did not start; the message is for the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """One checkout worker of its own database, pinned to one core."""
+
+    database: str
+    port: int
+    internal_url: str
+    pid: int
+
+    def confirmed(self) -> int:
+        """Orders ever confirmed, by checkout's own table."""
+        return int(self._get("/internal/checkout/orders?limit=1")["ever_confirmed"])
+
+    def available(self) -> int:
+        return int(self._get("/internal/checkout/cars/count")["available"])
+
+    def broken(self) -> dict[str, int]:
+        """The invariants that do not hold, with the rows that break them."""
+        found = self._get("/internal/checkout/invariants")["invariants"]
+        return {each["name"]: each["violations"] for each in found if each["violations"]}
+
+    def cpu_seconds(self) -> float:
+        """CPU time that the worker has used so far (Linux)."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stopped for a while, so that it takes nothing from what is measured beside it."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def _get(self, path: str) -> Any:
+        answer = httpx.get(self.internal_url + path, timeout=60.0, trust_env=False)
+        return answer.raise_for_status().json()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that runs. `postgres_settings` are what the server itself says."""
+
+    checkouts: Mapping[str, Checkout]
+    neighbours_url: str
+    webhook_secret: str
+    postgres_settings: Mapping[str, str]
+    pgbench_command: tuple[str, ...]
+
+    def list_cars(self, count: int) -> None:
+        """Have `count` cars on offer in all, and wait until every checkout has heard of them."""
+        listing = f"{self.neighbours_url}/stand-in/cars"
+        httpx.post(listing, json={"count": count}, trust_env=False).raise_for_status()
+        deadline = time.monotonic() + LISTING_SECONDS
+        for checkout in self.checkouts.values():
+            sold = checkout.confirmed()
+            while checkout.available() < count - sold:
+                if time.monotonic() > deadline:
+                    raise CannotMeasure(f"{count} cars were not listed in {LISTING_SECONDS} s")
+                time.sleep(0.2)
+
+    def prepare_pgbench(self, scale: int) -> None:
+        self._pgbench("-i", "-q", "-s", str(scale))
+
+    def pgbench(self, *, clients: int, seconds: float) -> float:
+        """Transactions per second of the default script (TPC-B-like)."""
+        options = ("-n", "-c", str(clients), "-j", "2", "-T", str(max(1, round(seconds))))
+        found = TPS.search(self._pgbench(*options))
+        if found is None:
+            raise CannotMeasure("pgbench named no rate")
+        return float(found[1])
+
+    def _pgbench(self, *options: str) -> str:
+        program, *connection, database = self.pgbench_command
+        done = subprocess.run(
+            [program, *connection, *options, database],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise CannotMeasure(f"pgbench: {done.stderr.strip()[-500:]}")
+        return done.stdout
+
+
+@contextlib.contextmanager
+def started(folder: Path, *, core: int, other_core: int) -> Iterator[Bench]:
+    """A fresh stack with its files in `folder`; it ends with this block, or with this program.
+
+    Raises:
+        CannotMeasure: it did not start; the message has its last words.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "deploy.local.checkout", "--folder", str(folder)]
+    command += ["--core", str(core), "--other-core", str(other_core)]
+    log_path = folder / "stack.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        if not line.startswith("{"):
+            process.wait(STOP_SECONDS)
+            raise CannotMeasure(f"the stack did not start: {log_path.read_text().strip()[-800:]}")
+        yield _bench_of(json.loads(line))
+    finally:
+        if process.stdin:
+            process.stdin.close()
+        process.wait(STOP_SECONDS)
+        if process.stdout:
+            process.stdout.close()
+
+
+def _bench_of(line: Mapping[str, Any]) -> Bench:
+    return Bench(
+        checkouts={
+            kind: Checkout(kind, found["port"], found["internal_url"], found["pid"])
+            for kind, found in line["checkouts"].items()
+        },
+        neighbours_url=line["neighbours_url"],
+        webhook_secret=line["webhook_secret"],
+        postgres_settings=line["postgres_settings"],
+        pgbench_command=(
+            *(line["pgbench"], "-h", "127.0.0.1", "-p", str(line["postgres_port"])),
+            *("-U", line["postgres_user"], line["postgres_database"]),
+        ),
+    )
