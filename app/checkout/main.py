@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+import httpx
+
 from app.checkout.customers import CustomerSeal
-from app.checkout.gateways import SandboxProvider, SimilarCars
+from app.checkout.gateways import SimilarCars
 from app.checkout.holds import Holds
 from app.checkout.idempotency import prune
 from app.checkout.models import METADATA, OUTBOX
 from app.checkout.orders import Orders
 from app.checkout.payments import ENDED, Payments
+from app.checkout.providers.guard import GuardedProvider
+from app.checkout.providers.protocol import PaymentProvider
+from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.routes import UseCases, add_routes, export_invariants, internal_routes
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
@@ -28,6 +33,7 @@ from app.frame.overload import Priority
 from app.frame.platform import Platform
 from app.frame.service import Hook, Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.kernel.errors import CannotStart
 from telemetry.bootstrap import Telemetry
 
 NAME = "checkout"
@@ -63,15 +69,22 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
     catalog = platform.client("catalog", telemetry)
     sandbox = platform.client("sandbox", telemetry)
     secrets = platform.settings
-    providers = {
-        "sandbox": SandboxProvider(
+    close: list[Hook] = [catalog.aclose, sandbox.aclose]
+    providers: list[PaymentProvider] = [
+        SandboxProvider(
             sandbox,
             api_key=secrets.payment_key,
             webhook_secret=secrets.webhook_secret,
             tolerance_seconds=own.webhook_tolerance_seconds,
         )
-    }
-    payments = Payments(store, providers, signals, platform.clock, own, platform.flags)
+    ]
+    if own.stripe_secret_key.get_secret_value():
+        stripe = httpx.AsyncClient()
+        telemetry.instrument_httpx(stripe)
+        providers.append(_stripe(stripe, own))
+        close.append(stripe.aclose)
+    guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
+    payments = Payments(store, guarded, signals, platform.clock, own, platform.flags)
     use = UseCases(
         holds=Holds(store, signals, SimilarCars(catalog), platform.clock, own),
         orders=Orders(
@@ -89,7 +102,27 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         settings=own,
         platform=platform,
     )
-    return Parts(use, telemetry, database, outbox, (catalog.aclose, sandbox.aclose))
+    return Parts(use, telemetry, database, outbox, close)
+
+
+def _stripe(http: httpx.AsyncClient, own: CheckoutSettings) -> PaymentProvider:
+    # Its client takes a while to import: only a shop that uses it pays for that.
+    from app.checkout.providers.stripe import StripeProvider
+
+    webhook_secret = own.stripe_webhook_secret.get_secret_value()
+    if not webhook_secret:
+        raise CannotStart(
+            "CHECKOUT_STRIPE_SECRET_KEY is set and CHECKOUT_STRIPE_WEBHOOK_SECRET is not: without"
+            " it nobody could tell Stripe's messages from forged ones."
+        )
+    return StripeProvider(
+        http,
+        secret_key=own.stripe_secret_key.get_secret_value(),
+        webhook_secret=webhook_secret,
+        tolerance_seconds=own.webhook_tolerance_seconds,
+        api_base=own.stripe_api_base,
+        payment_page=own.stripe_payment_page,
+    )
 
 
 def build(platform: Platform, settings: ServiceSettings) -> Service:

@@ -123,7 +123,7 @@ PAYMENTS = Table(
     Column("order_id", String(40), ForeignKey("orders.order_id"), primary_key=True),
     Column("provider", String(20), nullable=False),
     Column("payment_id", String(80)),
-    Column("payment_url", String(400)),
+    Column("payment_url", String(2000)),
     Column("state", String(16), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),

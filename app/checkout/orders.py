@@ -11,10 +11,10 @@ from typing import Any, Final, Literal
 
 from app.checkout.customers import CustomerSeal
 from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
-from app.checkout.gateways import PaymentOrder, ProviderPayment
 from app.checkout.idempotency import Begin, Claim, Replay, answer, claim
 from app.checkout.payments import Payments
 from app.checkout.pricing import vat_of
+from app.checkout.providers.protocol import PaymentOrder, ProviderPayment
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.states import OrderState, allowed
@@ -45,6 +45,7 @@ from telemetry.tracing import current_traceparent
 MESSAGES: Final[Mapping[str, str]] = {
     "declined": "Your bank declined the deposit. Nothing was charged.",
     "paid_too_late": "The payment came after the car was gone. Your deposit goes back in full.",
+    "wrong_amount": "What was paid was not the deposit. It goes back in full.",
     "lapsed": "The car was not picked up in time. Your deposit goes back in full.",
     "withdrawn": "You withdrew from this order. Your money goes back.",
     "replaced": "You submitted this order again; the newer one counts.",
@@ -388,6 +389,7 @@ def _payment_order(order: Record, command: OrderCommand) -> PaymentOrder:
         cancel_url=command.cancel_url,
         language=command.language,
         traceparent=current_traceparent() or "",
+        created_at=order["created_at"],
     )
 
 

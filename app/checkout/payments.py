@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from app.checkout.authorisations import SETTLED, expected_amount, wanted
 from app.checkout.errors import ProviderUnknown
-from app.checkout.gateways import (
+from app.checkout.providers.protocol import (
     PaymentProvider,
     ProviderEvent,
     ProviderPayment,
@@ -61,7 +62,15 @@ class Difference:
 class _Effect:
     """What an event did, to be told to telemetry after the commit."""
 
-    kind: Literal["confirmed", "late_confirmed", "late_refunded", "declined", "extended", "none"]
+    kind: Literal[
+        "confirmed",
+        "late_confirmed",
+        "late_refunded",
+        "wrong_amount",
+        "declined",
+        "extended",
+        "none",
+    ]
     order: Record
 
 
@@ -118,11 +127,19 @@ class Payments:
         return result
 
     async def apply(self, name: str, event: ProviderEvent) -> Applied:
-        """Apply a provider's message or finding in one transaction."""
+        """Apply a provider's message or finding in one transaction.
+
+        Authorised money is taken or let go first, outside of it: the provider's answer is applied.
+        """
+        payment = event.payment
+        if payment is None:
+            return "ignored"
+        if payment.state == "authorised":
+            payment = await self._decide(name, payment)
         now = self._clock.now()
         async with self._store.begin() as transaction:
-            order = await transaction.lock_order(event.payment.reference)
-            if order is None:
+            order = await transaction.lock_order(payment.reference)
+            if order is None or order["provider"] != name:
                 return "ignored"
             fresh = await transaction.add_payment_event(
                 event_id=event.event_id,
@@ -133,9 +150,23 @@ class Payments:
             )
             if not fresh:
                 return "duplicate"
-            effect = await self._apply(transaction, order, event.payment, now)
+            effect = await self._apply(transaction, order, payment, now)
         self._tell(effect, name)
         return "applied"
+
+    async def _decide(self, name: str, payment: ProviderPayment) -> ProviderPayment:
+        """Take authorised money while the car can be had, else let it go; what it became."""
+        order = await self._store.read_order(payment.reference)
+        if order is None or order["provider"] != name:
+            return payment  # not ours to decide
+        if order["payment_state"] in SETTLED and order["payment_id"] == payment.payment_id:
+            return payment  # an old message
+        provider = self.provider(name)
+        with self._signals.provider_call(name):
+            if await wanted(self._store, order, payment):
+                return await provider.capture(payment.payment_id, payment.reference)
+            closed = await provider.void(payment.payment_id, payment.reference)
+        return replace(closed, state="released") if closed.state == "cancelled" else closed
 
     async def _apply(
         self,
@@ -170,7 +201,24 @@ class Payments:
                 )
                 await transaction.record(_attempt(order, "action_required"), context)
                 return _Effect("extended" if extended else "none", order)
+            case "released" if order["payment_state"] not in SETTLED:
+                return await self._released(transaction, order, payment, now)
         return _Effect("none", order)
+
+    async def _released(
+        self,
+        transaction: CheckoutTransaction,
+        order: Record,
+        payment: ProviderPayment,
+        now: datetime,
+    ) -> _Effect:
+        """No money moved: an order that still waited for it ends."""
+        right = expected_amount(order, payment)
+        await transaction.set_payment(order["order_id"], state="cancelled")
+        await self._end_unpaid(
+            transaction, order, now, message="paid_too_late" if right else "wrong_amount"
+        )
+        return _Effect("late_refunded" if right else "wrong_amount", order)
 
     async def _succeeded(
         self,
@@ -180,7 +228,7 @@ class Payments:
         context: EventContext,
         now: datetime,
     ) -> _Effect:
-        if order["payment_state"] in ("captured", "refund_due", "refunded"):
+        if order["payment_state"] in SETTLED:
             return _Effect("none", order)  # known already, from another message or by asking
         accepted_at = payment.accepted_at or now
         await transaction.set_payment(
@@ -190,6 +238,8 @@ class Payments:
             payment_id=payment.payment_id,
         )
         await transaction.record(_attempt(order, "accepted"), context)
+        if not expected_amount(order, payment):
+            return await self._refund_due(transaction, order, now, "wrong_amount")
         in_time = await self._in_time(transaction, order)
         if in_time:
             await transaction.end_hold(order["hold_id"], "ordered")
@@ -199,7 +249,7 @@ class Payments:
                 order["car_id"]
             )
         if not theirs:
-            return await self._late_refund(transaction, order, now)
+            return await self._refund_due(transaction, order, now, "paid_too_late")
         await transaction.move_order(
             order["order_id"], order["state"], "confirmed", confirmed_at=now, ended_at=None
         )
@@ -235,16 +285,31 @@ class Payments:
         last = await transaction.last_order_of_hold(order["hold_id"])
         return last is not None and last["order_id"] == order["order_id"]
 
-    async def _late_refund(
-        self, transaction: CheckoutTransaction, order: Record, now: datetime
+    async def _refund_due(
+        self,
+        transaction: CheckoutTransaction,
+        order: Record,
+        now: datetime,
+        why: Literal["paid_too_late", "wrong_amount"],
     ) -> _Effect:
         await transaction.set_payment(order["order_id"], state="refund_due")
+        await self._end_unpaid(transaction, order, now, message=why)
+        return _Effect("late_refunded" if why == "paid_too_late" else "wrong_amount", order)
+
+    async def _end_unpaid(
+        self, transaction: CheckoutTransaction, order: Record, now: datetime, *, message: str
+    ) -> None:
+        """Tell the shopper why there is no car; an order that waited is cancelled."""
         before: OrderState = order["state"]
         after: OrderState = "cancelled" if before in LIVE else before
         await transaction.move_order(
-            order["order_id"], before, after, message="paid_too_late", ended_at=now
+            order["order_id"], before, after, message=message, ended_at=now
         )
-        return _Effect("late_refunded", order)
+        if after != before:
+            await transaction.record(
+                OrderEnded(order["order_id"], order["hold_id"], order["car_id"], "cancelled"),
+                _now_context(order),
+            )
 
     def _tell(self, effect: _Effect, provider: str) -> None:
         order = effect.order
@@ -262,6 +327,8 @@ class Payments:
             self._signals.late_payment(order_id, "honoured")
         elif effect.kind == "late_refunded":
             self._signals.late_payment(order_id, "refunded")
+        elif effect.kind == "wrong_amount":
+            self._signals.wrong_amount(order_id, provider=provider)
         elif effect.kind == "declined":
             self._signals.payment_refused(order_id, provider=provider, caused_by=caused_by)
 
@@ -335,9 +402,9 @@ class Payments:
         except ProviderRefused as error:
             self._signals.provider_failed(order_id, provider=provider, error=error)
             return None  # one odd payment must not hide the others
-        if found.state in ("pending", "action_required"):
+        if found.state in ("pending", "action_required") or found.state == order["payment_state"]:
             return None
-        event = ProviderEvent(f"found:{found.payment_id}:{found.state}", "reconciled", found)
+        event = ProviderEvent(f"found:{order_id}:{found.state}", "reconciled", found)
         if await self.apply(provider, event) != "applied":
             return None
         self._signals.reconciled(order_id, was=order["state"], found=found.state)

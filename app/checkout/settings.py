@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -20,3 +20,9 @@ class CheckoutSettings(BaseSettings):
     max_holds_per_address: int = Field(30, ge=1)
     webhook_tolerance_seconds: int = Field(300, ge=1)
     sweep_seconds: float = Field(1.0, gt=0)
+    stripe_secret_key: SecretStr = Field(SecretStr(""), description="empty = no Stripe here")
+    stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="signs Stripe's webhooks")
+    stripe_api_base: str = Field("", description="another Stripe than the real one: localstripe")
+    stripe_payment_page: str = Field(
+        "", description="a page of ours that shows Stripe's form; empty = redirect to Stripe's own"
+    )

@@ -5,24 +5,33 @@ Called after the commit: a number that could roll back is never counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Final
 
 from opentelemetry import trace
 
+from app.checkout.providers.circuit import CircuitState
+from app.checkout.providers.guard import Retried
 from app.kernel.errors import VitrineError
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.checkout import (
     CHECKOUT_HOLD_ATTEMPTS,
     CHECKOUT_INVARIANT_VIOLATIONS,
     CHECKOUT_LATE_PAYMENTS,
+    CHECKOUT_PAYMENT_CIRCUIT,
+    CHECKOUT_PAYMENT_CIRCUIT_CHANGES,
     CHECKOUT_PAYMENT_DURATION,
+    CHECKOUT_PAYMENT_MISMATCHES,
+    CHECKOUT_PAYMENT_RETRIES,
     CHECKOUT_PAYMENT_SUBMISSIONS,
     CHECKOUT_WEBHOOKS,
 )
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, link_to
+
+_CIRCUIT_VALUES: Final[Mapping[CircuitState, float]] = {"closed": 0, "half_open": 1, "open": 2}
 
 
 class Signals:
@@ -37,6 +46,10 @@ class Signals:
         self._webhooks = instruments.counter(CHECKOUT_WEBHOOKS)
         self._late = instruments.counter(CHECKOUT_LATE_PAYMENTS)
         self._violations = instruments.gauge(CHECKOUT_INVARIANT_VIOLATIONS)
+        self._circuit = instruments.gauge(CHECKOUT_PAYMENT_CIRCUIT)
+        self._circuit_changes = instruments.counter(CHECKOUT_PAYMENT_CIRCUIT_CHANGES)
+        self._retries = instruments.counter(CHECKOUT_PAYMENT_RETRIES)
+        self._mismatches = instruments.counter(CHECKOUT_PAYMENT_MISMATCHES)
 
     def hold_attempted(self, outcome: Outcome, *, car_id: str, hold_id: str = "") -> None:
         self._holds.inc(outcome=outcome.value)
@@ -81,6 +94,21 @@ class Signals:
     def late_payment(self, order_id: str, result: str) -> None:
         self._late.inc(result=result)
         self._log.warning("payment.late", order_id=order_id, result=result)
+
+    def wrong_amount(self, order_id: str, *, provider: str) -> None:
+        """Money of another amount or currency than the order's: it goes back, and we look."""
+        self._mismatches.inc(provider=provider)
+        self._log.error("payment.wrong_amount", order_id=order_id, provider=provider)
+
+    def circuit_changed(self, provider: str, state: CircuitState) -> None:
+        """A provider is not asked any more (open), is tried (half open), or is asked again."""
+        self._circuit.set(_CIRCUIT_VALUES[state], provider=provider)
+        self._circuit_changes.inc(provider=provider, state=state)
+        log = self._log.warning if state == "open" else self._log.info
+        log("provider.circuit", provider=provider, state=state)
+
+    def call_repeated(self, provider: str, result: Retried) -> None:
+        self._retries.inc(provider=provider, result=result)
 
     def order_moved(self, order_id: str, *, state: str, reason: str) -> None:
         self._log.info("order.moved", order_id=order_id, state=state, reason=reason)

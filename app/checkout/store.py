@@ -397,7 +397,7 @@ class Store:
             _order_query()
             .where(
                 ORDERS.c.state.in_(states),
-                PAYMENTS.c.state.in_(("pending", "cancelled")),
+                PAYMENTS.c.state.in_(("pending", "cancelled", "declined")),
                 PAYMENTS.c.payment_id.is_not(None),
                 ORDERS.c.created_at > created_after,
                 ORDERS.c.created_at <= created_before,

@@ -82,6 +82,15 @@ class Payments:
             payment["refunded"] = payment["amount"]
         return self.wire(payment)
 
+    async def cancel(self, payment_id: str) -> dict[str, Any]:
+        """Close a payment that nobody may pay any more; a decided one stays as it is."""
+        async with self._store.begin() as transaction:
+            payment = await self._locked(transaction, payment_id)
+            if payment["state"] in OPEN:
+                payment["state"] = "canceled"
+                await transaction.set_payment(payment_id, state="canceled")
+        return self.wire(payment)
+
     async def submit(self, payment_id: str, form: CardForm) -> Submitted:
         """The shopper sent the card form (already checked); the card decides what happens.
 

@@ -22,7 +22,7 @@ PaymentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
 
 def money_routes(payments: Payments, platform: Platform) -> APIRouter:
-    """Create, find and refund payments; fails on purpose when a fault flag says so."""
+    """Create, find, cancel and refund payments; fails on purpose when a fault flag says so."""
 
     def authorised(authorization: Annotated[str, Header()] = "") -> None:
         expected = f"Bearer {platform.settings.payment_key}"
@@ -50,5 +50,9 @@ def money_routes(payments: Payments, platform: Platform) -> APIRouter:
     @router.post("/payments/{payment_id}/refunds", response_model=Payment, responses=answers)
     async def refund(payment_id: PaymentId, body: RefundRequest) -> JSONResponse:
         return JSONResponse(await payments.refund(payment_id))
+
+    @router.post("/payments/{payment_id}/cancellation", response_model=Payment, responses=answers)
+    async def cancel(payment_id: PaymentId) -> JSONResponse:
+        return JSONResponse(await payments.cancel(payment_id))
 
     return router

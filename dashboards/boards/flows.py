@@ -37,6 +37,55 @@ PAYMENTS = Row(
             runbook="PaymentProviderFailing",
         ),
         graph(
+            "Payment provider: circuit",
+            "Highest state of any worker: 0 asks, 1 tries one call, 2 answers at once without.",
+            "none",
+            Query(
+                promql.value(checkout.CHECKOUT_PAYMENT_CIRCUIT, by=("provider",), aggregate="max"),
+                "{{provider}}",
+            ),
+            smallest=0.0,
+            steps=(Step(2.0, "red"),),
+            runbook="PaymentProviderFailing",
+        ),
+        graph(
+            "Payment provider: circuit changes per hour",
+            "Many mean a provider that comes and goes.",
+            "none",
+            Query(
+                promql.increase(
+                    checkout.CHECKOUT_PAYMENT_CIRCUIT_CHANGES, by=("provider", "state")
+                ),
+                "{{provider}} {{state}}",
+            ),
+            smallest=0.0,
+            runbook="PaymentProviderFailing",
+        ),
+        graph(
+            "Payment provider: repeated calls",
+            "Per second. Over budget means that repeats would be more than a tenth of all calls.",
+            "reqps",
+            Query(
+                promql.rate(checkout.CHECKOUT_PAYMENT_RETRIES, by=("provider", "result")),
+                "{{provider}} {{result}}",
+            ),
+            smallest=0.0,
+            runbook="PaymentProviderFailing",
+        ),
+        number(
+            "Payments of a wrong amount in a day",
+            "Of another amount or currency than the order's. They go back, and somebody looks.",
+            "none",
+            Query(
+                promql.increase(
+                    checkout.CHECKOUT_PAYMENT_MISMATCHES, window="1d", by=("provider",)
+                ),
+                "{{provider}}",
+            ),
+            decimals=0,
+            steps=(Step(1.0, "red"),),
+        ),
+        graph(
             "Messages from providers",
             "Webhooks per second by what became of them. Rejected ones had a bad signature or age.",
             "reqps",

@@ -13,6 +13,16 @@ WEBHOOK_RESULT = Label(
     ("applied", "duplicate", "rejected", "ignored", "failed"),
     "What became of a provider's message; rejected means a bad signature or age.",
 )
+CIRCUIT_STATE = Label(
+    "state",
+    ("closed", "half_open", "open"),
+    "Closed: calls pass. Open: none does. Half open: one is tried.",
+)
+RETRY_RESULT = Label(
+    "result",
+    ("retried", "over_budget"),
+    "Whether a failed attempt was repeated, or not because repeats would be over 10 % of calls.",
+)
 INVARIANT = Label(
     "invariant", None, "Name of the always-true check.", bounded_by="one name per invariant file"
 )
@@ -75,6 +85,42 @@ CHECKOUT_INVARIANT_VIOLATIONS = Metric(
     owner="checkout",
     shown_on="services",
 )
+CHECKOUT_PAYMENT_CIRCUIT = Metric(
+    name="checkout_payment_circuit",
+    kind="gauge",
+    description="Whether a provider is asked at all: 0 closed (asked), 1 half open, 2 open.",
+    labels=(SERVICE, PROVIDER),
+    unit="state",
+    owner="checkout",
+    shown_on="services",
+)
+CHECKOUT_PAYMENT_CIRCUIT_CHANGES = Metric(
+    name="checkout_payment_circuit_changes_total",
+    kind="counter",
+    description="Changes of a provider's circuit, by the state that it came to.",
+    labels=(SERVICE, PROVIDER, CIRCUIT_STATE),
+    unit="changes",
+    owner="checkout",
+    shown_on="services",
+)
+CHECKOUT_PAYMENT_RETRIES = Metric(
+    name="checkout_payment_retries_total",
+    kind="counter",
+    description="Failed attempts at a provider that were repeated, or were not for want of budget.",
+    labels=(SERVICE, PROVIDER, RETRY_RESULT),
+    unit="attempts",
+    owner="checkout",
+    shown_on="services",
+)
+CHECKOUT_PAYMENT_MISMATCHES = Metric(
+    name="checkout_payment_mismatches_total",
+    kind="counter",
+    description="Payments of another amount or currency than their order's; they never confirm it.",
+    labels=(SERVICE, PROVIDER),
+    unit="payments",
+    owner="checkout",
+    shown_on="services",
+)
 
 METRICS = (
     CHECKOUT_HOLD_ATTEMPTS,
@@ -83,4 +129,8 @@ METRICS = (
     CHECKOUT_WEBHOOKS,
     CHECKOUT_LATE_PAYMENTS,
     CHECKOUT_INVARIANT_VIOLATIONS,
+    CHECKOUT_PAYMENT_CIRCUIT,
+    CHECKOUT_PAYMENT_CIRCUIT_CHANGES,
+    CHECKOUT_PAYMENT_RETRIES,
+    CHECKOUT_PAYMENT_MISMATCHES,
 )
