@@ -21,7 +21,6 @@ from telemetry.catalogue.outcomes import Outcome
 HOLDS = "/api/checkout/v1/holds"
 ORDERS = "/api/checkout/v1/orders"
 CARS = "/api/catalog/v1/cars"
-MATCHES = "/api/advisor/v1/matches"
 PAYMENT_PAGE = "/sandbox/pay/{payment_id}"
 CHALLENGE_PAGE = f"{PAYMENT_PAGE}/challenge"
 
@@ -113,7 +112,7 @@ class Shop:
 
     def page(self, path: str, *, name: str) -> Answer:
         """An HTML page, following its redirects, each counted as the request that it is."""
-        return self._good(f"GET {name}", self._follow("GET", path, name=name))
+        return self._good(f"GET {name}", self._follow(path, name=name))
 
     def cars(self, market: str, **filters: str | int) -> list[dict[str, Any]]:
         """Available cars of a market."""
@@ -125,10 +124,10 @@ class Shop:
         name = f"{CARS}/{{car_id}}"
         return self._good(f"GET {name}", self._get(f"{CARS}/{car_id}", name=name)).fields()
 
-    def matches(self, wishes: Mapping[str, Any]) -> dict[str, Any]:
-        """The advisor's answer to needs and preferences."""
-        answer = self._write("POST", MATCHES, name=MATCHES, body=wishes)
-        return self._good(f"POST {MATCHES}", answer).fields()
+    def press(self, path: str, *, name: str) -> Answer:
+        """A page's form without fields, and the page that its answer leads to."""
+        answer = self._submit(path, Form(""), {}, name=name)
+        return self._good(f"POST {name}", self._redirected(answer, path, name=name))
 
     # Buying --------------------------------------------------------------------------------
 
@@ -239,8 +238,10 @@ class Shop:
                 return answer
             time.sleep(min(answer.retry_after_seconds, 1.0))
 
-    def _follow(self, method: str, path: str, *, name: str) -> Answer:
-        answer, url = self._get(path, name=name), path
+    def _follow(self, path: str, *, name: str) -> Answer:
+        return self._redirected(self._get(path, name=name), path, name=name)
+
+    def _redirected(self, answer: Answer, url: str, *, name: str) -> Answer:
         for _ in range(MOST_REDIRECTS):
             location = answer.headers.get("location")
             if not (300 <= answer.status < 400 and location):

@@ -48,7 +48,7 @@ class Shot:
     full_page: bool = False
 
 
-FAMILY = "seats=5&child_seats=2&luggage_litres=500&near=Solna&practical=4&adventurous=4"
+FAMILY = "seats=5&child_seats=2&luggage_litres=500&near=Solna&comfort=4&progressive=4"
 CAR_LINK = "main a[href*='/cars/']"
 SHOTS = (
     Shot("storefront-home", "/se/en"),
@@ -113,12 +113,23 @@ def log_in(page: Page, shop: str) -> None:
     page.wait_for_url(f"{shop}/console*")
 
 
+def scroll_through(page: Page) -> None:
+    """Bring every part into view once: boards ask for a panel's numbers when it is seen."""
+    height: int = page.evaluate("document.body.scrollHeight")
+    for top in range(0, height, 600):
+        page.evaluate(f"window.scrollTo(0, {top})")
+        page.wait_for_load_state("networkidle")
+    page.evaluate("window.scrollTo(0, 0)")
+    page.wait_for_load_state("networkidle")
+
+
 def take(browser: Browser, shop: str, shot: Shot) -> None:
-    """Photograph one page, at twice the pixels, with still pictures."""
+    """Photograph one page, with still pictures."""
     width, height = shot.size
     context = browser.new_context(
         viewport={"width": width, "height": height},
-        device_scale_factor=2,
+        # A long page is for reading, a short one for looking at: that one gets twice the pixels.
+        device_scale_factor=1 if shot.full_page else 2,
         reduced_motion="reduce",
     )
     # The question about measurements is answered, so that it covers no picture.
@@ -130,6 +141,8 @@ def take(browser: Browser, shop: str, shot: Shot) -> None:
     if shot.follow:
         page.locator(shot.follow).first.click()
         page.wait_for_load_state("networkidle")
+    if shot.full_page:
+        scroll_through(page)
     page.screenshot(path=OUTPUT / f"{shot.name}.png", full_page=shot.full_page)
     context.close()
     sys.stdout.write(f"  {shot.name}\n")

@@ -45,10 +45,16 @@ class Shopper:
     pace: Pace
     market: str
 
-    def open(self, path: str, *, page: str) -> None:
+    def open(self, path: str, *, page: str) -> str:
         """A page of the shop front; `path` and its template `page` follow market and language."""
-        language = "sv" if self.market == "SE" else "en"
-        self.shop.page(f"/{self.market.lower()}/{language}{path}", name=f"{FRONT}{page}")
+        return self.shop.page(f"{self._front()}{path}", name=f"{FRONT}{page}").text()
+
+    def press(self, path: str, *, page: str) -> None:
+        """A page's button: an empty form, and the page that it leads to."""
+        self.shop.press(f"{self._front()}{path}", name=f"{FRONT}{page}")
+
+    def _front(self) -> str:
+        return f"/{self.market.lower()}/{'sv' if self.market == 'SE' else 'en'}"
 
     def think(self, median_seconds: float) -> None:
         time.sleep(self.pace.seconds(median_seconds, self.dice))

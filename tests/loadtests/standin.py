@@ -54,6 +54,11 @@ class Request:
 Reply = tuple[int, dict[str, str], bytes]
 
 
+MATCHES = """<h1>Your best match</h1>
+<a href="/se/sv/cars/car-1">Nearest</a> <a href="/se/sv/cars/car-2">Lowest price</a>
+<a href="/se/sv/cars/car-1">The same one</a> <a href="/se/sv/cars?model=x">All of them</a>"""
+
+
 @dataclass
 class Standin:
     """The shop; a context manager. `requests` is everything it was asked."""
@@ -150,9 +155,8 @@ class Standin:
         path = request.path
         if path.startswith("/api/catalog/v1/cars"):
             return self._cars(path)
-        if path == "/api/advisor/v1/matches":
-            cars = {"nearest": {"car_id": "car-1"}, "cheapest": {"car_id": "car-2"}}
-            return _json(200, {"matches": [{"cars": cars}], "advice_id": "adv-1"})
+        if path.endswith("/advisor/matches"):
+            return 200, {"content-type": "text/html"}, MATCHES.encode()
         if path.startswith("/api/checkout/v1/holds"):
             return self._hold(request)
         if path.startswith("/api/checkout/v1/orders"):
