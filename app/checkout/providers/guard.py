@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from itertools import count
 from typing import Final, Literal, Protocol, TypeVar
 
@@ -26,16 +27,24 @@ WAIT_INITIAL_SECONDS: Final = 0.1
 WAIT_JITTER_SECONDS: Final = 0.3
 WAIT_MAX_SECONDS: Final = 0.6
 
-CREATE_SECONDS: Final = 4.0
-"""All attempts of opening a payment: less than the shopper's own client waits (5 s)."""
-
-SETTLE_SECONDS: Final = 8.0
-"""All attempts of what no shopper waits for: less than a provider waits for its webhook (10 s)."""
-
 RETRY_AFTER_SECONDS: Final = 5
 
 Retried = Literal["retried", "over_budget"]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds for all attempts of one call together."""
+
+    create: float = 4.0
+    """Opening a payment: less than the shopper's own client waits (5 s)."""
+
+    settle: float = 8.0
+    """What no shopper waits for: less than a provider waits for its webhook's answer (10 s)."""
+
+
+DEADLINES: Final = Deadlines()
 
 
 class Watcher(Protocol):
@@ -54,32 +63,36 @@ class GuardedProvider:
         provider: PaymentProvider,
         watcher: Watcher,
         *,
+        deadlines: Deadlines = DEADLINES,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = provider.name
         self._provider = provider
         self._watcher = watcher
+        self._deadlines = deadlines
         self._budget = RetryBudget()
         self._circuit = Circuit(now, lambda state: watcher.circuit_changed(provider.name, state))
 
     async def create(self, order: PaymentOrder) -> ProviderPayment:
-        return await self._guarded(lambda: self._provider.create(order), CREATE_SECONDS)
+        return await self._guarded(lambda: self._provider.create(order), self._deadlines.create)
 
     async def find(self, payment_id: str) -> ProviderPayment:
-        return await self._guarded(lambda: self._provider.find(payment_id), SETTLE_SECONDS)
+        return await self._guarded(lambda: self._provider.find(payment_id), self._deadlines.settle)
 
     async def capture(self, payment_id: str, reference: str) -> ProviderPayment:
         return await self._guarded(
-            lambda: self._provider.capture(payment_id, reference), SETTLE_SECONDS
+            lambda: self._provider.capture(payment_id, reference), self._deadlines.settle
         )
 
     async def void(self, payment_id: str, reference: str) -> ProviderPayment:
         return await self._guarded(
-            lambda: self._provider.void(payment_id, reference), SETTLE_SECONDS
+            lambda: self._provider.void(payment_id, reference), self._deadlines.settle
         )
 
     async def refund(self, payment_id: str, reference: str) -> None:
-        await self._guarded(lambda: self._provider.refund(payment_id, reference), SETTLE_SECONDS)
+        await self._guarded(
+            lambda: self._provider.refund(payment_id, reference), self._deadlines.settle
+        )
 
     def verify(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
         return self._provider.verify(body, headers)

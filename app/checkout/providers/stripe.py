@@ -33,6 +33,9 @@ from app.checkout.providers.protocol import (
 from app.checkout.providers.signatures import check_signature
 from app.kernel.errors import MalformedRequest
 
+stripe.enable_telemetry = False
+"""Its client would tell Stripe about this machine and about earlier calls."""
+
 API_BASE: Final = "https://api.stripe.com"
 DEADLINE: Final = httpx.Timeout(5.0, connect=1.0)
 """One attempt: 1 s to connect, 5 s to read or write."""
@@ -345,7 +348,10 @@ def _explain(error: stripe.StripeError) -> NoReturn:
 Object = TypeVar("Object", bound=_Read)
 
 
-def _read(model: type[Object], answer: stripe.StripeObject) -> Object:
+def _read(model: type[Object], answer: object) -> Object:
+    # Its types promise an object; a list or null in the body comes through all the same.
+    if not isinstance(answer, stripe.StripeObject):
+        raise NoAnswer("an answer that cannot be read")
     try:
         return model.model_validate(answer.to_dict())
     except ValidationError as error:
