@@ -49,7 +49,7 @@ prove-crash: setup ## kill -9 the shop under load and restart it: no confirmed o
 	@$(PYTHON) -m loadtests crash
 
 prove-checkout: setup-dev ## the long proofs of checkout: races, kill -9, a database that goes away, every crash point
-	@$(PYTHON) -m pytest -q tests/proofs --long
+	@VITRINE_PROOFS=long $(PYTHON) -m pytest -q tests/proofs
 
 bench-checkout: setup ## purchases per second beside pgbench, on one core; writes docs/benchmarks.md
 	@$(PYTHON) -m loadtests.bench

@@ -7,8 +7,9 @@ in a few tens of microseconds:
 
 - the catalogue's outbox, which lists as many equal cars (`car_1`, `car_2`, …) as it is told to
   (`POST /stand-in/cars {"count": 5000}`), and its list of cars for suggestions;
-- the provider's money API. A payment is made to succeed by `POST /stand-in/payments/{id}/success`,
-  which answers with the webhook to deliver, signed; the caller delivers it, as often as it likes;
+- the provider's money API. A shopper pays by `POST /stand-in/payments/{id}/succeeded` (`declined`
+  and `requires_action` happen likewise), which answers with the webhook to deliver, signed; the
+  caller delivers it, as often as it likes;
 - the outboxes of all other services, which are empty, so that insight can run beside checkout.
 
 `GET /stand-in/payments` tells which payments were opened, paid and paid back.
@@ -32,6 +33,8 @@ from deploy.local.ports import LOOPBACK
 PRICE, CURRENCY, VAT_RATE, MARKET = 48_990_000, "SEK", "0.25", "SE"
 """Of every car, in minor units."""
 MOST_EVENTS = 1000
+HAPPENING = ("requires_action", "declined", "succeeded")
+"""What a shopper can make of a payment."""
 
 Answer = tuple[int, dict[str, object], dict[str, str]]
 """Status, JSON body, further headers."""
@@ -44,7 +47,10 @@ class Payment:
     payment_id: str
     reference: str
     amount: dict[str, object]
+    state: str = "requires_payment_method"
     accepted_at: str | None = None
+    happened: int = 0
+    """How often its state has changed: events are numbered."""
     refunds: set[str] = field(default_factory=set)
     """References under which a refund was asked for: the same one refunds once."""
 
@@ -53,7 +59,7 @@ class Payment:
         return {
             "payment_id": self.payment_id,
             "reference": self.reference,
-            "state": "succeeded" if self.accepted_at else "requires_payment_method",
+            "state": self.state,
             "amount": self.amount,
             "refunded": {"amount": refunded, "currency": self.amount["currency"]},
             "payment_url": f"http://{LOOPBACK}/pay/{self.payment_id}",
@@ -74,13 +80,9 @@ class Neighbours:
         """The answer to one request."""
         parts = urlsplit(target)
         names = parts.path.strip("/").split("/")
+        if names[:3] == ["sandbox", "v1", "payments"]:
+            return self._provider(method, names[3:], body)
         match (method, *names):
-            case ("POST", "sandbox", "v1", "payments"):
-                return 200, self._opened(json.loads(body)).wire(), {}
-            case ("GET", "sandbox", "v1", "payments", payment_id):
-                return self._found(payment_id)
-            case ("POST", "sandbox", "v1", "payments", payment_id, "refunds"):
-                return self._refunded(payment_id, json.loads(body)["reference"])
             case ("GET", "internal", "catalog", "events"):
                 query = parse_qs(parts.query)
                 after, limit = int(query["after"][0]), int(query.get("limit", ["500"])[0])
@@ -92,12 +94,24 @@ class Neighbours:
             case ("POST", "stand-in", "cars"):
                 self._cars = int(json.loads(body)["count"])
                 return 200, {"count": self._cars}, {}
-            case ("POST", "stand-in", "payments", payment_id, "success"):
-                return self._succeeded(payment_id)
+            case ("POST", "stand-in", "payments", payment_id, state) if state in HAPPENING:
+                return self._happened(payment_id, state)
             case ("GET", "stand-in", "payments"):
                 listed = [payment.wire() for payment in self._payments.values()]
                 return 200, {"items": listed}, {}
-        return 404, {"detail": f"no stand-in for {method} {parts.path}"}, {}
+        return _nothing(method, parts.path)
+
+    def _provider(self, method: str, names: list[str], body: bytes) -> Answer:
+        match (method, *names):
+            case ("POST",):
+                return 200, self._opened(json.loads(body)).wire(), {}
+            case ("GET", payment_id):
+                return self._found(payment_id)
+            case ("POST", payment_id, "refunds"):
+                return self._refunded(payment_id, json.loads(body)["reference"])
+            case ("POST", payment_id, "cancellation"):
+                return self._cancelled(payment_id)
+        return _nothing(method, "/".join(names))
 
     def _opened(self, request: dict[str, object]) -> Payment:
         reference = str(request["reference"])
@@ -117,18 +131,33 @@ class Neighbours:
         payment.refunds.add(reference)
         return 200, payment.wire(), {}
 
-    def _succeeded(self, payment_id: str) -> Answer:
+    def _cancelled(self, payment_id: str) -> Answer:
         payment = self._payments.get(payment_id)
         if payment is None:
             return 404, {}, {}
-        payment.accepted_at = payment.accepted_at or _now()
+        if payment.state != "succeeded":
+            payment.state = "canceled"
+        return 200, payment.wire(), {}
+
+    def _happened(self, payment_id: str, state: str) -> Answer:
+        """What a shopper did on the hosted page; what is final stays, and is told again."""
+        payment = self._payments.get(payment_id)
+        if payment is None or payment.state == "canceled":
+            return 404, {"detail": "there is no such open payment"}, {}
+        if state not in (payment.state, "succeeded") and payment.state == "succeeded":
+            return 409, {"detail": "it has been paid"}, {}
+        if state != payment.state:
+            payment.state = state
+            payment.happened += 1
+        if state == "succeeded":
+            payment.accepted_at = payment.accepted_at or _now()
         event: dict[str, object] = {
-            "event_id": f"evt_{payment_id}",
-            "type": "payment.succeeded",
-            "created_at": payment.accepted_at,
+            "event_id": f"evt_{payment_id}_{payment.happened}",
+            "type": f"payment.{state}",
+            "created_at": _now(),
             "payment": payment.wire(),
         }
-        return 200, event, {"webhook-signature": self._signed(_json(event))}
+        return 200, event, {"webhook-signature": self._signed(as_signed(event))}
 
     def _signed(self, body: bytes) -> str:
         at = int(time.time())
@@ -164,6 +193,10 @@ class Neighbours:
         }
 
 
+def _nothing(method: str, path: str) -> Answer:
+    return 404, {"detail": f"no stand-in for {method} {path}"}, {}
+
+
 def _similar(number: int) -> dict[str, object]:
     """A car as the catalogue's list shows it; none of those that are sold here."""
     return {
@@ -186,7 +219,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _json(value: object) -> bytes:
+def as_signed(value: object) -> bytes:
+    """The bytes that are sent, and over which a webhook is signed."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
@@ -215,7 +249,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, answer: Answer) -> None:
         status, value, headers = answer
-        body = _json(value)
+        body = as_signed(value)
         lines = [
             f"HTTP/1.1 {status} -",
             "content-type: application/json",

@@ -47,9 +47,8 @@ class Checkout:
         return {each["name"]: each["violations"] for each in found if each["violations"]}
 
     def cpu_seconds(self) -> float:
-        """CPU time that the worker has used so far (Linux)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """CPU time that the worker has used so far."""
+        return cpu_seconds(self.pid)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -74,6 +73,16 @@ class Bench:
     webhook_secret: str
     postgres_settings: Mapping[str, str]
     pgbench_command: tuple[str, ...]
+    pid: int
+    """Of the program that all of this was started by."""
+
+    def foreign_seconds(self) -> float:
+        """CPU time that this machine has spent so far on anything but this benchmark.
+
+        Only differences mean something. Time stolen by other virtual machines counts.
+        """
+        ours = sum(cpu_seconds(pid) for pid in (os.getpid(), *_family(self.pid)))
+        return _machine_seconds() - ours
 
     def list_cars(self, count: int) -> None:
         """Have `count` cars on offer in all, and wait until every checkout has heard of them."""
@@ -131,7 +140,7 @@ def started(folder: Path, *, core: int, other_core: int) -> Iterator[Bench]:
         if not line.startswith("{"):
             process.wait(STOP_SECONDS)
             raise CannotMeasure(f"the stack did not start: {log_path.read_text().strip()[-800:]}")
-        yield _bench_of(json.loads(line))
+        yield _bench_of(json.loads(line), process.pid)
     finally:
         if process.stdin:
             process.stdin.close()
@@ -140,7 +149,33 @@ def started(folder: Path, *, core: int, other_core: int) -> Iterator[Bench]:
             process.stdout.close()
 
 
-def _bench_of(line: Mapping[str, Any]) -> Bench:
+def cpu_seconds(pid: int) -> float:
+    """CPU time of one process so far, with the children that it has waited for; 0 when gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    found = [pid]
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in path.read_text().split():
+                found += _family(int(child))
+    return found
+
+
+def _machine_seconds() -> float:
+    """CPU time of all cores that was not idle (proc(5): all but idle and iowait)."""
+    line = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, line)
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def _bench_of(line: Mapping[str, Any], pid: int) -> Bench:
     return Bench(
         checkouts={
             kind: Checkout(kind, found["port"], found["internal_url"], found["pid"])
@@ -153,4 +188,5 @@ def _bench_of(line: Mapping[str, Any]) -> Bench:
             *(line["pgbench"], "-h", "127.0.0.1", "-p", str(line["postgres_port"])),
             *("-U", line["postgres_user"], line["postgres_database"]),
         ),
+        pid=pid,
     )

@@ -1,0 +1,14 @@
+"""How long the proofs run: short in `make test`, long in `make prove-checkout`."""
+
+from __future__ import annotations
+
+import os
+
+LONG = os.environ.get("VITRINE_PROOFS") == "long"
+KILLS = 24 if LONG else 3
+"""Per database."""
+OUTAGES = 3 if LONG else 1
+"""Rounds of every kind of outage."""
+EXAMPLES = 150 if LONG else 8
+STEPS = 60 if LONG else 30
+"""Of the stateful model, per database."""

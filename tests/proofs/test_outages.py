@@ -1,0 +1,111 @@
+"""PostgreSQL stopped, frozen, restarted, its connections cut, while people buy."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.postgres import LocalPostgres
+from deploy.local.processes import wait_until
+from tests.proofs.books import assert_nothing_lost_or_doubled
+from tests.proofs.conftest import Stack, running_stack
+from tests.proofs.length import OUTAGES
+from tests.proofs.shopping import OpenDoors, Shopping
+
+pytestmark = pytest.mark.integration
+
+SHOPPERS = 8
+LONGEST_ANSWER_SECONDS = 30.0
+"""While the database is away. A statement is given up after 10 s and a connection after 5; a
+request makes up to three transactions."""
+CUTS = 5
+
+
+def ready(stack: Stack) -> list[bool]:
+    """Whether each worker calls itself ready."""
+    return [
+        httpx.get(f"{each.internal_url}/health/ready", timeout=60, trust_env=False).is_success
+        for each in stack.checkout.addresses
+    ]
+
+
+@contextlib.contextmanager
+def away(stack: Stack, crowd: Shopping) -> Iterator[None]:
+    """The database is gone before this block: shoppers are told, workers say that they are not
+    ready; after it they recover by themselves."""
+    processes = [process.pid for process in stack.checkout.processes]
+    crowd.wait_met(503, SHOPPERS)
+    wait_until(lambda: not any(ready(stack)), timeout_seconds=60, what="nobody is ready")
+    yield
+    wait_until(lambda: all(ready(stack)), timeout_seconds=60, what="all are ready again")
+    crowd.wait_bought(2)
+    assert [process.pid for process in stack.checkout.processes] == processes
+
+
+def stop(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
+    postgres.stop()
+    with away(stack, crowd):
+        postgres.start()
+
+
+def kill(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
+    """The server dies without a word, as when its machine does, and recovers from its log."""
+    postgres.kill()
+    with away(stack, crowd):
+        (postgres.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+        postgres.start()
+
+
+def freeze(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
+    postgres.pause()
+    try:
+        with away(stack, crowd):
+            postgres.resume()
+    finally:
+        postgres.resume()
+
+
+def restart(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
+    postgres.restart()
+    wait_until(lambda: all(ready(stack)), timeout_seconds=60, what="all are ready again")
+    crowd.wait_bought(2)
+
+
+def cut(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
+    for _ in range(CUTS):
+        crowd.wait_answers(7)
+        postgres.query(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE datname = 'checkout'"
+        )
+    crowd.wait_bought(2)
+    assert all(ready(stack))
+
+
+Outage = Callable[[LocalPostgres, Stack, Shopping], None]
+
+
+@pytest.mark.parametrize("outage", [stop, kill, freeze, restart, cut])
+def test_an_outage_of_the_database_is_said_survived_and_loses_nothing(
+    outage: Outage, own_postgres: LocalPostgres, tmp_path: Path
+) -> None:
+    doors = OpenDoors()
+    url = own_postgres.url("checkout")
+    with running_stack(tmp_path, database_url=url, workers=2) as stack:
+        stack.list_cars(800)
+        outbox = stack.outbox()
+        with stack.shopping(SHOPPERS, doors.behave) as crowd:
+            try:
+                for _ in range(OUTAGES):
+                    crowd.wait_bought(3)
+                    outage(own_postgres, stack, crowd)
+                    outbox.read_on()
+            finally:
+                doors.open = False
+        assert crowd.diary.improper == []
+        assert [m for m in crowd.diary.met if m.seconds > LONGEST_ANSWER_SECONDS] == []
+        assert_nothing_lost_or_doubled(stack.books, outbox, crowd.diary.bought)
