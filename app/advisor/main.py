@@ -12,7 +12,7 @@ from app.advisor.routes import PREFIX, public_routes
 from app.advisor.settings import AdvisorSettings
 from app.advisor.showroom import Showroom
 from app.advisor.signals import AdvisorSignals
-from app.advisor.store import AdviceLog
+from app.frame.behaviour import Behaviour
 from app.frame.database import Database
 from app.frame.jobs import Job
 from app.frame.migrations import migrate
@@ -32,7 +32,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     telemetry = platform.telemetry(NAME)
     database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
     facts = Outbox(NAME, database, outbox, platform.clock)
-    log = AdviceLog(database, facts)
+    log = Behaviour(database, facts, telemetry)
     showroom = Showroom()
     public = platform.client("catalog", telemetry)
     internal = platform.internal_client("catalog", telemetry)

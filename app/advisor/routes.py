@@ -13,10 +13,10 @@ from app.advisor.errors import ShowroomEmpty
 from app.advisor.matching import advise
 from app.advisor.showroom import Showroom
 from app.advisor.signals import AdvisorSignals
-from app.advisor.store import AdviceLog
 from app.contracts.advisor import MatchRequest, MatchResponse
 from app.contracts.events import AdviceGiven
 from app.contracts.wire import problem_responses
+from app.frame.behaviour import Behaviour
 from app.frame.callers import caller_of
 from app.kernel.clock import Clock
 from app.kernel.ids import new_id
@@ -48,7 +48,7 @@ EXAMPLES: Final[dict[str, Any]] = {
 
 
 def public_routes(
-    showroom: Showroom, log: AdviceLog, signals: AdvisorSignals, clock: Clock
+    showroom: Showroom, log: Behaviour, signals: AdvisorSignals, clock: Clock
 ) -> APIRouter:
     router = APIRouter(prefix=PREFIX)
 
@@ -85,7 +85,7 @@ def public_routes(
             matches=list(advice.matches),
             relaxations=list(advice.relaxations),
         )
-        log.add(_fact(answer), caller.context(market=wanted.market, entry="advisor"))
+        log.record(_fact(answer), caller.context(market=wanted.market, entry="advisor"))
         return Response(
             answer.model_dump_json(by_alias=True),
             media_type="application/json",

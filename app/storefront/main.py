@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.frame.behaviour import Behaviour
 from app.frame.database import Database
 from app.frame.jobs import Job
 from app.frame.migrations import migrate
@@ -10,7 +11,6 @@ from app.frame.overload import Priority
 from app.frame.platform import Platform
 from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
-from app.storefront.behaviour import Behaviour
 from app.storefront.gateways import Connections, Range
 from app.storefront.headers import SecurityHeaders
 from app.storefront.models import METADATA, OUTBOX
@@ -22,7 +22,6 @@ from app.storefront.places import LANGUAGES, PLACES
 from app.storefront.settings import StorefrontSettings
 from app.storefront.signals import Signals
 from app.storefront.static import read_assets
-from app.storefront.store import Store
 
 NAME = "storefront"
 
@@ -34,7 +33,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     signals = Signals(telemetry)
-    behaviour = Behaviour(Store(database, outbox), signals, limit=own.buffer_facts)
+    behaviour = Behaviour(database, outbox, telemetry, limit=own.buffer_facts)
     connections = Connections(
         catalog=platform.client("catalog", telemetry),
         advisor=platform.client("advisor", telemetry),

@@ -16,13 +16,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed, SessionStarted
 from app.frame import problems
+from app.frame.behaviour import Behaviour
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, IDLE_SECONDS
 from app.frame.synthetic import HEADER, proves_synthetic
 from app.kernel.errors import Unavailable
 from app.kernel.facts import EventContext, Fact
 from app.storefront import cookies, vocabulary
-from app.storefront.behaviour import Behaviour
 from app.storefront.cookies import DAY, Cookie
 from app.storefront.errors import ForeignForm, PageMissing
 from app.storefront.formats import Formats, formats_of

@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contracts.events import PageViewed
+from app.frame.behaviour import BATCH, Behaviour
 from app.frame.database import Database, DatabaseUnavailable
 from app.frame.outbox import Outbox
-from app.kernel.facts import EventContext, Fact
-from app.storefront.behaviour import BATCH, Behaviour
+from app.kernel.facts import EventContext
 from app.storefront.models import METADATA, OUTBOX
-from app.storefront.signals import Signals
-from app.storefront.store import Store
 from telemetry.testing import capture
 from tests.conftest import NewDatabase
 
 CONTEXT = EventContext(session_id="ses_1", market="SE")
 
 
-class AwayStore(Store):
-    """A store whose database is away for the next write."""
+class AwayDatabase(Database):
+    """A database that is away for the next write."""
 
     away = False
 
-    async def add(self, facts: Sequence[tuple[Fact, EventContext]]) -> None:
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
         if self.away:
             raise DatabaseUnavailable("away")
-        await super().add(facts)
+        async with super().transaction() as connection:
+            yield connection
 
 
-async def _open(new_database: NewDatabase, clock: object) -> tuple[AwayStore, Outbox, Database]:
-    database = Database(new_database("storefront"))
+async def _open(new_database: NewDatabase, clock: object) -> tuple[AwayDatabase, Outbox]:
+    database = AwayDatabase(new_database("storefront"))
     async with database.transaction() as transaction:
         await transaction.run_sync(METADATA.create_all)
-    outbox = Outbox("storefront", database, OUTBOX, clock)  # type: ignore[arg-type]
-    return AwayStore(database, outbox), outbox, database
+    return database, Outbox("storefront", database, OUTBOX, clock)  # type: ignore[arg-type]
 
 
 async def test_what_is_recorded_is_read_in_order_after_a_flush(
     new_database: NewDatabase, clock: object
 ) -> None:
-    store, outbox, database = await _open(new_database, clock)
+    database, outbox = await _open(new_database, clock)
     with capture("storefront") as emitted:
-        behaviour = Behaviour(store, Signals(emitted.telemetry), limit=10_000)
+        behaviour = Behaviour(database, outbox, emitted.telemetry, limit=10_000)
         for number in range(BATCH + 5):
             behaviour.record(PageViewed("car", car_id=f"car_{number}"), CONTEXT)
 
@@ -61,14 +62,14 @@ async def test_what_is_recorded_is_read_in_order_after_a_flush(
 async def test_a_failed_flush_keeps_the_facts_for_the_next_one(
     new_database: NewDatabase, clock: object
 ) -> None:
-    store, outbox, database = await _open(new_database, clock)
+    database, outbox = await _open(new_database, clock)
     with capture("storefront") as emitted:
-        behaviour = Behaviour(store, Signals(emitted.telemetry), limit=10)
+        behaviour = Behaviour(database, outbox, emitted.telemetry, limit=10)
         behaviour.record(PageViewed("home"), CONTEXT)
-        store.away = True
+        database.away = True
         with pytest.raises(DatabaseUnavailable):
             await behaviour.flush()
-        store.away = False
+        database.away = False
 
         assert await behaviour.flush() == 1
 
@@ -79,9 +80,9 @@ async def test_a_failed_flush_keeps_the_facts_for_the_next_one(
 async def test_a_full_buffer_loses_the_newest_and_says_how_many(
     new_database: NewDatabase, clock: object
 ) -> None:
-    store, outbox, database = await _open(new_database, clock)
+    database, outbox = await _open(new_database, clock)
     with capture("storefront") as emitted:
-        behaviour = Behaviour(store, Signals(emitted.telemetry), limit=2)
+        behaviour = Behaviour(database, outbox, emitted.telemetry, limit=2)
         for page in ("home", "cars", "car"):
             behaviour.record(PageViewed(page), CONTEXT)
         await behaviour.flush()
