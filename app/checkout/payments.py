@@ -166,7 +166,10 @@ class Payments:
             if await wanted(self._store, order, payment):
                 return await provider.capture(payment.payment_id, payment.reference)
             closed = await provider.void(payment.payment_id, payment.reference)
-        return replace(closed, state="released") if closed.state == "cancelled" else closed
+        if closed.state != "cancelled":
+            return closed
+        # The amount is the one that was judged: a closed payment has none left.
+        return replace(payment, state="released")
 
     async def _apply(
         self,
