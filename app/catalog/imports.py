@@ -26,7 +26,7 @@ from app.catalog.store import FeedState, Store
 from app.catalog.swap import OfferedCar, Swap, difference, is_rehearsal
 from app.contracts.catalog import FeedReport, RowReport
 from app.contracts.events import CarListed, CarWithdrawn, FeedImported
-from app.kernel.clock import Clock
+from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput
 from app.kernel.facts import EventContext, Fact
 
@@ -249,4 +249,6 @@ def _listed(feed: Feed, car: OfferedCar) -> CarListed:
         # No single rate may be stated (Norwegian electric cars, American sales tax): no VAT shown.
         vat_rate=car.document["vat_rate"] or "0",
         rehearsal=is_rehearsal(feed.source),
+        ready_for_handover_at="" if car.handover_at is None else rfc3339(car.handover_at),
+        handover_lead_seconds=car.handover_lead_seconds,
     )

@@ -41,8 +41,14 @@ CARS = Table(
     Column("rehearsal", Boolean, nullable=False),
     Column("listed", Boolean, nullable=False),
     Column("state", String(12), nullable=False),
+    Column("ready_for_handover_at", UtcTime),
+    Column("handover_lead_seconds", BigInteger),
 )
-"""What may be sold, as the catalogue told us. `state` is ours: only we decide who has a car."""
+"""What may be sold, as the catalogue told us. `state` is ours: only we decide who has a car.
+
+A car can be handed over at `ready_for_handover_at`, or `handover_lead_seconds` after its order;
+neither when the catalogue does not say.
+"""
 
 HOLDS = Table(
     "holds",
@@ -97,8 +103,12 @@ ORDERS = Table(
     Column("confirmed_at", UtcTime),
     Column("handed_over_at", UtcTime),
     Column("ended_at", UtcTime),
+    Column("ready_for_handover_at", UtcTime),
 )
-"""Every order ever submitted; a confirmed one keeps `confirmed_at` whatever becomes of it."""
+"""Every order ever submitted; a confirmed one keeps `confirmed_at` whatever becomes of it.
+
+`ready_for_handover_at` is what the shopper was told when ordering; a later feed does not move it.
+"""
 
 Index("ix_orders_hold_id", ORDERS.c.hold_id)
 Index(

@@ -179,6 +179,7 @@ class Orders:
             "advice_id": command.advice_id,
             "context": as_json(context),
             "created_at": now,
+            "ready_for_handover_at": earliest_handover(car, now),
         }
         order["token_hash"] = _hash(self._token(str(order["order_id"])))
         await transaction.add_order(order, sealed_customer=self._seal.seal(command.customer))
@@ -292,9 +293,9 @@ class Orders:
     async def lapse(self) -> int:
         """Cancel orders that were not picked up in time, one by one; returns how many."""
         now = self._clock.now()
-        before = now - timedelta(seconds=self._settings.pick_up_seconds)
+        since = now - timedelta(seconds=self._settings.pick_up_seconds)
         lapsed = 0
-        for overdue in await self._store.orders_not_picked_up(confirmed_before=before):
+        for overdue in await self._store.orders_not_picked_up(waiting_since=since):
             async with self._store.begin() as transaction:
                 order = await transaction.lock_order(overdue["order_id"])
                 if order is None or order["state"] != "confirmed" or order["handed_over_at"]:
@@ -347,6 +348,14 @@ async def withdraw(
     await transaction.record(CarStateChanged(car_id, "available"), context)
 
 
+def earliest_handover(car: Record, ordered_at: datetime) -> datetime | None:
+    """When a car that is ordered now can be handed over; None when the catalogue did not say."""
+    lead, at = car["handover_lead_seconds"], car["ready_for_handover_at"]
+    if lead is not None:
+        return ordered_at + timedelta(seconds=lead)
+    return None if at is None else max(at, ordered_at)
+
+
 def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
     """An order as the API shows it (`contracts.checkout.Order`)."""
 
@@ -356,7 +365,7 @@ def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
     def moment(value: datetime | None) -> str | None:
         return None if value is None else rfc3339(value)
 
-    confirmed_at = order.get("confirmed_at")
+    confirmed_at, ready_at = order.get("confirmed_at"), order.get("ready_for_handover_at")
     waiting = order["state"] == "payment_pending"
     return {
         "order_id": order["order_id"],
@@ -370,8 +379,13 @@ def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
         "confirmed_at": moment(confirmed_at),
         "handed_over_at": moment(order.get("handed_over_at")),
         "expires_at": moment(order["expires_at"]) if waiting else None,
+        "ready_for_handover_at": moment(ready_at),
         "pick_up_by": (
-            rfc3339(confirmed_at + timedelta(seconds=settings.pick_up_seconds))
+            # Nobody can collect a car before it is there.
+            rfc3339(
+                max(confirmed_at, ready_at or confirmed_at)
+                + timedelta(seconds=settings.pick_up_seconds)
+            )
             if order["state"] == "confirmed" and confirmed_at
             else None
         ),

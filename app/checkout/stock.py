@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from app.checkout.store import Store
@@ -36,7 +37,13 @@ class Stock:
                         "currency": fact.currency,
                         "vat_rate": fact.vat_rate,
                         "rehearsal": fact.rehearsal,
+                        "ready_for_handover_at": _moment(fact.ready_for_handover_at),
+                        "handover_lead_seconds": fact.handover_lead_seconds,
                     }
                 )
             elif event.type == CarWithdrawn.TYPE:
                 await transaction.unlist_car(str(event.data["car_id"]))
+
+
+def _moment(rfc3339: str) -> datetime | None:
+    return datetime.fromisoformat(rfc3339) if rfc3339 else None

@@ -342,13 +342,16 @@ class Store:
         )
         return await self._many(query)
 
-    async def orders_not_picked_up(self, *, confirmed_before: datetime) -> list[Record]:
+    async def orders_not_picked_up(self, *, waiting_since: datetime) -> list[Record]:
+        """Confirmed orders whose car could have been collected since then, and was not."""
+        ready_at = ORDERS.c.ready_for_handover_at
         query = (
             _order_query()
             .where(
                 ORDERS.c.state == "confirmed",
                 ORDERS.c.handed_over_at.is_(None),
-                ORDERS.c.confirmed_at <= confirmed_before,
+                ORDERS.c.confirmed_at <= waiting_since,
+                or_(ready_at.is_(None), ready_at <= waiting_since),
             )
             .limit(100)
         )

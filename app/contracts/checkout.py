@@ -81,8 +81,10 @@ class Order(Wire):
     handed_over_at: Timestamp | None = None
     expires_at: Timestamp | None = None
     """Until when it may be paid; None once it is decided."""
+    ready_for_handover_at: Timestamp | None = None
+    """When the car can be collected, as it was known when ordering; None when it was not."""
     pick_up_by: Timestamp | None = None
-    """Until when the dealer keeps the car; None unless confirmed."""
+    """Until when the dealer keeps the car once it can be collected; None unless confirmed."""
     message: str | None = None
     """For the shopper: why it ended otherwise than wished."""
     payment_url: str | None = None

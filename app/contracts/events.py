@@ -97,6 +97,10 @@ class CarListed(Fact):
     """Decimal fraction as text, `0.25`."""
     rehearsal: bool = False
     """Only synthetic callers see and buy it."""
+    ready_for_handover_at: str = ""
+    """The earliest moment of handover; empty when it is not known or counts from the order."""
+    handover_lead_seconds: int | None = None
+    """How long after an order the car can be handed over; None when it does not count from it."""
 
 
 @dataclass(frozen=True, slots=True)

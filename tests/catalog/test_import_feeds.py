@@ -100,8 +100,24 @@ async def test_a_feeds_cars_are_on_offer_when_the_import_answers(shop: Running) 
             price=55_990_000,
             currency="SEK",
             vat_rate="0.25",
+            handover_lead_seconds=2 * 3600,
         )
     )
+
+
+async def test_a_listed_car_says_from_when_it_can_be_collected(shop: Running) -> None:
+    before = await last_position(shop)
+
+    await send(
+        shop,
+        feed([car("A0", handover="2027-01-11T09:00:00+01:00"), car("A1", handover="P14D")]),
+    )
+
+    listed = [data for kind, data in await facts(shop, before) if kind == CarListed.TYPE]
+    assert [(d["ready_for_handover_at"], d["handover_lead_seconds"]) for d in listed] == [
+        ("2027-01-11T08:00:00.000Z", None),
+        ("", 14 * 24 * 3600),
+    ]
 
 
 async def test_the_same_feed_again_changes_nothing_and_keeps_every_id(shop: Running) -> None:

@@ -45,6 +45,7 @@ async def test_an_order_says_everything_once(shop: Shop) -> None:
         "confirmed_at": None,
         "handed_over_at": None,
         "expires_at": "2026-11-27T09:15:00.000Z",
+        "ready_for_handover_at": None,
         "pick_up_by": None,
         "message": None,
         "payment_url": order["payment_url"],
