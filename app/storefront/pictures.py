@@ -25,16 +25,6 @@ PRIMER: Final = "#8d949a"
 KEPT: Final = 600
 """Pictures kept in memory, some 9 kB each: the whole range in all its paints fits."""
 
-_SIGNATURES: Final = {
-    "strand": "blade",
-    "fjord": "arc",
-    "birch": "thread",
-    "horizon": "frame",
-    "ember": "wing",
-    "polar": "dots",
-}
-"""The range names its light signatures after places; the drawings know them by form."""
-
 _GENERIC: Final[dict[str, tuple[int, int, int, int]]] = {
     # body: length, height, wheelbase, doors
     "hatchback": (4100, 1470, 2600, 5),
@@ -93,7 +83,7 @@ def subject_of_model(model: Model) -> Subject:
         "nose_length": design.nose_length,
         "beltline": design.beltline,
         "rear_rake": design.rear_rake,
-        "light_signature": _SIGNATURES.get(design.light_signature, design.light_signature),
+        "light_signature": design.light_signature,
         "cladding": design.cladding,
         "roof_rails": design.roof_rails,
         "two_tone": design.two_tone,

@@ -28,7 +28,7 @@ DRIVETRAINS = ("fwd", "rwd", "awd")
 TRANSMISSIONS = ("single_speed", "automatic", "manual")
 TRAITS = ("sporty", "comfort", "expressive", "practical", "adventurous", "progressive")
 LANGUAGES = ("sv", "en")
-LIGHT_SIGNATURES = ("strand", "fjord", "birch", "horizon", "ember", "polar")
+LIGHT_SIGNATURES = ("blade", "arc", "thread", "frame", "wing", "dots")
 COLOUR_FAMILIES = (
     "white",
     "black",
