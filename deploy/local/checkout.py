@@ -101,6 +101,7 @@ class LocalCheckout:
             "VITRINE_FLAGS": str(folder / "flags.json"),
             "CHECKOUT_DATABASE_URL": database_url,
             "CHECKOUT_INTERNAL_URL": self.addresses[0].internal_url,
+            "INSIGHT_INTERNAL_URL": self.insight_address.internal_url,
             **{f"{name.upper()}_URL": neighbours.url for name in OTHERS},
             **{f"{name.upper()}_INTERNAL_URL": neighbours.url for name in OTHERS},
             **(environment or {}),
@@ -113,12 +114,17 @@ class LocalCheckout:
 
     def __enter__(self) -> Self:
         try:
-            # One after the other: the first one brings the database to this version's schema.
-            for number, process in enumerate(self.processes):
-                process.start()
-                self.wait_ready(number)
+            # The first worker brings the database to this version's schema; the others follow.
+            first, *others = self.processes
+            first.start()
             if self._insight is not None:
                 self._insight.start()
+            self.wait_ready(0)
+            for process in others:
+                process.start()
+            for number in range(1, len(self.processes)):
+                self.wait_ready(number)
+            if self._insight is not None:
                 url = f"{self.insight_address.internal_url}/health/ready"
                 self._insight.wait_ready(url, timeout_seconds=START_SECONDS)
         except BaseException:

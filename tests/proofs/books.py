@@ -19,6 +19,7 @@ from deploy.local.production import ROOT
 from tests.proofs.shopping import Bought
 
 SETTLING_SECONDS = 60.0
+PAGE = 1000
 ORDERS_TOTAL = re.compile(r"^shop_orders_total\{[^}]*\} ([0-9.e+]+)", re.MULTILINE)
 LAG = re.compile(r'^ledger_lag_seconds\{[^}]*source="checkout"[^}]*\} ([0-9.e+-]+)', re.MULTILINE)
 
@@ -31,17 +32,17 @@ class OutboxReader:
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def read_on(self) -> None:
-        """Read until nothing new comes."""
+        """Read to the end, as it is while new events keep coming."""
         while True:
             after = self.events[-1]["sequence"] if self.events else 0
             url = self.urls[len(self.events) % len(self.urls)]
             found = _get(
                 f"{url}/internal/checkout/events",
-                {"consumer": "proof", "after": after, "limit": 1000},
+                {"consumer": "proof", "after": after, "limit": PAGE},
             )["items"]
-            if not found:
-                return
             self.events += found
+            if len(found) < PAGE:
+                return
 
     @property
     def gaps(self) -> list[int]:

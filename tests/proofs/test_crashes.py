@@ -13,8 +13,8 @@ from tests.proofs.shopping import NO_ANSWER, OpenDoors
 
 pytestmark = pytest.mark.integration
 
-SHOPPERS = 10
-CARS = 4000 if KILLS > 10 else 1000
+SHOPPERS = 8
+CARS = 4000 if KILLS > 10 else 400
 
 
 def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
@@ -27,16 +27,16 @@ def test_a_worker_killed_at_random_moments_loses_and_doubles_nothing(
         with stack.shopping(SHOPPERS, doors.behave) as crowd:
             try:
                 for number in range(KILLS):
-                    crowd.wait_bought(3)
+                    crowd.wait_bought(2)
                     # Where in its work the worker is by then is anybody's guess.
-                    crowd.wait_answers(random.randint(1, 30))
+                    crowd.wait_answers(random.randint(1, 20))
                     worker = number % len(stack.checkout.processes)
                     stack.checkout.processes[worker].kill()
                     crowd.wait_met(NO_ANSWER, 1)
                     stack.checkout.processes[worker].start()
                     stack.checkout.wait_ready(worker)
                     outbox.read_on()
-                crowd.wait_bought(3)
+                crowd.wait_bought(2)
             finally:
                 doors.open = False
         assert len(crowd.diary.seen(NO_ANSWER)) >= KILLS

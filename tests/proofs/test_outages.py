@@ -23,6 +23,7 @@ LONGEST_ANSWER_SECONDS = 30.0
 """While the database is away. A statement is given up after 10 s and a connection after 5; a
 request makes up to three transactions."""
 CUTS = 5
+CARS = 600 * OUTAGES
 
 
 def ready(stack: Stack) -> list[bool]:
@@ -86,22 +87,27 @@ def cut(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
     assert all(ready(stack))
 
 
-Outage = Callable[[LocalPostgres, Stack, Shopping], None]
+OUTAGES_OF_EACH_KIND: tuple[Callable[[LocalPostgres, Stack, Shopping], None], ...] = (
+    stop,
+    kill,
+    freeze,
+    restart,
+    cut,
+)
 
 
-@pytest.mark.parametrize("outage", [stop, kill, freeze, restart, cut])
-def test_an_outage_of_the_database_is_said_survived_and_loses_nothing(
-    outage: Outage, own_postgres: LocalPostgres, tmp_path: Path
+def test_outages_of_the_database_are_said_survived_and_lose_nothing(
+    own_postgres: LocalPostgres, tmp_path: Path
 ) -> None:
     doors = OpenDoors()
     url = own_postgres.url("checkout")
     with running_stack(tmp_path, database_url=url, workers=2) as stack:
-        stack.list_cars(800)
+        stack.list_cars(CARS)
         outbox = stack.outbox()
         with stack.shopping(SHOPPERS, doors.behave) as crowd:
             try:
-                for _ in range(OUTAGES):
-                    crowd.wait_bought(3)
+                for outage in OUTAGES_OF_EACH_KIND * OUTAGES:
+                    crowd.wait_bought(2)
                     outage(own_postgres, stack, crowd)
                     outbox.read_on()
             finally:
