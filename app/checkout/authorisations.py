@@ -25,7 +25,7 @@ async def wanted(store: Store, order: Record, payment: ProviderPayment) -> bool:
     """
     if not expected_amount(order, payment) or order["payment_state"] in SETTLED:
         return False
-    if not allowed(order["state"], "confirmed"):
+    if not allowed(order["state"], "confirmed") or order["erased_at"] is not None:
         return False
     car = await store.read_car(order["car_id"])
     if car is None:

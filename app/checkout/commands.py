@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -9,9 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app.checkout.errors import OrderUnknown
 from app.checkout.invariants import Invariant, check
 from app.checkout.main import NAME, Parts, build, put_together
 from app.checkout.payments import ENDED, WAITING, Difference
+from app.checkout.privacy import Erased, Rotated
 from app.frame.alone import run
 from app.frame.platform import AddressMissing
 from app.frame.settings import ServiceSettings
@@ -63,6 +66,71 @@ def reconcile(
 
     _with_parts(work)
     Console().print(differences_table(found))
+
+
+@cli.command()
+def erase(
+    email: Annotated[
+        str, typer.Option(help="Whose orders; - reads it from standard input, off the screen.")
+    ] = "",
+    order: Annotated[str, typer.Option(help="One order by its id.")] = "",
+) -> None:
+    """Forget a customer's name, e-mail and phone; exit code 1 when something is left to do."""
+    if bool(email) == bool(order):
+        raise typer.BadParameter("give either --email or --order")
+    wanted = sys.stdin.readline().strip() if email == "-" else email
+    found: list[Erased] = []
+
+    async def work(parts: Parts) -> None:
+        privacy = parts.use.privacy
+        try:
+            found.append(
+                await (privacy.erase_order(order) if order else privacy.erase_customer(wanted))
+            )
+        except OrderUnknown as error:
+            raise CannotStart(error.detail) from error
+
+    _with_parts(work)
+    (result,) = found
+    Console().print(erased_table(result))
+    raise typer.Exit(int(bool(result.still_open or result.unreadable)))
+
+
+@cli.command()
+def rotate_keys() -> None:
+    """Seal customer data with the newest key; interrupted, it is simply run again.
+
+    Exit code 1 when a row was sealed with a key that is not in VITRINE_CUSTOMER_KEY.
+    """
+    found: list[Rotated] = []
+
+    async def work(parts: Parts) -> None:
+        found.append(await parts.use.privacy.rotate())
+
+    _with_parts(work)
+    (result,) = found
+    Console().print(
+        f"{result.resealed} rows sealed or indexed anew, {result.fresh} were as they should be,"
+        f" {len(result.unreadable)} could not be opened: {_listed(result.unreadable)}"
+    )
+    raise typer.Exit(int(bool(result.unreadable)))
+
+
+def erased_table(result: Erased) -> Table:
+    """What became of a customer's orders, without saying whose they were."""
+    table = Table("Order", "What became of it")
+    for orders, fate in (
+        (result.erased, "erased"),
+        (result.still_open, "[bold]still open: cancel it, or ask again when it is over[/]"),
+        (result.unreadable, "[bold red]sealed with a key that we were not given[/]"),
+    ):
+        for order_id in orders:
+            table.add_row(order_id, fate)
+    return table
+
+
+def _listed(order_ids: list[str]) -> str:
+    return ", ".join(order_ids) or "none"
 
 
 def audit_table(results: list[tuple[Invariant, int]]) -> Table:

@@ -37,6 +37,18 @@ class OrderUnknown(NotFound):
     code, title = "order-unknown", "There is no such order, or the token does not fit"
 
 
+class OrderOpen(VitrineError):
+    code, title = "order-open", "The order is not over: it needs to know whose it is"
+    outcome, status = Outcome.CONFLICT, 409
+
+
+class TooManyRequests(VitrineError):
+    """From one caller in one minute; `retry_after_seconds` says when the next minute begins."""
+
+    code, title = "too-many-requests", "Too many requests from this caller"
+    outcome, status = Outcome.REFUSED, 429
+
+
 class TransitionRefused(VitrineError):
     code, title = "order-state", "The order's state does not allow this"
     outcome, status = Outcome.CONFLICT, 409

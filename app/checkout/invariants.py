@@ -65,6 +65,26 @@ INVARIANTS: Final = (
         " FROM orders WHERE orders.order_id = idempotency.resource_id)",
     ),
     Invariant(
+        "idempotency_answer_has_its_payment",
+        "A retry would be sent to a payment that was never opened.",
+        "SELECT COUNT(*) FROM idempotency JOIN payments"
+        " ON payments.order_id = idempotency.resource_id"
+        " WHERE idempotency.status = 201 AND payments.payment_id IS NULL",
+    ),
+    Invariant(
+        "open_order_has_its_customer",
+        "A car would wait for nobody knows whom.",
+        "SELECT COUNT(*) FROM orders WHERE (state = 'payment_pending'"
+        " OR (state = 'confirmed' AND handed_over_at IS NULL)) AND NOT EXISTS (SELECT 1"
+        " FROM customers WHERE customers.order_id = orders.order_id)",
+    ),
+    Invariant(
+        "erased_order_has_no_customer",
+        "We would still know somebody whom we promised to forget.",
+        "SELECT COUNT(*) FROM orders JOIN customers ON customers.order_id = orders.order_id"
+        " WHERE orders.erased_at IS NOT NULL",
+    ),
+    Invariant(
         "confirmed_order_has_its_car",
         "A sold car would be offered again.",
         "SELECT COUNT(*) FROM orders JOIN cars ON cars.car_id = orders.car_id"

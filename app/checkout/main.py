@@ -8,13 +8,14 @@ from datetime import timedelta
 
 import httpx
 
-from app.checkout.customers import CustomerSeal
+from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.gateways import SimilarCars
 from app.checkout.holds import Holds
 from app.checkout.idempotency import prune
 from app.checkout.models import METADATA, OUTBOX
 from app.checkout.orders import Orders
 from app.checkout.payments import ENDED, Payments
+from app.checkout.privacy import Privacy
 from app.checkout.providers.guard import GuardedProvider
 from app.checkout.providers.protocol import PaymentProvider
 from app.checkout.providers.sandbox import SandboxProvider
@@ -23,6 +24,7 @@ from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.stock import Stock
 from app.checkout.store import Store
+from app.checkout.tokens import OrderTokens
 from app.frame.consumers import Consumer
 from app.frame.database import Database
 from app.frame.jobs import Job, leased
@@ -85,18 +87,22 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         close.append(stripe.aclose)
     guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
     payments = Payments(store, guarded, signals, platform.clock, own, platform.flags)
+    seal = CustomerSeal(secrets.customer_key)
+    index = CustomerIndex(secrets.customer_index_key or secrets.session_key)
     use = UseCases(
         holds=Holds(store, signals, SimilarCars(catalog), platform.clock, own),
         orders=Orders(
             store,
             payments,
-            CustomerSeal(secrets.customer_key),
+            seal,
+            index,
+            OrderTokens(secrets.session_key),
             signals,
             platform.clock,
             own,
-            token_key=secrets.session_key,
         ),
         payments=payments,
+        privacy=Privacy(store, seal, index, signals, platform.clock),
         store=store,
         signals=signals,
         settings=own,

@@ -104,10 +104,12 @@ ORDERS = Table(
     Column("handed_over_at", UtcTime),
     Column("ended_at", UtcTime),
     Column("ready_for_handover_at", UtcTime),
+    Column("erased_at", UtcTime),
 )
 """Every order ever submitted; a confirmed one keeps `confirmed_at` whatever becomes of it.
 
 `ready_for_handover_at` is what the shopper was told when ordering; a later feed does not move it.
+`erased_at`: since then nobody knows whose order it was.
 """
 
 Index("ix_orders_hold_id", ORDERS.c.hold_id)
@@ -124,8 +126,20 @@ CUSTOMERS = Table(
     METADATA,
     Column("order_id", String(40), ForeignKey("orders.order_id"), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
+    Column("email_index", String(60)),
 )
-"""The only personal data: name, e-mail and phone, encrypted; deleting the row erases the person."""
+"""The only personal data: name, e-mail and phone, encrypted; deleting the row erases the person.
+
+`email_index` finds a customer's rows (`customers.CustomerIndex`); empty in a row of an older
+version.
+"""
+
+Index(
+    "ix_customers_email_index",
+    CUSTOMERS.c.email_index,
+    postgresql_where=text("email_index IS NOT NULL"),
+    sqlite_where=text("email_index IS NOT NULL"),
+)
 
 PAYMENTS = Table(
     "payments",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from app.checkout.customers import CustomerSeal
+from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
 from app.checkout.idempotency import Begin, Claim, Replay, answer, claim
 from app.checkout.payments import Payments
@@ -26,6 +24,7 @@ from app.checkout.store import (
     as_context,
     as_json,
 )
+from app.checkout.tokens import OrderTokens, for_holder
 from app.contracts.checkout import Customer
 from app.contracts.events import (
     CarHandedOver,
@@ -70,26 +69,27 @@ class OrderCommand:
 
 
 class Orders:
-    """Use cases around an order. `token_key` derives each order's access token."""
+    """Use cases around an order."""
 
     def __init__(
         self,
         store: Store,
         payments: Payments,
         seal: CustomerSeal,
+        index: CustomerIndex,
+        tokens: OrderTokens,
         signals: Signals,
         clock: Clock,
         settings: CheckoutSettings,
-        *,
-        token_key: str,
     ) -> None:
         self._store = store
         self._payments = payments
         self._seal = seal
+        self._index = index
+        self._tokens = tokens
         self._signals = signals
         self._clock = clock
         self._settings = settings
-        self._token_key = token_key.encode()
 
     async def submit(self, command: OrderCommand) -> StoredAnswer | Replay:
         """Store the order, open its payment, answer with the hosted page's address.
@@ -103,7 +103,7 @@ class Orders:
         async with self._store.begin() as transaction:
             begun = await claim(transaction, command.claim, self._clock.now())
             if isinstance(begun, Replay):
-                return begun
+                return Replay(self._tokens.shown(begun.answer))
             order = await self._begun_or_new(transaction, command, begun)
         self._signals.order_submitted(
             order["order_id"],
@@ -181,8 +181,12 @@ class Orders:
             "created_at": now,
             "ready_for_handover_at": earliest_handover(car, now),
         }
-        order["token_hash"] = _hash(self._token(str(order["order_id"])))
-        await transaction.add_order(order, sealed_customer=self._seal.seal(command.customer))
+        order["token_hash"] = self._tokens.hash_of(str(order["order_id"]))
+        await transaction.add_order(
+            order,
+            sealed_customer=self._seal.seal(command.customer),
+            email_index=self._index.of(command.customer.email),
+        )
         await transaction.bind_key(command.claim.key, str(order["order_id"]))
         await transaction.record(
             OrderSubmitted(
@@ -210,21 +214,21 @@ class Orders:
         wire = order_wire({**order, "payment_url": payment.payment_url}, self._settings)
         wire |= {
             "payment_url": payment.payment_url,
-            "order_token": self._token(order["order_id"]),
+            "order_token": self._tokens.of(order["order_id"]),
         }
         stored = answer(201, wire)
         async with self._store.begin() as transaction:
             await transaction.set_payment(
                 order["order_id"], payment_id=payment.payment_id, payment_url=payment.payment_url
             )
-            await transaction.answer_key(claim_.key, stored)
+            kept = self._tokens.hidden(stored, order["order_id"])
+            await transaction.answer_key(claim_.key, kept)
         return stored
 
     async def read(self, order_id: str, token: str) -> dict[str, Any]:
         """Raises `OrderUnknown` when there is none or the token does not fit."""
-        return order_wire(
-            self._allowed(await self._store.read_order(order_id), token), self._settings
-        )
+        order = for_holder(await self._store.read_order(order_id), token)
+        return order_wire(order, self._settings)
 
     async def cancel(self, order_id: str, token: str, claim_: Claim) -> StoredAnswer | Replay:
         """Withdraw before handover; a paid deposit goes back in full."""
@@ -249,7 +253,7 @@ class Orders:
             begun = await claim(transaction, claim_, now)
             if isinstance(begun, Replay):
                 return begun
-            order = self._allowed(await transaction.lock_order(order_id), token)
+            order = for_holder(await transaction.lock_order(order_id), token)
             self._check_withdrawal(order, after, now)
             await withdraw(transaction, order, after, reason, now)
             moved = await transaction.order(order_id)
@@ -304,15 +308,6 @@ class Orders:
             self._signals.order_moved(overdue["order_id"], state="cancelled", reason="lapsed")
             lapsed += 1
         return lapsed
-
-    def _token(self, order_id: str) -> str:
-        """Derived, not stored: a replayed or resumed request gets the same token."""
-        return hmac.new(self._token_key, order_id.encode(), hashlib.sha256).hexdigest()
-
-    def _allowed(self, order: Record | None, token: str) -> Record:
-        if order is None or not hmac.compare_digest(order["token_hash"], _hash(token)):
-            raise OrderUnknown("There is no such order, or the token does not fit it.")
-        return order
 
 
 async def withdraw(
@@ -405,7 +400,3 @@ def _payment_order(order: Record, command: OrderCommand) -> PaymentOrder:
         traceparent=current_traceparent() or "",
         created_at=order["created_at"],
     )
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()

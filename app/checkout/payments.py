@@ -243,6 +243,8 @@ class Payments:
         await transaction.record(_attempt(order, "accepted"), context)
         if not expected_amount(order, payment):
             return await self._refund_due(transaction, order, now, "wrong_amount")
+        if order["erased_at"] is not None:  # nobody knows any more whose car it would be
+            return await self._refund_due(transaction, order, now, "paid_too_late")
         in_time = await self._in_time(transaction, order)
         if in_time:
             await transaction.end_hold(order["hold_id"], "ordered")

@@ -17,10 +17,19 @@ from app.checkout.idempotency import Claim, Replay, is_kept, keep, read_claim
 from app.checkout.invariants import check
 from app.checkout.orders import OrderCommand, Orders, order_wire
 from app.checkout.payments import Payments
+from app.checkout.privacy import Privacy
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.store import Store, StoredAnswer
-from app.contracts.checkout import Hold, HoldRequest, Identifier, Order, OrderRequest, ReturnRequest
+from app.contracts.checkout import (
+    Erasure,
+    Hold,
+    HoldRequest,
+    Identifier,
+    Order,
+    OrderRequest,
+    ReturnRequest,
+)
 from app.contracts.wire import problem_responses
 from app.frame import problems
 from app.frame.callers import Caller, caller_of
@@ -38,6 +47,7 @@ class UseCases:
     holds: Holds
     orders: Orders
     payments: Payments
+    privacy: Privacy
     store: Store
     signals: Signals
     settings: CheckoutSettings
@@ -61,6 +71,7 @@ def add_routes(app: FastAPI, use: UseCases) -> None:
     _add_holds(router, use)
     _add_orders(router, use)
     _add_withdrawals(router, use)
+    _add_erasure(router, use)
     _add_webhooks(router, use)
     app.include_router(router)
 
@@ -193,6 +204,28 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
             raise NotAuthorised("This needs the dealer key in Authorization: Bearer.")
         claim = _claim(request, key, "handover", caller_of(request))
         return await _once(request, use, claim, use.orders.hand_over(order_id, claim))
+
+
+def _add_erasure(router: APIRouter, use: UseCases) -> None:
+    @router.post(
+        "/orders/{order_id}/erasure",
+        response_model=Erasure,
+        responses=problem_responses(400, 401, 404, 409, 422, 503),
+        summary="Forget whose order it was",
+        description=(
+            "Deletes the name, e-mail and phone of an order that is over: handed over, withdrawn"
+            " from, or never paid. The order, its money and its token stay. `409` `order-open`"
+            " while the order waits for its payment or its handover (`waits_for`)."
+        ),
+    )
+    async def erase(
+        request: Request,
+        order_id: Identifier,
+        token: Annotated[str, Depends(_bearer)],
+        key: KeyHeader = None,
+    ) -> Response:
+        claim = _claim(request, key, token, caller_of(request))
+        return await _once(request, use, claim, use.privacy.erase_own(order_id, token, claim))
 
 
 def _add_webhooks(router: APIRouter, use: UseCases) -> None:

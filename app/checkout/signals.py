@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Final
+from typing import Final, Literal
 
 from opentelemetry import trace
 
@@ -112,6 +112,10 @@ class Signals:
 
     def order_moved(self, order_id: str, *, state: str, reason: str) -> None:
         self._log.info("order.moved", order_id=order_id, state=state, reason=reason)
+
+    def customer_erased(self, order_id: str, *, by: Literal["shopper", "operator"]) -> None:
+        """The audit line of an erasure: that it was done, and nothing about whom."""
+        self._log.info("customer.erased", order_id=order_id, by=by)
 
     def reconciled(self, order_id: str, *, was: str, found: str) -> None:
         """The provider told, when asked, what its webhook had not."""

@@ -59,6 +59,11 @@ class CheckoutTransaction:
         self._insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
         self._lock = dialect == "postgresql"
 
+    @property
+    def connection(self) -> AsyncConnection:
+        """For verbs that have a file of their own (`store_customers`)."""
+        return self._connection
+
     async def record(self, fact: Fact, context: EventContext) -> None:
         """Put a fact into the outbox: it is stated exactly if this transaction commits."""
         await self._outbox.add(self._connection, [fact], context)
@@ -244,10 +249,12 @@ class CheckoutTransaction:
             .limit(1)
         )
 
-    async def add_order(self, order: Record, *, sealed_customer: bytes) -> None:
+    async def add_order(self, order: Record, *, sealed_customer: bytes, email_index: str) -> None:
         await self._connection.execute(insert(ORDERS).values(**order))
         await self._connection.execute(
-            insert(CUSTOMERS).values(order_id=order["order_id"], sealed=sealed_customer)
+            insert(CUSTOMERS).values(
+                order_id=order["order_id"], sealed=sealed_customer, email_index=email_index
+            )
         )
         await self._connection.execute(
             insert(PAYMENTS).values(

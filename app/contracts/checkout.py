@@ -95,6 +95,13 @@ class ReturnRequest(Wire):
     reason: Literal["changed_mind", "not_as_described", "defect", "other"] = "other"
 
 
+class Erasure(Wire):
+    """Since when nobody knows any more whose order it was."""
+
+    order_id: str
+    erased_at: Timestamp
+
+
 class CheckoutClient(ServiceClient):
     """Typed client of checkout's public API."""
 
@@ -127,3 +134,12 @@ class CheckoutClient(ServiceClient):
             headers={"authorization": f"Bearer {token}", "idempotency-key": f'"{key}"'},
         )
         return Order.model_validate_json(body)
+
+    async def erase(self, order_id: str, *, token: str, key: str) -> Erasure:
+        """Forget whose order it was. Raises `UpstreamProblem` `order-open` before it is over."""
+        body = await self._send(
+            "POST",
+            f"/api/checkout/v1/orders/{order_id}/erasure",
+            headers={"authorization": f"Bearer {token}", "idempotency-key": f'"{key}"'},
+        )
+        return Erasure.model_validate_json(body)

@@ -36,6 +36,9 @@ class PlatformSettings(BaseSettings):
     payment_key: str = Field("", description="checkout's key at the sandbox provider")
     webhook_secret: str = Field("", description="signs the sandbox's webhooks")
     customer_key: str = Field("", description="encrypts customer data at rest")
+    customer_index_key: str = Field(
+        "", description="finds a customer's orders by e-mail; empty = made of the session key"
+    )
     console_password: str = ""
     allow_sandbox_in_production: bool = False
     trusted_proxies: str = Field(

@@ -125,6 +125,16 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         msg("A finished order cannot be changed in this way."),
         msg("Read the order and decide by its state."),
     ),
+    "order-open": ProblemPage(
+        msg("The order is not over"),
+        msg("Until it is paid and handed over, or withdrawn from, it must be known whose it is."),
+        msg("Cancel the order first, or ask again when it is over."),
+    ),
+    "too-many-requests": ProblemPage(
+        msg("Too many requests from one caller"),
+        msg("Far more than a person sends in a minute came from one session or address."),
+        _RETRY,
+    ),
     "payment-under-way": ProblemPage(
         msg("This car is being paid for"),
         msg("An order for this hold is already with the payment service."),

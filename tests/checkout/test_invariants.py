@@ -32,6 +32,12 @@ BREAKS: dict[str, tuple[str, ...]] = {
         "UPDATE orders SET state = 'payment_pending' WHERE state = 'confirmed'",
     ),
     "idempotency_record_has_its_order": ("UPDATE idempotency SET resource_id = 'ord_nobody'",),
+    "idempotency_answer_has_its_payment": ("UPDATE payments SET payment_id = NULL",),
+    "open_order_has_its_customer": (
+        "UPDATE orders SET handed_over_at = NULL",
+        "DELETE FROM customers",
+    ),
+    "erased_order_has_no_customer": ("UPDATE orders SET erased_at = created_at",),
     "confirmed_order_has_its_car": ("UPDATE cars SET state = 'available'",),
     "car_state_has_a_reason": ("UPDATE cars SET state = 'sold'",),
     "no_hold_past_its_deadline": (

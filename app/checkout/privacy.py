@@ -1,0 +1,177 @@
+"""What a customer may ask of us, and what keeps their data safe: erasure, and new keys."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from app.checkout import store_customers
+from app.checkout.customers import CustomerIndex, CustomerSeal, NotOpened, normalised
+from app.checkout.errors import OrderOpen, OrderUnknown
+from app.checkout.idempotency import Claim, Replay, answer, claim
+from app.checkout.signals import Signals
+from app.checkout.store import CheckoutTransaction, Record, Store, StoredAnswer
+from app.checkout.tokens import for_holder
+from app.kernel.clock import Clock, rfc3339
+
+BATCH: Final = 200
+"""Rows per transaction: short enough that shoppers do not notice."""
+
+
+@dataclass(slots=True)
+class Erased:
+    """What became of a customer's orders, by order id."""
+
+    erased: list[str] = field(default_factory=list)
+    still_open: list[str] = field(default_factory=list)
+    """Ask again when they are over: until then they need to know whose they are."""
+    unreadable: list[str] = field(default_factory=list)
+    """Sealed with a key that we were not given: they may be this customer's too."""
+
+
+@dataclass(slots=True)
+class Rotated:
+    """Customer rows by what became of them."""
+
+    resealed: int = 0
+    fresh: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+class Privacy:
+    """Use cases about the sealed rows. Each order is a transaction of its own."""
+
+    def __init__(
+        self,
+        store: Store,
+        seal: CustomerSeal,
+        index: CustomerIndex,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._seal = seal
+        self._index = index
+        self._signals = signals
+        self._clock = clock
+
+    async def erase_own(self, order_id: str, token: str, claim_: Claim) -> StoredAnswer | Replay:
+        """Erase on the shopper's own request; asking again is fine.
+
+        Raises `OrderUnknown`, `OrderOpen`, and what `idempotency.claim` raises.
+        """
+        now = self._clock.now()
+        async with self._store.begin() as transaction:
+            begun = await claim(transaction, claim_, now)
+            if isinstance(begun, Replay):
+                return begun
+            order = for_holder(await transaction.lock_order(order_id), token)
+            erased_at = await _erase(transaction, order, now)
+            wire = {"order_id": order_id, "erased_at": rfc3339(erased_at)}
+            stored = answer(200, wire)
+            await transaction.answer_key(claim_.key, stored)
+        self._signals.customer_erased(order_id, by="shopper")
+        return stored
+
+    async def erase_order(self, order_id: str) -> Erased:
+        """Erase on somebody's request that reached us otherwise. Raises `OrderUnknown`."""
+        result = Erased()
+        await self._erase_into(result, order_id)
+        return result
+
+    async def erase_customer(self, email: str) -> Erased:
+        """Erase all orders of an e-mail address.
+
+        The index finds them; rows that this key did not index are opened one by one.
+        """
+        result = Erased()
+        async with self._store.begin() as transaction:
+            found = await store_customers.orders_by_index(transaction, self._index.of(email))
+        async for row in self._rows(besides=self._index.prefix):
+            try:
+                customer = self._seal.open(row["sealed"])
+            except NotOpened:
+                result.unreadable.append(row["order_id"])
+                continue
+            if normalised(customer.email) == normalised(email):
+                found.append(row["order_id"])
+        for order_id in found:
+            await self._erase_into(result, order_id)
+        return result
+
+    async def rotate(self) -> Rotated:
+        """Seal and index every row with the newest keys.
+
+        Interrupted, it is simply run again: a row that is as it should be is left alone.
+        """
+        result = Rotated()
+        async for row in self._rows():
+            try:
+                await self._refresh(row, result)
+            except NotOpened:
+                result.unreadable.append(row["order_id"])
+        return result
+
+    async def _refresh(self, row: Record, result: Rotated) -> None:
+        indexed = (row["email_index"] or "").startswith(self._index.prefix)
+        if indexed and self._seal.is_newest(row["sealed"]):
+            result.fresh += 1
+            return
+        customer = self._seal.open(row["sealed"])
+        values: dict[str, Any] = {"email_index": self._index.of(customer.email)}
+        if not self._seal.is_newest(row["sealed"]):
+            values["sealed"] = self._seal.seal(customer)
+        async with self._store.begin() as transaction:
+            # Erased meanwhile, or refreshed by another run: then there is nothing to do.
+            if await store_customers.set_customer(
+                transaction, row["order_id"], was=row["sealed"], **values
+            ):
+                result.resealed += 1
+
+    async def _rows(self, *, besides: str = "") -> AsyncIterator[Record]:
+        after = ""
+        while True:
+            async with self._store.begin() as transaction:
+                rows = await store_customers.customers(
+                    transaction, after=after, limit=BATCH, besides=besides
+                )
+            for row in rows:
+                yield row
+            if len(rows) < BATCH:
+                return
+            after = rows[-1]["order_id"]
+
+    async def _erase_into(self, result: Erased, order_id: str) -> None:
+        try:
+            async with self._store.begin() as transaction:
+                order = await transaction.lock_order(order_id)
+                if order is None:
+                    raise OrderUnknown("There is no such order.")
+                await _erase(transaction, order, self._clock.now())
+        except OrderOpen:
+            result.still_open.append(order_id)
+            return
+        self._signals.customer_erased(order_id, by="operator")
+        result.erased.append(order_id)
+
+
+async def _erase(transaction: CheckoutTransaction, order: Record, now: datetime) -> datetime:
+    """Erase whose order it was; when it was erased. Raises `OrderOpen`."""
+    if order["erased_at"] is not None:
+        erased_before: datetime = order["erased_at"]
+        return erased_before
+    waits: Literal["payment", "handover", ""] = ""
+    if order["state"] == "payment_pending":
+        waits = "payment"
+    elif order["state"] == "confirmed" and order["handed_over_at"] is None:
+        waits = "handover"
+    if waits:
+        raise OrderOpen(
+            f"This order still waits for its {waits}: whoever completes it must know whose it is."
+            " Cancel it first, or ask again when it is over.",
+            waits_for=waits,
+        )
+    await store_customers.erase(transaction, order["order_id"], now)
+    return now
