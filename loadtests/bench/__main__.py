@@ -36,6 +36,9 @@ def main(
         Path | None, typer.Option(help="Profile instead of measuring; the summary goes here.")
     ] = None,
     only: Annotated[str, typer.Option(help="One database: postgresql or sqlite.")] = "",
+    anyway: Annotated[
+        bool, typer.Option(help="Write the table even when the run cannot tell; it says so.")
+    ] = False,
     core: Annotated[int, typer.Option(help="The core that checkout is pinned to.")] = 0,
     generator_core: Annotated[
         int, typer.Option(help="The core of the load generator and the provider's stand-in.")
@@ -53,7 +56,7 @@ def main(
                 if profile is not None:
                     _profile(bench, plan, kinds, Path(name), profile)
                     return
-                code = _measure(bench, plan, kinds, printed=not quick and not only)
+                code = _measure(bench, plan, kinds, printed=not quick and not only, anyway=anyway)
         except JourneyFailed as failed:
             _cannot(f"a purchase failed: {failed}")
         except (CannotMeasure, ConnectionLost, OSError) as error:
@@ -61,7 +64,7 @@ def main(
     raise typer.Exit(code)
 
 
-def _measure(bench: Bench, plan: Plan, kinds: list[str], *, printed: bool) -> int:
+def _measure(bench: Bench, plan: Plan, kinds: list[str], *, printed: bool, anyway: bool) -> int:
     """Run the plan; returns the exit code."""
     _say("filling pgbench's tables")
     with _all_cores():
@@ -89,7 +92,8 @@ def _measure(bench: Bench, plan: Plan, kinds: list[str], *, printed: bool) -> in
     text = report.table(subjects, pgbench=rates, rate=pgbench)
     verdict = "\n".join(f"- {'holds' if f.holds else '**fails**'}: {f.sentence}" for f in found)
     typer.echo(f"\n{text}\n\n{verdict}")
-    if printed:
+    code = report.exit_code(found)
+    if printed and (code != INVALID or anyway):
         source = report.origin(
             plan,
             command="make bench-checkout",
@@ -98,7 +102,7 @@ def _measure(bench: Bench, plan: Plan, kinds: list[str], *, printed: bool) -> in
         )
         report.write(PAGE, f"{source}\n\n{text}\n\n{verdict}")
         _say(f"written into {PAGE.relative_to(ROOT)}")
-    return report.exit_code(found)
+    return code
 
 
 def _warm_up(bench: Bench, plan: Plan, kinds: list[str], cars: Cars) -> dict[str, int]:
