@@ -12,6 +12,7 @@ from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.gateways import SimilarCars
 from app.checkout.holds import Holds
 from app.checkout.idempotency import prune
+from app.checkout.limits import RequestLimits
 from app.checkout.models import METADATA, OUTBOX
 from app.checkout.orders import Orders
 from app.checkout.payments import ENDED, Payments
@@ -102,6 +103,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
             own,
         ),
         payments=payments,
+        limits=RequestLimits(own, signals, platform.clock),
         privacy=Privacy(store, seal, index, signals, platform.clock),
         store=store,
         signals=signals,

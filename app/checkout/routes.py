@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from app.checkout.holds import HoldCommand, Holds
 from app.checkout.idempotency import Claim, Replay, is_kept, keep, read_claim
 from app.checkout.invariants import check
+from app.checkout.limits import RequestLimits
 from app.checkout.orders import OrderCommand, Orders, order_wire
 from app.checkout.payments import Payments
 from app.checkout.privacy import Privacy
@@ -48,6 +49,7 @@ class UseCases:
     orders: Orders
     payments: Payments
     privacy: Privacy
+    limits: RequestLimits
     store: Store
     signals: Signals
     settings: CheckoutSettings
@@ -85,7 +87,7 @@ def _add_holds(router: APIRouter, use: UseCases) -> None:
         summary="Hold a car for 15 minutes",
     )
     async def place(request: Request, body: HoldRequest, key: KeyHeader = None) -> Response:
-        caller = caller_of(request)
+        caller = _admitted(request, use)
         command = HoldCommand(
             car_id=body.car_id,
             claim=_claim(request, key, body.model_dump(mode="json"), caller),
@@ -110,11 +112,11 @@ def _add_holds(router: APIRouter, use: UseCases) -> None:
     @router.delete(
         "/holds/{hold_id}",
         status_code=204,
-        responses=problem_responses(404, 409, 422, 503),
+        responses=problem_responses(404, 409, 422, 429, 503),
         summary="Give the car back",
     )
     async def release(request: Request, hold_id: Identifier) -> Response:
-        await use.holds.release(hold_id, caller_of(request).session_id)
+        await use.holds.release(hold_id, _admitted(request, use).session_id)
         return Response(status_code=204)
 
 
@@ -123,11 +125,11 @@ def _add_orders(router: APIRouter, use: UseCases) -> None:
         "/orders",
         status_code=201,
         response_model=Order,
-        responses=problem_responses(400, 404, 409, 422, 503),
+        responses=problem_responses(400, 404, 409, 422, 429, 503),
         summary="Order a held car",
     )
     async def submit(request: Request, body: OrderRequest, key: KeyHeader = None) -> Response:
-        caller = caller_of(request)
+        caller = _admitted(request, use)
         attribution = body.attribution
         command = OrderCommand(
             hold_id=body.hold_id,
@@ -154,7 +156,7 @@ def _add_orders(router: APIRouter, use: UseCases) -> None:
 
 
 def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
-    answers = problem_responses(400, 401, 404, 409, 422, 503)
+    answers = problem_responses(400, 401, 404, 409, 422, 429, 503)
 
     @router.post(
         "/orders/{order_id}/cancellation",
@@ -168,7 +170,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, key, token, caller_of(request))
+        claim = _claim(request, key, token, _admitted(request, use))
         return await _once(request, use, claim, use.orders.cancel(order_id, token, claim))
 
     @router.post(
@@ -184,7 +186,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, key, [token, body.reason], caller_of(request))
+        claim = _claim(request, key, [token, body.reason], _admitted(request, use))
         returned = use.orders.give_back(order_id, token, claim, body.reason)
         return await _once(request, use, claim, returned)
 
@@ -200,9 +202,10 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
+        caller = _admitted(request, use)
         if not hmac.compare_digest(token.encode(), use.platform.settings.dealer_key.encode()):
             raise NotAuthorised("This needs the dealer key in Authorization: Bearer.")
-        claim = _claim(request, key, "handover", caller_of(request))
+        claim = _claim(request, key, "handover", caller)
         return await _once(request, use, claim, use.orders.hand_over(order_id, claim))
 
 
@@ -210,7 +213,7 @@ def _add_erasure(router: APIRouter, use: UseCases) -> None:
     @router.post(
         "/orders/{order_id}/erasure",
         response_model=Erasure,
-        responses=problem_responses(400, 401, 404, 409, 422, 503),
+        responses=problem_responses(400, 401, 404, 409, 422, 429, 503),
         summary="Forget whose order it was",
         description=(
             "Deletes the name, e-mail and phone of an order that is over: handed over, withdrawn"
@@ -224,7 +227,7 @@ def _add_erasure(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, key, token, caller_of(request))
+        claim = _claim(request, key, token, _admitted(request, use))
         return await _once(request, use, claim, use.privacy.erase_own(order_id, token, claim))
 
 
@@ -281,6 +284,13 @@ async def export_invariants(use: UseCases) -> None:
     """Check every invariant and export what breaks it."""
     for invariant, count in await check(use.store, use.platform.clock):
         use.signals.invariant(invariant.name, count)
+
+
+def _admitted(request: Request, use: UseCases) -> Caller:
+    """Who asks for a change; raises `TooManyRequests` when they ask too often."""
+    caller = caller_of(request)
+    use.limits.admit(caller)
+    return caller
 
 
 def _claim(request: Request, key: str | None, body: Any, caller: Caller) -> Claim:

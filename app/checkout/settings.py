@@ -18,6 +18,11 @@ class CheckoutSettings(BaseSettings):
     idempotency_seconds: int = Field(24 * 3600, ge=60)
     max_holds_per_session: int = Field(3, ge=1)
     max_holds_per_address: int = Field(30, ge=1)
+    requests_per_address: int = Field(
+        6000, ge=1, description="changes per minute: a hundred shoppers a second behind one NAT"
+    )
+    requests_per_session: int = Field(300, ge=1, description="changes per minute of one shopper")
+    requests_per_bot: int = Field(30, ge=1, description="changes per minute of a known robot")
     webhook_tolerance_seconds: int = Field(300, ge=1)
     sweep_seconds: float = Field(1.0, gt=0)
     stripe_secret_key: SecretStr = Field(SecretStr(""), description="empty = no Stripe here")

@@ -15,6 +15,7 @@ from opentelemetry import trace
 from app.checkout.providers.circuit import CircuitState
 from app.checkout.providers.guard import Retried
 from app.kernel.errors import VitrineError
+from app.kernel.facts import Traffic
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.checkout import (
     CHECKOUT_HOLD_ATTEMPTS,
@@ -26,6 +27,7 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_PAYMENT_MISMATCHES,
     CHECKOUT_PAYMENT_RETRIES,
     CHECKOUT_PAYMENT_SUBMISSIONS,
+    CHECKOUT_RATE_LIMITED,
     CHECKOUT_WEBHOOKS,
 )
 from telemetry.catalogue.outcomes import Outcome
@@ -50,6 +52,7 @@ class Signals:
         self._circuit_changes = instruments.counter(CHECKOUT_PAYMENT_CIRCUIT_CHANGES)
         self._retries = instruments.counter(CHECKOUT_PAYMENT_RETRIES)
         self._mismatches = instruments.counter(CHECKOUT_PAYMENT_MISMATCHES)
+        self._limited = instruments.counter(CHECKOUT_RATE_LIMITED)
 
     def hold_attempted(self, outcome: Outcome, *, car_id: str, hold_id: str = "") -> None:
         self._holds.inc(outcome=outcome.value)
@@ -116,6 +119,9 @@ class Signals:
     def customer_erased(self, order_id: str, *, by: Literal["shopper", "operator"]) -> None:
         """The audit line of an erasure: that it was done, and nothing about whom."""
         self._log.info("customer.erased", order_id=order_id, by=by)
+
+    def rate_limited(self, *, by: Literal["session", "address"], traffic: Traffic) -> None:
+        self._limited.inc(limited_by=by, traffic=traffic)
 
     def reconciled(self, order_id: str, *, was: str, found: str) -> None:
         """The provider told, when asked, what its webhook had not."""

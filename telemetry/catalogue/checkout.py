@@ -1,6 +1,6 @@
 """What checkout measures as it happens. What it *sold* is the ledger's to say (insight.py)."""
 
-from telemetry.catalogue.labels import OUTCOME, PROVIDER, SERVICE
+from telemetry.catalogue.labels import OUTCOME, PROVIDER, SERVICE, TRAFFIC_LABEL
 from telemetry.catalogue.spec import Label, Metric
 
 PAYMENT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -22,6 +22,9 @@ RETRY_RESULT = Label(
     "result",
     ("retried", "over_budget"),
     "Whether a failed attempt was repeated, or not because repeats would be over 10 % of calls.",
+)
+LIMITED_BY = Label(
+    "limited_by", ("session", "address"), "Whose requests were too many: a session, an address."
 )
 INVARIANT = Label(
     "invariant", None, "Name of the always-true check.", bounded_by="one name per invariant file"
@@ -121,6 +124,15 @@ CHECKOUT_PAYMENT_MISMATCHES = Metric(
     owner="checkout",
     shown_on="services",
 )
+CHECKOUT_RATE_LIMITED = Metric(
+    name="checkout_rate_limited_total",
+    kind="counter",
+    description="Requests refused because one caller sent too many in a minute.",
+    labels=(SERVICE, LIMITED_BY, TRAFFIC_LABEL),
+    unit="requests",
+    owner="checkout",
+    shown_on="services",
+)
 
 METRICS = (
     CHECKOUT_HOLD_ATTEMPTS,
@@ -133,4 +145,5 @@ METRICS = (
     CHECKOUT_PAYMENT_CIRCUIT_CHANGES,
     CHECKOUT_PAYMENT_RETRIES,
     CHECKOUT_PAYMENT_MISMATCHES,
+    CHECKOUT_RATE_LIMITED,
 )
