@@ -34,7 +34,7 @@ UNTIMED = frozenset(each.name for each in INVARIANTS if ":overdue" not in each.q
 
 @dataclass
 class Arena:
-    """One checkout with `CARS` cars. `runner` runs its coroutines, one at a time."""
+    """One checkout with its cars. `runner` runs its coroutines, one at a time."""
 
     runner: asyncio.Runner
     clock: ManualClock
@@ -96,11 +96,11 @@ class Arena:
 
 
 @contextmanager
-def open_arena(folder: Path, database_url: str) -> Iterator[Arena]:
-    """A fresh checkout on an empty database."""
+def open_arena(folder: Path, database_url: str, *, cars: int = CARS) -> Iterator[Arena]:
+    """A fresh checkout on an empty database, with `cars` cars."""
     clock = ManualClock(datetime(2026, 11, 27, 9, 0, tzinfo=UTC))
     fuse, provider = Fuse(), Neighbours(KEYS["webhook_secret"])
-    provider.answer("POST", "/stand-in/cars", orjson.dumps({"count": CARS}))
+    provider.answer("POST", "/stand-in/cars", orjson.dumps({"count": cars}))
     stand_in = _as_asgi(provider)
     others: dict[tuple[str, bool], ASGIApp] = {
         ("catalog", False): stand_in,
