@@ -59,9 +59,10 @@ def read_claim(header: str | None, *, method: str, path: str, body: Any, caller:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The first answer, to be sent again."""
+    """The first answer, to be sent again. `taken_at` is when its key was taken."""
 
     answer: StoredAnswer
+    taken_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ async def claim(transaction: CheckoutTransaction, claim: Claim, now: datetime) -
     if known.fingerprint != claim.fingerprint:
         raise KeyReused("Use a fresh Idempotency-Key: this one came with a different request.")
     if known.answer is not None:
-        return Replay(known.answer)
+        return Replay(known.answer, known.created_at)
     if known.locked_until > now:
         raise KeyInFlight(
             "Wait for the first request's answer, or ask again in a moment.",

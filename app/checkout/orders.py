@@ -103,7 +103,7 @@ class Orders:
         async with self._store.begin() as transaction:
             begun = await claim(transaction, command.claim, self._clock.now())
             if isinstance(begun, Replay):
-                return Replay(self._tokens.shown(begun.answer))
+                return replace(begun, answer=self._tokens.shown(begun.answer))
             order = await self._begun_or_new(transaction, command, begun)
         self._signals.order_submitted(
             order["order_id"],

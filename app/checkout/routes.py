@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -35,6 +36,7 @@ from app.contracts.wire import problem_responses
 from app.frame import problems
 from app.frame.callers import Caller, caller_of
 from app.frame.platform import Platform
+from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError
 
 PREFIX: Final = "/api/checkout/v1"
@@ -61,7 +63,9 @@ KeyHeader = Annotated[
     Header(
         alias="Idempotency-Key",
         description="A quoted string, a UUID for example (IETF draft-07). Required. The first"
-        " answer is kept for 24 hours and replayed byte for byte.",
+        " answer is kept for 24 hours and replayed byte for byte; the Idempotency-Key-Expires"
+        " header says until when. Afterwards the key is free, and the same request would take"
+        " effect again.",
         openapi_examples={"uuid": {"value": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}},
     ),
 ]
@@ -305,13 +309,25 @@ async def _once(
     claim: Claim,
     effect: Coroutine[Any, Any, StoredAnswer | Replay],
 ) -> Response:
-    """The effect's answer; a final error is stored under the key, as a success is."""
+    """The effect's answer; a final error is stored under the key, as a success is.
+
+    What is kept says until when (IETF draft-07: publish the expiry).
+    """
+    taken_at = use.platform.clock.now()
     try:
-        return _answer(await effect)
+        result = await effect
     except VitrineError as error:
-        if is_kept(error):
-            await keep(use.store, claim, _kept(request, error), use.platform.clock.now())
-        return problems.of_error(request, error)
+        response = problems.of_error(request, error)
+        if not is_kept(error):
+            return response
+        await keep(use.store, claim, _kept(request, error), use.platform.clock.now())
+    else:
+        response = _answer(result)
+        if isinstance(result, Replay):
+            taken_at = result.taken_at
+    expires_at = taken_at + timedelta(seconds=use.settings.idempotency_seconds)
+    response.headers["idempotency-key-expires"] = rfc3339(expires_at)
+    return response
 
 
 def _kept(request: Request, error: VitrineError) -> StoredAnswer:

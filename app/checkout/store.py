@@ -47,6 +47,7 @@ class KeyRecord:
     fingerprint: str
     resource_id: str | None
     answer: StoredAnswer | None
+    created_at: datetime
     locked_until: datetime
 
 
@@ -88,7 +89,7 @@ class CheckoutTransaction:
             if row.status is None
             else StoredAnswer(row.status, row.media_type or "", row.body or b"")
         )
-        return KeyRecord(row.fingerprint, row.resource_id, answer, row.locked_until)
+        return KeyRecord(row.fingerprint, row.resource_id, answer, row.created_at, row.locked_until)
 
     async def relock_key(self, key: str, *, locked_until: datetime) -> None:
         await self._connection.execute(

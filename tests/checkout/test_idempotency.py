@@ -179,3 +179,45 @@ async def test_one_shopper_s_key_says_nothing_about_another_s(sqlite_shop: Shop)
     ]
 
     assert [answer.status_code for answer in answers] == [201, 201]
+
+
+async def test_what_is_kept_says_until_when_the_first_time_and_again(shop: Shop) -> None:
+    first = await shop.hold(key='"expires-hold"')
+    lost = await shop.hold(key='"expires-lost"')
+    shop.clock.advance(hours=1)
+    answers = [
+        first,
+        lost,
+        await shop.hold(key='"expires-hold"'),
+        await shop.hold(key='"expires-lost"'),
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 409, 201, 409]
+    assert {answer.headers["idempotency-key-expires"] for answer in answers} == {
+        "2026-11-28T09:00:00.000Z"
+    }
+
+
+async def test_what_may_be_tried_again_is_not_kept_and_says_no_end(sqlite_shop: Shop) -> None:
+    hold = await sqlite_shop.held()
+    await set_flag(sqlite_shop.sandbox, "sandbox-error-ratio", 1.0)
+
+    answers = [
+        await sqlite_shop.order(hold["hold_id"]),
+        await sqlite_shop.hold(key="short"),
+        await sqlite_shop.hold("car_unknown"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [503, 400, 404]
+    assert [answer.headers.get("idempotency-key-expires") for answer in answers[:2]] == [None] * 2
+
+
+async def test_after_its_end_a_key_is_free_for_anything(shop: Shop) -> None:
+    await shop.hold("car_1", key='"used-once-a-day"')
+    shop.clock.advance(hours=25)
+    await shop.checkout.job("sweep")()
+    await shop.checkout.job("forget-keys")()
+
+    again = await shop.hold("car_2", key='"used-once-a-day"')
+
+    assert (again.status_code, again.headers.get("idempotency-replayed")) == (201, None)
