@@ -1,8 +1,9 @@
 """How many changes one caller may ask for in a minute: far more than a person needs.
 
 Counted in this process: with several workers a caller may do as many times as much. That is enough
-against a runaway client; the gateway's own limit stands before all of them. Rehearsals are not
-limited, and neither are the providers' webhooks and the internal port, which never come here.
+against a runaway client; a flood from many addresses is for whatever stands in front. Rehearsals
+are not limited, and neither are the providers' webhooks and the internal port, which never come
+here.
 """
 
 from __future__ import annotations
@@ -111,4 +112,4 @@ class _Counters(Storage):
             return
         self._counted = {key: value for key, value in self._counted.items() if value[1] > now}
         if len(self._counted) >= CALLERS_KEPT:
-            self._counted.clear()  # so many at once are a flood: the gateway's to stop
+            self._counted.clear()  # so many callers in one minute are a flood, not people

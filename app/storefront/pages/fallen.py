@@ -49,6 +49,10 @@ BY_CODE: Final = {
         msg("You hold as many cars as one shopper may"),
         msg("Give one of your cars back first, or wait until its fifteen minutes are over."),
     ),
+    "too-many-requests": Explanation(
+        msg("That was a lot at once"),
+        msg("Please wait a minute and try again. A car that you hold stays held."),
+    ),
     "foreign-form": Explanation(
         msg("This form did not come from our pages"),
         msg("To protect you we only take forms from our own pages. Please open the shop again."),
