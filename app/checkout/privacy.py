@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -41,7 +41,7 @@ class Rotated:
 
 
 class Privacy:
-    """Use cases about the sealed rows. Each order is a transaction of its own."""
+    """Use cases about the sealed rows. Each order is erased in a transaction of its own."""
 
     def __init__(
         self,
@@ -89,56 +89,71 @@ class Privacy:
         result = Erased()
         async with self._store.begin() as transaction:
             found = await store_customers.orders_by_index(transaction, self._index.of(email))
-        async for row in self._rows(besides=self._index.prefix):
-            try:
-                customer = self._seal.open(row["sealed"])
-            except NotOpened:
-                result.unreadable.append(row["order_id"])
-                continue
-            if normalised(customer.email) == normalised(email):
-                found.append(row["order_id"])
+        async for rows in self._batches(besides=self._index.prefix):
+            for row in rows:
+                try:
+                    customer = self._seal.open(row["sealed"])
+                except NotOpened:
+                    result.unreadable.append(row["order_id"])
+                    continue
+                if normalised(customer.email) == normalised(email):
+                    found.append(row["order_id"])
         for order_id in found:
             await self._erase_into(result, order_id)
         return result
 
     async def rotate(self) -> Rotated:
-        """Seal and index every row with the newest keys.
+        """Seal and index every row with the newest keys, a batch per transaction.
 
         Interrupted, it is simply run again: a row that is as it should be is left alone.
         """
         result = Rotated()
-        async for row in self._rows():
-            try:
-                await self._refresh(row, result)
-            except NotOpened:
-                result.unreadable.append(row["order_id"])
+        async for rows in self._batches():
+            changed: list[tuple[Record, dict[str, Any]]] = []
+            for row in rows:
+                try:
+                    values = self._refreshed(row)
+                except NotOpened:
+                    result.unreadable.append(row["order_id"])
+                    continue
+                if values:
+                    changed.append((row, values))
+                else:
+                    result.fresh += 1
+            result.resealed += await self._replace(changed)
         return result
 
-    async def _refresh(self, row: Record, result: Rotated) -> None:
-        indexed = (row["email_index"] or "").startswith(self._index.prefix)
-        if indexed and self._seal.is_newest(row["sealed"]):
-            result.fresh += 1
-            return
+    def _refreshed(self, row: Record) -> dict[str, Any]:
+        """What the newest keys make of a row; nothing when it is theirs. Raises `NotOpened`."""
+        newest = self._seal.is_newest(row["sealed"])
+        if newest and (row["email_index"] or "").startswith(self._index.prefix):
+            return {}
         customer = self._seal.open(row["sealed"])
-        values: dict[str, Any] = {"email_index": self._index.of(customer.email)}
-        if not self._seal.is_newest(row["sealed"]):
-            values["sealed"] = self._seal.seal(customer)
-        async with self._store.begin() as transaction:
-            # Erased meanwhile, or refreshed by another run: then there is nothing to do.
-            if await store_customers.set_customer(
-                transaction, row["order_id"], was=row["sealed"], **values
-            ):
-                result.resealed += 1
+        return {
+            "email_index": self._index.of(customer.email),
+            "sealed": row["sealed"] if newest else self._seal.seal(customer),
+        }
 
-    async def _rows(self, *, besides: str = "") -> AsyncIterator[Record]:
+    async def _replace(self, changed: Sequence[tuple[Record, dict[str, Any]]]) -> int:
+        """How many rows were replaced: not those that were erased or refreshed meanwhile."""
+        if not changed:
+            return 0
+        replaced = 0
+        async with self._store.begin() as transaction:
+            for row, values in changed:
+                replaced += await store_customers.set_customer(
+                    transaction, row["order_id"], was=row["sealed"], **values
+                )
+        return replaced
+
+    async def _batches(self, *, besides: str = "") -> AsyncIterator[list[Record]]:
         after = ""
         while True:
             async with self._store.begin() as transaction:
                 rows = await store_customers.customers(
                     transaction, after=after, limit=BATCH, besides=besides
                 )
-            for row in rows:
-                yield row
+            yield rows
             if len(rows) < BATCH:
                 return
             after = rows[-1]["order_id"]
