@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, Table, text
+from sqlalchemy import Connection, MetaData, Table
 
 import app.checkout
 from app.checkout.models import METADATA
 from app.frame.database import Database
-from app.frame.migrations import migrate, newest_revision
 from tests.conftest import NewDatabase
 
 MIGRATIONS = Path(app.checkout.__file__).parent / "migrations"
@@ -115,19 +112,3 @@ async def test_the_version_before_reads_and_writes_as_ever(
     assert {name: len(found) for name, found in (await _read(database, old)).items()} == (
         dict.fromkeys(WRITTEN_BY_REQUESTS, 2)
     )
-
-
-async def test_all_revisions_together_make_the_tables_that_the_code_uses(
-    database: Database,
-) -> None:
-    await migrate(database, "checkout", METADATA)
-    await migrate(database, "checkout", METADATA)
-
-    async with database.read() as connection:
-        differences = await connection.run_sync(
-            lambda sync: compare_metadata(MigrationContext.configure(sync), METADATA)
-        )
-        revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-
-    assert [each for each in differences if "alembic_version" not in str(each)] == []
-    assert revision == newest_revision(MIGRATIONS) == REVISIONS[-1]

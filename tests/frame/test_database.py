@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from app.checkout.models import METADATA as CHECKOUT
 from app.frame.database import Database, DatabaseUnavailable, damaged
-from app.frame.migrations import migrate
+from app.frame.migrations import migrate, newest_revision
 from app.kernel.clock import ManualClock
 from app.kernel.errors import InvalidInput
 from app.sandbox.models import METADATA as SANDBOX
@@ -23,6 +23,7 @@ from tests.builders.shop import PAYS, open_shop
 from tests.conftest import NewDatabase
 
 SCHEMAS = {"checkout": CHECKOUT, "sandbox": SANDBOX}
+MIGRATIONS = Path(__file__).parents[2] / "app" / "checkout" / "migrations"
 
 
 @pytest.mark.parametrize("service", SCHEMAS)
@@ -70,7 +71,7 @@ async def test_replicas_that_start_at_once_migrate_once(new_database: NewDatabas
         versions = (await connection.execute(text("SELECT * FROM alembic_version"))).all()
     for replica in replicas:
         await replica.close()
-    assert [tuple(version) for version in versions] == [("0001",)]
+    assert [tuple(version) for version in versions] == [(newest_revision(MIGRATIONS),)]
 
 
 async def _numbers(database: Database) -> list[int]:
