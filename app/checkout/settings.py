@@ -22,7 +22,7 @@ class CheckoutSettings(BaseSettings):
         6000, ge=1, description="changes per minute: a hundred shoppers a second behind one NAT"
     )
     requests_per_session: int = Field(300, ge=1, description="changes per minute of one shopper")
-    requests_per_bot: int = Field(30, ge=1, description="changes per minute of a known robot")
+    requests_per_bot: int = Field(600, ge=1, description="changes per minute of a known robot")
     webhook_tolerance_seconds: int = Field(300, ge=1)
     sweep_seconds: float = Field(1.0, gt=0)
     stripe_secret_key: SecretStr = Field(SecretStr(""), description="empty = no Stripe here")
