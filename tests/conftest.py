@@ -76,6 +76,24 @@ def _is_this_machine(host: str) -> bool:
 _GUARD = SocketGuard()
 
 
+THOROUGH = (
+    "tests/advisor/test_properties",
+    "tests/alerts/",
+    "tests/catalog/test_import",
+    "tests/catalog/test_service",
+    "tests/checkout/",
+    "tests/insight/",
+    "tests/storefront/test_p",
+)
+"""Tests that put whole services together or search far: in `make test`, not in `make check`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(THOROUGH):
+            item.add_marker(pytest.mark.thorough)
+
+
 def pytest_configure() -> None:
     _GUARD.install()
 
