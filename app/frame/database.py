@@ -102,7 +102,7 @@ class Database:
         url: str,
         *,
         telemetry: Telemetry | None = None,
-        pool_size: int = 10,
+        pool_size: int = 20,
     ) -> None:
         parsed = make_url(url)
         self.dialect = parsed.get_backend_name()
@@ -124,7 +124,7 @@ class Database:
                 json_deserializer=orjson.loads,
                 connect_args={"timeout": SQLITE_BUSY_SECONDS},
                 pool_size=pool_size,
-                max_overflow=pool_size,
+                max_overflow=0,
                 pool_timeout=POOL_SECONDS,
             )
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -135,7 +135,7 @@ class Database:
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
             pool_size=pool_size,
-            max_overflow=pool_size,
+            max_overflow=0,
             pool_timeout=POOL_SECONDS,
             pool_pre_ping=True,
             connect_args={"timeout": 5, "command_timeout": 10},
