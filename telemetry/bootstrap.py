@@ -7,6 +7,7 @@ which is what the price of observing is measured against.
 """
 
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 
@@ -22,7 +23,7 @@ from structlog.typing import FilteringBoundLogger
 
 from telemetry.asgi import SPAN_KEY, ASGIApp, ObservedApp
 from telemetry.catalogue.frame import APP_INFO, TELEMETRY_SPANS_DROPPED
-from telemetry.database import instrument_engine
+from telemetry.database import database_span, instrument_engine
 from telemetry.export import SpanQueue
 from telemetry.instruments import Instruments, MetricRegistry
 from telemetry.logs import AccessLog, LineWriter, LogFormat, StdlibRoute, logger_for
@@ -44,6 +45,7 @@ class Telemetry:
     log: FilteringBoundLogger
     _access_log: AccessLog = field(repr=False)
     trace_store: TraceStore | None = None
+    _database_system: str = field(default="other_sql", repr=False)
     _stdlib: StdlibRoute | None = field(default=None, repr=False)
 
     def observe(self, app: Any) -> ASGIApp:
@@ -72,8 +74,13 @@ class Telemetry:
 
     def instrument_engine(self, engine: Engine) -> None:
         """Trace the statements of an engine; for an async engine give its `sync_engine`."""
+        self._database_system = engine.dialect.name
         if self.mode != "off":
             instrument_engine(engine, self.tracer)
+
+    def database_span(self, operation: str) -> AbstractContextManager[None]:
+        """A span for an effect that is written as a whole; see database.py."""
+        return database_span(self.tracer, operation, self._database_system)
 
     def adopt_stdlib_logging(self) -> None:
         """Route uvicorn's and other libraries' log lines here. Once per process, by its main."""

@@ -5,6 +5,8 @@ otherwise fill the trace store with nothing. Parameters are never recorded.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from opentelemetry import trace
@@ -61,6 +63,26 @@ def instrument_engine(engine: Engine, tracer: Tracer) -> None:
     event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "after_cursor_execute", after)
     event.listen(engine, "handle_error", failed)
+
+
+@contextmanager
+def database_span(tracer: Tracer, operation: str, system: str) -> Iterator[None]:
+    """One span for an effect that is written as a whole, whatever the statements are.
+
+    Not made current: nothing happens inside it that could have a span of its own.
+    """
+    if not trace.get_current_span().is_recording():
+        yield
+        return
+    span = tracer.start_span(
+        operation,
+        kind=SpanKind.CLIENT,
+        attributes={"db.system.name": system, "db.operation.name": operation},
+    )
+    try:
+        yield
+    finally:
+        span.end()
 
 
 def _taken(context: Any) -> Span | None:

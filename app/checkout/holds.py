@@ -16,6 +16,7 @@ from app.checkout.errors import (
     PaymentUnderWay,
     TooManyHolds,
 )
+from app.checkout.express import Effect, Express
 from app.checkout.gateways import SimilarCars
 from app.checkout.idempotency import Claim, Replay, answer, claim
 from app.checkout.pricing import deposit_of
@@ -39,7 +40,7 @@ from app.contracts.events import (
 )
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import VitrineError
-from app.kernel.facts import EventContext
+from app.kernel.facts import EventContext, Fact
 from app.kernel.ids import new_id
 from app.kernel.money import Money
 from telemetry.catalogue.outcomes import Outcome
@@ -70,7 +71,9 @@ class Holds:
         similar: SimilarCars,
         clock: Clock,
         settings: CheckoutSettings,
+        express: Express | None = None,
     ) -> None:
+        self._express = express
         self._store = store
         self._signals = signals
         self._similar = similar
@@ -83,9 +86,11 @@ class Holds:
         When somebody else has it the answer is that of `CarNotAvailable`, with similar cars.
         Raises `CarUnknown`, `TooManyHolds`, and what `idempotency.claim` raises.
         """
+        placed: StoredAnswer | Replay | None = await self._place_at_once(command)
+        if placed is not None:
+            return placed
         try:
             car = self._sellable(await self._store.read_car(command.car_id), command)
-            placed = None
             if _may_be_taken(car, self._clock.now()):
                 with suppress(CarTaken):
                     placed = await self._take(command)
@@ -138,6 +143,48 @@ class Holds:
             raise CarUnknown(f"There is no car {command.car_id} in our stock.")
         return car
 
+    async def _place_at_once(self, command: HoldCommand) -> StoredAnswer | None:
+        """The common case in one statement: the car is free, the key new, there is room.
+
+        None when it is anything else; then nothing has happened.
+        """
+        if self._express is None:
+            return None
+        car = await self._express.car(command.car_id)
+        if car is None or car["state"] != "available":
+            return None
+        now = self._clock.now()
+        hold, context = self._new_hold(command, car, now)
+        placed = answer(201, hold_wire(hold))
+        limited = not command.synthetic
+        effect = Effect(
+            values={
+                **command.claim.values(now, answer=placed),
+                **hold,
+                "now": now,
+                "model_id": car["model_id"],
+                "market": car["market"],
+                "rehearsal": command.synthetic,
+                "limited": limited,
+                "most_of_session": self._settings.max_holds_per_session,
+                "most_of_address": self._settings.max_holds_per_address,
+            },
+            facts=self._store.fact_rows(_placed(hold, car), context),
+            apart=(
+                f"car:{command.car_id}",
+                f"key:{command.claim.key}",
+                # Exact limits: the second one of a shopper is judged after the first one.
+                *((f"from:{command.address_hash}",) if limited else ()),
+                *((f"of:{command.session_id}",) if limited and command.session_id else ()),
+            ),
+        )
+        with self._signals.effect("place_hold"):
+            done = await self._express.place(effect)
+        if not done:
+            return None
+        self._signals.hold_attempted(Outcome.OK, car_id=command.car_id, hold_id=hold["hold_id"])
+        return placed
+
     async def _take(self, command: HoldCommand) -> StoredAnswer | Replay:
         """Hold the car in one transaction; raises `CarTaken` when it is not free after all."""
         now = self._clock.now()
@@ -178,16 +225,12 @@ class Holds:
                 retry_after_seconds=60,
             )
 
-    async def _add(
-        self,
-        transaction: CheckoutTransaction,
-        command: HoldCommand,
-        car: Record,
-        now: datetime,
-    ) -> Record:
+    def _new_hold(
+        self, command: HoldCommand, car: Record, now: datetime
+    ) -> tuple[Record, EventContext]:
+        """A hold of this car from now on, and the context in which it is stated."""
         price = Money(car["price"], car["currency"])
         context = _of_car(command.context, car)
-        expires_at = now + timedelta(seconds=self._settings.hold_ttl_seconds)
         hold: Record = {
             "hold_id": new_id("hld"),
             "car_id": command.car_id,
@@ -199,17 +242,24 @@ class Holds:
             "deposit": deposit_of(price).amount,
             "context": as_json(context),
             "created_at": now,
-            "expires_at": expires_at,
+            "expires_at": now + timedelta(seconds=self._settings.hold_ttl_seconds),
             "extended": False,
         }
+        return hold, context
+
+    async def _add(
+        self,
+        transaction: CheckoutTransaction,
+        command: HoldCommand,
+        car: Record,
+        now: datetime,
+    ) -> Record:
+        hold, context = self._new_hold(command, car, now)
         await transaction.add_hold(hold)
         if not await transaction.move_car(command.car_id, ["available"], "held"):
             raise CarTaken(command.car_id)
-        await transaction.record(
-            HoldPlaced(hold["hold_id"], command.car_id, car["model_id"], rfc3339(expires_at)),
-            context,
-        )
-        await transaction.record(CarStateChanged(command.car_id, "held"), context)
+        for fact in _placed(hold, car):
+            await transaction.record(fact, context)
         return hold
 
     async def _lose(self, command: HoldCommand, car: Record) -> StoredAnswer | Replay:
@@ -238,6 +288,14 @@ class Holds:
             await transaction.answer_key(command.claim.key, refused)
         self._signals.hold_attempted(Outcome.SOLD_OUT, car_id=command.car_id)
         return refused
+
+
+def _placed(hold: Record, car: Record) -> list[Fact]:
+    """What a placed hold states."""
+    return [
+        HoldPlaced(hold["hold_id"], hold["car_id"], car["model_id"], rfc3339(hold["expires_at"])),
+        CarStateChanged(hold["car_id"], "held"),
+    ]
 
 
 def _may_be_taken(car: Record, now: datetime) -> bool:

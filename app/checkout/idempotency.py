@@ -39,6 +39,16 @@ class Claim:
     key: str
     fingerprint: str
 
+    def values(self, now: datetime, *, answer: StoredAnswer | None = None) -> dict[str, Any]:
+        """The key's part of an express effect; with the `answer` when it is known already."""
+        said = {} if answer is None else {"answer": answer.body.decode()}
+        return {
+            "key": self.key,
+            "fingerprint": self.fingerprint,
+            "locked_until": now + LOCK,
+            **said,
+        }
+
 
 def read_claim(header: str | None, *, method: str, path: str, body: Any, caller: str) -> Claim:
     """The claim of a request; the key is a structured string, a bare token is taken too.

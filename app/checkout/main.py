@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 
 from app.checkout.customers import CustomerIndex, CustomerSeal
+from app.checkout.express import Express
 from app.checkout.gateways import SimilarCars
 from app.checkout.holds import Holds
 from app.checkout.idempotency import prune
@@ -25,6 +26,8 @@ from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.stock import Stock
 from app.checkout.store import Store
+from app.checkout.store_postgresql import PostgresqlExpress
+from app.checkout.store_sqlite import SqliteExpress
 from app.checkout.tokens import OrderTokens
 from app.frame.consumers import Consumer
 from app.frame.database import Database
@@ -68,6 +71,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
     database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     store = Store(database, outbox)
+    express = _express(database) if own.express else None
     signals = Signals(telemetry)
     catalog = platform.client("catalog", telemetry)
     sandbox = platform.client("sandbox", telemetry)
@@ -87,11 +91,11 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         providers.append(_stripe(stripe, own))
         close.append(stripe.aclose)
     guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
-    payments = Payments(store, guarded, signals, platform.clock, own, platform.flags)
+    payments = Payments(store, guarded, signals, platform.clock, own, platform.flags, express)
     seal = CustomerSeal(secrets.customer_key)
     index = CustomerIndex(secrets.customer_index_key or secrets.session_key)
     use = UseCases(
-        holds=Holds(store, signals, SimilarCars(catalog), platform.clock, own),
+        holds=Holds(store, signals, SimilarCars(catalog), platform.clock, own, express),
         orders=Orders(
             store,
             payments,
@@ -101,6 +105,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
             signals,
             platform.clock,
             own,
+            express=express,
         ),
         payments=payments,
         limits=RequestLimits(own, signals, platform.clock),
@@ -110,6 +115,8 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         settings=own,
         platform=platform,
     )
+    if express is not None:
+        close.append(express.close)
     return Parts(use, telemetry, database, outbox, close)
 
 
@@ -131,6 +138,12 @@ def _stripe(http: httpx.AsyncClient, own: CheckoutSettings) -> PaymentProvider:
         api_base=own.stripe_api_base,
         payment_page=own.stripe_payment_page,
     )
+
+
+def _express(database: Database) -> Express:
+    if database.dialect == "postgresql":
+        return PostgresqlExpress(database.url)
+    return SqliteExpress(database.path, database.one_writer)
 
 
 def build(platform: Platform, settings: ServiceSettings) -> Service:

@@ -81,6 +81,13 @@ Index(
     postgresql_where=text("state = 'active'"),
     sqlite_where=text("state = 'active'"),
 )
+for _limited in ("session_id", "address_hash"):
+    Index(
+        f"ix_holds_active_{_limited}",
+        HOLDS.c[_limited],
+        postgresql_where=text("state = 'active'"),
+        sqlite_where=text("state = 'active'"),
+    )
 
 ORDERS = Table(
     "orders",

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
+from app.checkout.express import Effect, Express
 from app.checkout.idempotency import Begin, Claim, Replay, answer, claim
 from app.checkout.payments import Payments
 from app.checkout.pricing import vat_of
@@ -81,7 +82,9 @@ class Orders:
         signals: Signals,
         clock: Clock,
         settings: CheckoutSettings,
+        express: Express | None = None,
     ) -> None:
+        self._express = express
         self._store = store
         self._payments = payments
         self._seal = seal
@@ -100,11 +103,13 @@ class Orders:
         for a retry), and what `idempotency.claim` raises.
         """
         provider = self._payments.open_provider(command.provider)
-        async with self._store.begin() as transaction:
-            begun = await claim(transaction, command.claim, self._clock.now())
-            if isinstance(begun, Replay):
-                return replace(begun, answer=self._tokens.shown(begun.answer))
-            order = await self._begun_or_new(transaction, command, begun)
+        order = await self._submit_at_once(command)
+        if order is None:
+            async with self._store.begin() as transaction:
+                begun = await claim(transaction, command.claim, self._clock.now())
+                if isinstance(begun, Replay):
+                    return replace(begun, answer=self._tokens.shown(begun.answer))
+                order = await self._begun_or_new(transaction, command, begun)
         self._signals.order_submitted(
             order["order_id"],
             hold_id=order["hold_id"],
@@ -119,6 +124,37 @@ class Orders:
                 await transaction.relock_key(command.claim.key, locked_until=self._clock.now())
             raise
         return await self._opened(order, payment, command.claim)
+
+    async def _submit_at_once(self, command: OrderCommand) -> dict[str, Any] | None:
+        """The common case in one statement: the car is held by this shopper, the key is new.
+
+        None when it is anything else; then nothing has happened.
+        """
+        if self._express is None:
+            return None
+        held = await self._express.hold(command.hold_id)
+        if held is None or (held["session_id"] and held["session_id"] != command.session_id):
+            return None
+        now = self._clock.now()
+        if held["state"] != "active" or held["expires_at"] <= now:
+            return None
+        order, context = self._new_order(command, held, held, now)
+        effect = Effect(
+            values={
+                **command.claim.values(now),
+                **order,
+                "now": now,
+                "model_id": held["model_id"],
+                "market": held["market"],
+                "sealed": self._seal.seal(command.customer).decode(),
+                "email_index": self._index.of(command.customer.email),
+            },
+            facts=self._store.fact_rows([_submitted(order, held)], context),
+            apart=(f"car:{held['car_id']}", f"key:{command.claim.key}"),
+        )
+        with self._signals.effect("submit_order"):
+            done = await self._express.submit(effect)
+        return _with_hold(order, held, held) if done else None
 
     async def _begun_or_new(
         self, transaction: CheckoutTransaction, command: OrderCommand, begun: Begin
@@ -163,13 +199,29 @@ class Orders:
         car: Record,
         now: datetime,
     ) -> dict[str, Any]:
+        order, context = self._new_order(command, hold, car, now)
+        await transaction.add_order(
+            order,
+            sealed_customer=self._seal.seal(command.customer),
+            email_index=self._index.of(command.customer.email),
+        )
+        await transaction.bind_key(command.claim.key, order["order_id"])
+        await transaction.record(_submitted(order, car), context)
+        return _with_hold(order, hold, car)
+
+    def _new_order(
+        self, command: OrderCommand, hold: Record, car: Record, now: datetime
+    ) -> tuple[Record, EventContext]:
+        """An order for a held car, and the context in which it is stated."""
         price = Money(hold["price"], hold["currency"])
         context = replace(command.context, market=car["market"])
-        order = {
-            "order_id": new_id("ord"),
+        order_id = new_id("ord")
+        order: Record = {
+            "order_id": order_id,
             "hold_id": hold["hold_id"],
             "car_id": hold["car_id"],
             "state": "payment_pending",
+            "token_hash": self._tokens.hash_of(order_id),
             "price": price.amount,
             "vat_rate": car["vat_rate"],
             "vat": vat_of(price, car["vat_rate"]).amount,
@@ -181,32 +233,7 @@ class Orders:
             "created_at": now,
             "ready_for_handover_at": earliest_handover(car, now),
         }
-        order["token_hash"] = self._tokens.hash_of(str(order["order_id"]))
-        await transaction.add_order(
-            order,
-            sealed_customer=self._seal.seal(command.customer),
-            email_index=self._index.of(command.customer.email),
-        )
-        await transaction.bind_key(command.claim.key, str(order["order_id"]))
-        await transaction.record(
-            OrderSubmitted(
-                order_id=str(order["order_id"]),
-                hold_id=hold["hold_id"],
-                car_id=hold["car_id"],
-                model_id=car["model_id"],
-                price=price.amount,
-                deposit=hold["deposit"],
-                currency=price.currency,
-                provider=command.provider,
-            ),
-            context,
-        )
-        return {
-            **order,
-            "title": car["title"],
-            "expires_at": hold["expires_at"],
-            "hold_context": hold["context"],
-        }
+        return order, context
 
     async def _opened(
         self, order: dict[str, Any], payment: ProviderPayment, claim_: Claim
@@ -217,13 +244,34 @@ class Orders:
             "order_token": self._tokens.of(order["order_id"]),
         }
         stored = answer(201, wire)
+        kept = self._tokens.hidden(stored, order["order_id"])
+        if await self._open_at_once(order, payment, claim_, kept):
+            return stored
         async with self._store.begin() as transaction:
             await transaction.set_payment(
                 order["order_id"], payment_id=payment.payment_id, payment_url=payment.payment_url
             )
-            kept = self._tokens.hidden(stored, order["order_id"])
             await transaction.answer_key(claim_.key, kept)
         return stored
+
+    async def _open_at_once(
+        self, order: Record, payment: ProviderPayment, claim_: Claim, kept: StoredAnswer
+    ) -> bool:
+        if self._express is None:
+            return False
+        effect = Effect(
+            values={
+                "key": claim_.key,
+                "order_id": order["order_id"],
+                "payment_id": payment.payment_id,
+                "payment_url": payment.payment_url,
+                "answer": kept.body.decode(),
+            },
+            facts=(),
+            apart=(f"key:{claim_.key}",),
+        )
+        with self._signals.effect("open_payment"):
+            return await self._express.open(effect)
 
     async def read(self, order_id: str, token: str) -> dict[str, Any]:
         """Raises `OrderUnknown` when there is none or the token does not fit."""
@@ -308,6 +356,30 @@ class Orders:
             self._signals.order_moved(overdue["order_id"], state="cancelled", reason="lapsed")
             lapsed += 1
         return lapsed
+
+
+def _submitted(order: Record, car: Record) -> OrderSubmitted:
+    """What a submitted order states."""
+    return OrderSubmitted(
+        order_id=order["order_id"],
+        hold_id=order["hold_id"],
+        car_id=order["car_id"],
+        model_id=car["model_id"],
+        price=order["price"],
+        deposit=order["deposit"],
+        currency=order["currency"],
+        provider=order["provider"],
+    )
+
+
+def _with_hold(order: Record, hold: Record, car: Record) -> dict[str, Any]:
+    """A new order with what its payment and its answer need."""
+    return {
+        **order,
+        "title": car["title"],
+        "expires_at": hold["expires_at"],
+        "hold_context": hold["context"],
+    }
 
 
 async def withdraw(

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from app.checkout.authorisations import SETTLED, expected_amount, wanted
 from app.checkout.errors import ProviderUnknown
+from app.checkout.express import Effect, Express
 from app.checkout.providers.protocol import (
     PaymentProvider,
     ProviderEvent,
@@ -85,7 +86,9 @@ class Payments:
         clock: Clock,
         settings: CheckoutSettings,
         flags: Flags,
+        express: Express | None = None,
     ) -> None:
+        self._express = express
         self._flags = flags
         self._store = store
         self._providers = providers
@@ -136,6 +139,8 @@ class Payments:
             return "ignored"
         if payment.state == "authorised":
             payment = await self._decide(name, payment)
+        if payment.state == "succeeded" and await self._confirm_at_once(name, event, payment):
+            return "applied"
         now = self._clock.now()
         async with self._store.begin() as transaction:
             order = await transaction.lock_order(payment.reference)
@@ -170,6 +175,46 @@ class Payments:
             return closed
         # The amount is the one that was judged: a closed payment has none left.
         return replace(payment, state="released")
+
+    async def _confirm_at_once(
+        self, name: str, event: ProviderEvent, payment: ProviderPayment
+    ) -> bool:
+        """The common case in one statement: the order waits, its car is held, the event is new.
+
+        False when it is anything else; then nothing has happened.
+        """
+        if self._express is None:
+            return False
+        order = await self._express.order(payment.reference)
+        if order is None or order["state"] != "payment_pending" or order["provider"] != name:
+            return False
+        if not expected_amount(order, payment):
+            return False
+        now = self._clock.now()
+        accepted_at = payment.accepted_at or now
+        effect = Effect(
+            values={
+                "event_id": event.event_id,
+                "type": event.type,
+                "provider": name,
+                "order_id": order["order_id"],
+                "hold_id": order["hold_id"],
+                "car_id": order["car_id"],
+                "payment_id": payment.payment_id,
+                "accepted_at": accepted_at,
+                "now": now,
+            },
+            facts=self._store.fact_rows(
+                [_attempt(order, "accepted"), *_confirmed(order, now, accepted_at, late=False)],
+                _now_context(order),
+            ),
+            apart=(f"car:{order['car_id']}", f"event:{event.event_id}"),
+        )
+        with self._signals.effect("confirm_order"):
+            done = await self._express.confirm(effect)
+        if done:
+            self._tell(_Effect("confirmed", order), name)
+        return done
 
     async def _apply(
         self,
@@ -258,25 +303,8 @@ class Payments:
         await transaction.move_order(
             order["order_id"], order["state"], "confirmed", confirmed_at=now, ended_at=None
         )
-        await transaction.record(
-            OrderConfirmed(
-                order_id=order["order_id"],
-                hold_id=order["hold_id"],
-                car_id=order["car_id"],
-                model_id=order["model_id"],
-                price=order["price"],
-                vat=order["vat"],
-                deposit=order["deposit"],
-                currency=order["currency"],
-                provider=order["provider"],
-                order_seconds=(now - order["created_at"]).total_seconds(),
-                confirmation_seconds=max(0.0, (now - accepted_at).total_seconds()),
-                advice_id=order["advice_id"],
-                late=not in_time,
-            ),
-            context,
-        )
-        await transaction.record(CarStateChanged(order["car_id"], "reserved"), context)
+        for fact in _confirmed(order, now, accepted_at, late=not in_time):
+            await transaction.record(fact, context)
         return _Effect("confirmed" if in_time else "late_confirmed", order)
 
     async def _in_time(self, transaction: CheckoutTransaction, order: Record) -> bool:
@@ -420,6 +448,30 @@ def _attempt(
     order: Record, result: Literal["accepted", "declined", "action_required", "failed"]
 ) -> PaymentAttempted:
     return PaymentAttempted(order["order_id"], order["hold_id"], order["provider"], result)
+
+
+def _confirmed(
+    order: Record, now: datetime, accepted_at: datetime, *, late: bool
+) -> tuple[OrderConfirmed, CarStateChanged]:
+    """What a confirmed order states."""
+    return (
+        OrderConfirmed(
+            order_id=order["order_id"],
+            hold_id=order["hold_id"],
+            car_id=order["car_id"],
+            model_id=order["model_id"],
+            price=order["price"],
+            vat=order["vat"],
+            deposit=order["deposit"],
+            currency=order["currency"],
+            provider=order["provider"],
+            order_seconds=(now - order["created_at"]).total_seconds(),
+            confirmation_seconds=max(0.0, (now - accepted_at).total_seconds()),
+            advice_id=order["advice_id"],
+            late=late,
+        ),
+        CarStateChanged(order["car_id"], "reserved"),
+    )
 
 
 def _now_context(order: Record) -> EventContext:

@@ -25,6 +25,7 @@ class CheckoutSettings(BaseSettings):
     requests_per_bot: int = Field(600, ge=1, description="changes per minute of a known robot")
     webhook_tolerance_seconds: int = Field(300, ge=1)
     sweep_seconds: float = Field(1.0, gt=0)
+    express: bool = Field(True, description="write common effects in one statement")
     stripe_secret_key: SecretStr = Field(SecretStr(""), description="empty = no Stripe here")
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="signs Stripe's webhooks")
     stripe_api_base: str = Field("", description="another Stripe than the real one: localstripe")

@@ -42,6 +42,7 @@ class Signals:
     def __init__(self, telemetry: Telemetry) -> None:
         instruments = telemetry.instruments
         self._log = telemetry.log
+        self._effect_span = telemetry.database_span
         self._holds = instruments.counter(CHECKOUT_HOLD_ATTEMPTS)
         self._submissions = instruments.counter(CHECKOUT_PAYMENT_SUBMISSIONS)
         self._provider = instruments.histogram(CHECKOUT_PAYMENT_DURATION)
@@ -144,6 +145,12 @@ class Signals:
             self._provider.observe(
                 perf_counter() - started, provider=provider, outcome=outcome.value
             )
+
+    @contextmanager
+    def effect(self, name: str) -> Iterator[None]:
+        """The time that an effect takes in the database, company in its batch included."""
+        with self._effect_span(name):
+            yield
 
     def invariant(self, name: str, violations: int) -> None:
         self._violations.set(violations, invariant=name)

@@ -24,7 +24,7 @@ from app.checkout.models import (
 )
 from app.checkout.states import OrderState
 from app.frame.database import Database, UtcTime
-from app.frame.outbox import Outbox
+from app.frame.outbox import FactRow, Outbox
 from app.kernel.facts import EventContext, Fact
 
 Record = dict[str, Any]
@@ -332,6 +332,10 @@ class Store:
         """One write transaction; commits at the end of the block."""
         async with self._database.transaction() as connection:
             yield self.within(connection)
+
+    def fact_rows(self, facts: Sequence[Fact], context: EventContext) -> list[FactRow]:
+        """Facts as rows of the outbox, for an express effect."""
+        return self._outbox.rows([(fact, context) for fact in facts])
 
     def within(self, connection: AsyncConnection) -> CheckoutTransaction:
         """The same verbs in a transaction that somebody else began (a consumer's)."""

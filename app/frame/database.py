@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -108,7 +108,12 @@ class Database:
         self.dialect = parsed.get_backend_name()
         self.engine = self._engine(url, pool_size)
         self._writing = self.engine.execution_options(vitrine_write=True)
-        self._one_writer = asyncio.Lock() if self.dialect == "sqlite" else None
+        self.url = url
+        self.path = str(parsed.database)
+        self.one_writer: AbstractAsyncContextManager[Any] = (
+            asyncio.Lock() if self.dialect == "sqlite" else nullcontext()
+        )
+        """Behind it the writers of this process take turns; SQLite itself only knows to sleep."""
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         """What is still written when the service stops."""
         if self.dialect == "sqlite" and parsed.database not in (None, "", ":memory:"):
@@ -144,7 +149,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A write transaction: commits when the block ends, rolls back when it raises."""
-        async with self._one_writer or nullcontext():
+        async with self.one_writer:
             with _unavailable_when_gone():
                 async with self._writing.begin() as connection:
                     yield connection

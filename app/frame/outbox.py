@@ -24,6 +24,9 @@ from app.kernel.ids import new_id
 NUMBERING_LOCK: Final = 0x76697472
 """Key of the PostgreSQL advisory lock under which positions are given ("vitr")."""
 
+FactRow = dict[str, Any]
+"""A fact as a row of the outbox, without its position."""
+
 _UNNUMBERED: Final = text("SELECT 1 FROM outbox WHERE position IS NULL LIMIT 1")
 _POSITION_OF: Final = text("SELECT position FROM outbox_consumers WHERE consumer = :consumer")
 
@@ -78,22 +81,22 @@ class Outbox:
         self, transaction: AsyncConnection, facts: Sequence[tuple[Fact, EventContext]]
     ) -> None:
         """As `add`, with a context of its own for each fact."""
-        if not facts:
-            return
+        if facts:
+            await transaction.execute(self._rows.insert(), self.rows(facts))
+
+    def rows(self, facts: Sequence[tuple[Fact, EventContext]]) -> list[FactRow]:
+        """Facts as rows of the outbox, for who writes them in a statement of its own."""
         now = self._clock.now()
-        await transaction.execute(
-            self._rows.insert(),
-            [
-                {
-                    "event_id": new_id("evt"),
-                    "type": fact.TYPE,
-                    "time": now,
-                    "data": asdict(fact),
-                    "context": asdict(context),
-                }
-                for fact, context in facts
-            ],
-        )
+        return [
+            {
+                "event_id": new_id("evt"),
+                "type": fact.TYPE,
+                "time": now,
+                "data": asdict(fact),
+                "context": asdict(context),
+            }
+            for fact, context in facts
+        ]
 
     async def read(self, *, after: int, limit: int) -> list[Event]:
         """Events with a position over `after`, in order; numbers new rows first."""

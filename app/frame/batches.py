@@ -1,0 +1,88 @@
+"""Group commit: what waits at the same time is written together, in one transaction.
+
+While one batch is written the next one gathers, so that a lone caller never waits for company and
+sixteen at once share one round trip and one flush to disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Final, Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST: Final = 16
+"""Items of one batch: more gain little and make the first one wait for the last one."""
+
+
+class BatchFailed(Exception):
+    """The batch that an item was in failed: whether the item took effect is not known."""
+
+
+class Batches(Generic[Item, Result]):
+    """Runs items in batches, one batch at a time.
+
+    `run` gets up to `MOST` items and returns their results in the same order. `apart` names what
+    two items of one batch must not share (a car, a key): the later one waits for the next batch.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
+        *,
+        apart: Callable[[Item], Iterable[Hashable]] = lambda _: (),
+    ) -> None:
+        self._run = run
+        self._apart = apart
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    async def do(self, item: Item) -> Result:
+        """The item's result; raises `BatchFailed` when its batch failed as a whole."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            # In a context of its own: a batch belongs to no single request's span.
+            self._task = asyncio.get_running_loop().create_task(
+                self._drain(), context=contextvars.Context()
+            )
+        return await future
+
+    async def _drain(self) -> None:
+        while True:
+            batch = self._take()
+            if not batch:
+                # "Nothing waits" and "nobody drains" are decided with no await between.
+                self._task = None
+                return
+            try:
+                results = await self._run([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
+                for _, future in batch:
+                    if not future.done():
+                        failure = BatchFailed()
+                        failure.__cause__ = error
+                        future.set_exception(failure)
+            else:
+                for (_, future), result in zip(batch, results, strict=True):
+                    if not future.done():  # its request may have been cancelled meanwhile
+                        future.set_result(result)
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        taken: list[tuple[Item, asyncio.Future[Result]]] = []
+        left: list[tuple[Item, asyncio.Future[Result]]] = []
+        shared: set[Hashable] = set()
+        while self._waiting and len(taken) < MOST:
+            item, future = self._waiting.popleft()
+            marks = set(self._apart(item))
+            if marks & shared:
+                left.append((item, future))
+            else:
+                taken.append((item, future))
+            shared |= marks  # also those left: order between items that share something is kept
+        self._waiting.extendleft(reversed(left))
+        return taken
