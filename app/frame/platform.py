@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 from starlette.types import ASGIApp
 
+from app.frame.connections import KeptConnections
 from app.frame.flags import Flags
 from app.frame.http import DEADLINE, InProcessTransport
 from app.frame.sessions import SessionCodec
@@ -83,7 +84,9 @@ class Platform:
         addresses = ServiceAddresses.of(service)
         configured = addresses.internal_url if internal else addresses.url
         if configured:
-            client = httpx.AsyncClient(base_url=configured, timeout=timeout)
+            client = httpx.AsyncClient(
+                base_url=configured, timeout=timeout, transport=KeptConnections()
+            )
         else:
             self.unaddressed.add(_variable(service, internal=internal))
             client = httpx.AsyncClient(
