@@ -294,11 +294,18 @@ async def _done(line: _Line[Effect, bool], effect: Effect) -> bool:
 
 
 def _arguments(statement: str, effects: Sequence[Effect]) -> list[str]:
-    wishes = orjson.dumps([{"n": n, **effect.values} for n, effect in enumerate(effects)])
+    wishes = _json([{"n": n, **effect.values} for n, effect in enumerate(effects)])
     if "$2" not in statement:
-        return [wishes.decode()]
-    facts = [{"n": n, **fact} for n, effect in enumerate(effects) for fact in effect.facts]
-    return [wishes.decode(), orjson.dumps(facts).decode()]
+        return [wishes]
+    return [
+        wishes,
+        _json([{"n": n, **fact} for n, effect in enumerate(effects) for fact in effect.facts]),
+    ]
+
+
+def _json(rows: list[dict[str, Any]]) -> str:
+    """Keys in order, inner ones too: PostgreSQL keeps JSON as it was written, and so do we."""
+    return orjson.dumps(rows, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _record(row: Mapping[str, Any]) -> Record:

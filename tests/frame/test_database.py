@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from app import checkout
 from app.checkout.models import METADATA as CHECKOUT
 from app.frame.database import Database, DatabaseUnavailable, damaged
 from app.frame.migrations import migrate, newest_revision
@@ -22,6 +23,7 @@ from deploy.local.postgres import LocalPostgres
 from tests.builders.shop import PAYS, open_shop
 from tests.conftest import NewDatabase
 
+MIGRATIONS = Path(checkout.__file__).parent / "migrations"
 SCHEMAS = {"checkout": CHECKOUT, "sandbox": SANDBOX}
 MIGRATIONS = Path(__file__).parents[2] / "app" / "checkout" / "migrations"
 
