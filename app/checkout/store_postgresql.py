@@ -129,7 +129,8 @@ WITH wish AS MATERIALIZED (
       JOIN payments p ON p.order_id = w.order_id
       JOIN holds h ON h.hold_id = w.hold_id
       JOIN cars c ON c.car_id = w.car_id
-     WHERE o.state = 'payment_pending' AND o.erased_at IS NULL AND o.hold_id = w.hold_id AND o.car_id = w.car_id
+     WHERE o.state = 'payment_pending' AND o.erased_at IS NULL
+       AND o.hold_id = w.hold_id AND o.car_id = w.car_id
        AND p.state = 'pending' AND h.state = 'active' AND c.state = 'held'
        AND NOT EXISTS (SELECT FROM payment_events e WHERE e.event_id = w.event_id)
        FOR NO KEY UPDATE OF c, h, o, p SKIP LOCKED

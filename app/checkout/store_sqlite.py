@@ -64,8 +64,10 @@ SUBMIT: Final = (
        AND NOT EXISTS (SELECT 1 FROM orders o
                         WHERE o.hold_id = :hold_id AND o.state = 'payment_pending')
     """,
-    "INSERT INTO customers (order_id, sealed, email_index)"
-    " VALUES (:order_id, CAST(:sealed AS BLOB), :email_index)",
+    """
+    INSERT INTO customers (order_id, sealed, email_index)
+    VALUES (:order_id, CAST(:sealed AS BLOB), :email_index)
+    """,
     """
     INSERT INTO payments (order_id, provider, state, amount, currency, created_at)
     VALUES (:order_id, :provider, 'pending', :deposit, :currency, :now)

@@ -22,6 +22,7 @@ TABLES = {
     "payment_events": "received_at, event_id",
     "idempotency": "created_at, key",
     "outbox": "id",
+    "(SELECT order_id, email_index FROM customers) AS found": "order_id",
 }
 """What a purchase writes, and an order that two shops agree on. Customers are sealed: never the
 same bytes twice."""
