@@ -2,7 +2,7 @@
 
 Calls between services are plain HTTP/1.1 with small bodies. httpx's own transport spends most of
 its time on what they do not have (several async libraries, streaming, protocol negotiation): three
-quarters of such a call, which was a third of what an order cost (docs/decisions/0007). Whatever is
+quarters of such a call, which was a third of what an order cost (docs/decisions/0008). Whatever is
 not plain HTTP goes through httpx's transport.
 """
 
