@@ -210,13 +210,15 @@ class SqliteExpress:
         if self._writer is None:
             self._writer = _connected(self._path)
         connection = self._writer
-        connection.execute("BEGIN IMMEDIATE")
         try:
+            connection.execute("BEGIN IMMEDIATE")
             done = [_apply(connection, write) for write in writes]
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            # Closing undoes what is open, whatever state it is in: a connection that kept the
+            # write lock would keep everybody from writing.
+            self._writer = None
+            connection.close()
             raise
         return done
 
