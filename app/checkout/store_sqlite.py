@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -215,9 +215,11 @@ class SqliteExpress:
             done = [_apply(connection, write) for write in writes]
             connection.execute("COMMIT")
         except BaseException:
-            # Closing undoes what is open, whatever state it is in: a connection that kept the
-            # write lock would keep everybody from writing.
+            # Whatever state it is in: a connection that kept the write lock would keep everybody
+            # from writing. Closing alone does not let go while a traceback holds a cursor.
             self._writer = None
+            with suppress(sqlite3.Error):
+                connection.rollback()
             connection.close()
             raise
         return done
