@@ -90,12 +90,13 @@ class Holds:
         if placed is not None:
             return placed
         try:
-            car = self._sellable(await self._store.read_car(command.car_id), command)
-            if _may_be_taken(car, self._clock.now()):
+            car = await self._store.read_car(command.car_id)
+            # A car that we do not know is refused after its key was looked at.
+            if car is None or _may_be_taken(car, self._clock.now()):
                 with suppress(CarTaken):
                     placed = await self._take(command)
             if placed is None:
-                placed = await self._lose(command, car)
+                placed = await self._lose(command, self._sellable(car, command))
         except VitrineError as error:
             self._signals.hold_attempted(error.outcome, car_id=command.car_id)
             raise

@@ -42,11 +42,6 @@ class Fact:
 
     TYPE: ClassVar[str] = ""
 
-    @property
-    def subject(self) -> str:
-        """What the fact is about: its first field's value."""
-        return str(getattr(self, fields(self)[0].name))
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -71,7 +66,6 @@ class Event:
             "source": f"/{self.source}",
             "type": self.type,
             "time": self.time,
-            "subject": str(next(iter(self.data.values()), "")),
             "datacontenttype": "application/json",
             "sequence": self.position,
             **{key.replace("_", ""): value for key, value in asdict(self.context).items() if value},

@@ -28,8 +28,3 @@ class Money:
             int((self.amount - net).quantize(Decimal(1), ROUND_HALF_UP)),
             self.currency,
         )
-
-    def minus(self, other: Money) -> Money:
-        if other.currency != self.currency:
-            raise ValueError(f"cannot take {other.currency} from {self.currency}")
-        return Money(self.amount - other.amount, self.currency)

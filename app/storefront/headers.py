@@ -14,14 +14,17 @@ POLICY: Final = (
     "font-src 'self'; "
     "connect-src 'self'; "
     "manifest-src 'self'; "
-    "form-action 'self'; "
+    "form-action {forms}; "
     "base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-"""Content Security Policy: nothing inline, nothing foreign."""
+"""Content Security Policy: nothing inline, nothing foreign.
+
+Browsers hold the redirect after a form to `form-action` too: the details form leads to the
+provider's page, so its origin has to be named where it is not ours.
+"""
 
 HEADERS: Final = (
-    (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"strict-origin-when-cross-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -32,11 +35,18 @@ HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomai
 
 
 class SecurityHeaders:
-    """ASGI middleware. `https` says that browsers reach the shop by https."""
+    """ASGI middleware.
 
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+    `https` says that browsers reach the shop by https; `payment_origin` is where the provider's
+    page stands, empty when that is here.
+    """
+
+    def __init__(self, app: ASGIApp, *, https: bool, payment_origin: str = "") -> None:
         self._app = app
-        self._headers = [*HEADERS, HSTS] if https else list(HEADERS)
+        policy = POLICY.format(forms=f"'self' {payment_origin}".rstrip())
+        self._headers = [(b"content-security-policy", policy.encode()), *HEADERS]
+        if https:
+            self._headers.append(HSTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:

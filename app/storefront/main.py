@@ -78,7 +78,9 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         priorities=_priorities(),
         places=400,
     )
-    service.api = SecurityHeaders(service.api, https=front.secure)
+    service.api = SecurityHeaders(
+        service.api, https=front.secure, payment_origin=own.payment_origin
+    )
     return service
 
 

@@ -18,3 +18,8 @@ class StorefrontSettings(BaseSettings):
     buffer_facts: int = Field(20_000, ge=1, description="facts kept while the database is away")
     range_seconds: float = Field(60.0, gt=0, description="how long models and dealers are kept")
     payment_provider: str = "sandbox"
+    payment_origin: str = Field(
+        "",
+        pattern=r"^(https?://[a-z0-9.:-]+)?$",
+        description="where the provider's page is when not here: https://checkout.stripe.com",
+    )

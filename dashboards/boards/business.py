@@ -121,8 +121,8 @@ FUNNEL = Row(
             "Orders of an hour, and those that its visits should bring. No orders while seven are"
             " expected pages somebody.",
             "none",
-            Query(f'{ORDERS_1H.name}{{traffic=~".*"}}', "ordered"),
-            Query(f'{ORDERS_EXPECTED.name}{{traffic=~".*"}}', "expected"),
+            Query(f'{ORDERS_1H.name}{{traffic=~".*"}}', "ordered by {{traffic}}"),
+            Query(f'{ORDERS_EXPECTED.name}{{traffic=~".*"}}', "expected of {{traffic}}"),
             smallest=0.0,
             runbook="NoOrders",
         ),

@@ -68,9 +68,10 @@ async def test_the_same_key_with_another_body_is_422(shop: Shop) -> None:
     hold = (await shop.hold("car_1", key='"one-key-two-cars"')).json()
 
     other_car = await shop.hold("car_2", key='"one-key-two-cars"')
+    no_car = await shop.hold("car_unknown", key='"one-key-two-cars"')
     other_path = await shop.order(hold["hold_id"], key='"one-key-two-cars"')
 
-    for answer in (other_car, other_path):
+    for answer in (other_car, no_car, other_path):
         assert (answer.status_code, answer.json()["type"]) == (
             422,
             "/problems/idempotency-key-reused",

@@ -27,21 +27,16 @@ def test_vat_in_a_price_is_rounded_half_up() -> None:
 def test_net_and_vat_are_the_price_to_the_minor_unit(amount: int, rate: str) -> None:
     price = Money(amount, "SEK")
     vat = price.vat_included(Decimal(rate))
-    net = price.minus(vat)
+    net = amount - vat.amount
 
-    assert net.amount + vat.amount == amount
-    assert abs(net.amount * Decimal(rate) - vat.amount) <= 1
+    assert vat.currency == price.currency
+    assert abs(net * Decimal(rate) - vat.amount) <= 1
 
 
 @pytest.mark.parametrize("currency", ["", "sek", "GBP", "SEKX"])
 def test_money_has_a_currency_that_we_know(currency: str) -> None:
     with pytest.raises(ValueError, match="currency"):
         Money(1, currency)
-
-
-def test_currencies_are_never_mixed() -> None:
-    with pytest.raises(ValueError, match="cannot take EUR from SEK"):
-        Money(1, "SEK").minus(Money(1, "EUR"))
 
 
 def test_later_identifiers_sort_after_earlier_ones() -> None:
@@ -100,10 +95,9 @@ def test_an_event_survives_the_wire() -> None:
     wire = event.to_wire()
 
     assert Event.from_wire(wire) == event
-    assert {name: wire[name] for name in ("specversion", "source", "subject", "sequence")} == {
+    assert {name: wire[name] for name in ("specversion", "source", "sequence")} == {
         "specversion": "1.0",
         "source": "/checkout",
-        "subject": "hld_1",
         "sequence": 7,
     }
     assert all(name.isalnum() and name.islower() for name in wire)

@@ -9,8 +9,11 @@ from xml.etree import ElementTree as ET
 import httpx
 import orjson
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from app.kernel.clock import ManualClock
+from app.storefront.headers import SecurityHeaders
 from app.storefront.main import build
 from tests.builders.services import running
 from tests.storefront.conftest import TUESDAY, Shopfront, available_car
@@ -175,6 +178,21 @@ async def test_every_answer_carries_the_security_headers(shopfront: Shopfront) -
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+async def test_a_form_may_lead_to_the_providers_page_and_nowhere_else() -> None:
+    async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("hello")(scope, receive, send)
+
+    policies = []
+    for origin in ("", "https://checkout.stripe.com"):
+        app = SecurityHeaders(hello, https=True, payment_origin=origin)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as browser:
+            policies.append((await browser.get("/")).headers["content-security-policy"])
+
+    assert "form-action 'self';" in policies[0]
+    assert "form-action 'self' https://checkout.stripe.com;" in policies[1]
 
 
 async def test_pages_hold_nothing_that_the_policy_forbids(shopfront: Shopfront) -> None:
