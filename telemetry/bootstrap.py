@@ -15,8 +15,10 @@ import httpx
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NoOpTracerProvider, Span, Tracer, TracerProvider
 from sqlalchemy.engine import Engine
 from structlog.typing import FilteringBoundLogger
@@ -28,6 +30,7 @@ from telemetry.export import SpanQueue
 from telemetry.instruments import Instruments, MetricRegistry
 from telemetry.logs import AccessLog, LineWriter, LogFormat, StdlibRoute, logger_for
 from telemetry.outbound import instrument_client
+from telemetry.spans import LeanTracer
 from telemetry.tracestore import TraceStore
 
 Mode = Literal["lean", "contrib", "off"]
@@ -160,6 +163,7 @@ def start_telemetry(
     if mode == "off":
         provider = NoOpTracerProvider()
     else:
+        limits = SpanLimits(max_span_attribute_length=4096, max_events=64, max_links=256)
         provider = sdk = SdkTracerProvider(
             resource=Resource(
                 {
@@ -171,7 +175,7 @@ def start_telemetry(
                 }
             ),
             sampler=ParentBased(TraceIdRatioBased(sample_ratio)),
-            span_limits=SpanLimits(max_span_attribute_length=4096, max_events=64, max_links=256),
+            span_limits=limits,
             shutdown_on_exit=False,
         )
         if trace_store is not None:
@@ -180,12 +184,17 @@ def start_telemetry(
             sdk.add_span_processor(_otlp_queue(otlp_endpoint, on_drop))
         for processor in span_processors:
             sdk.add_span_processor(processor)
+    tracer = provider.get_tracer("vitrine", version)
+    # Not the SDK's where its environment variable has switched it off.
+    if mode == "lean" and isinstance(tracer, SdkTracer):
+        scope = InstrumentationScope("vitrine", version)
+        tracer = LeanTracer(tracer, scope, limits, sample_ratio)
     writer = LineWriter(log_stream)
     return Telemetry(
         service=service,
         mode=mode,
         tracer_provider=provider,
-        tracer=provider.get_tracer("vitrine", version),
+        tracer=tracer,
         instruments=instruments,
         log=logger_for(service, writer, log_format, log_level),
         _access_log=AccessLog(service, writer, log_format, log_level),
