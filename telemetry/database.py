@@ -5,8 +5,6 @@ otherwise fill the trace store with nothing. Parameters are never recorded.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from opentelemetry import trace
@@ -65,24 +63,34 @@ def instrument_engine(engine: Engine, tracer: Tracer) -> None:
     event.listen(engine, "handle_error", failed)
 
 
-@contextmanager
-def database_span(tracer: Tracer, operation: str, system: str) -> Iterator[None]:
+class database_span:  # noqa: N801 - used like a function: `with database_span(...)`
     """One span for an effect that is written as a whole, whatever the statements are.
 
     Not made current: nothing happens inside it that could have a span of its own.
     """
-    if not trace.get_current_span().is_recording():
-        yield
-        return
-    span = tracer.start_span(
-        operation,
-        kind=SpanKind.CLIENT,
-        attributes={"db.system.name": system, "db.operation.name": operation},
-    )
-    try:
-        yield
-    finally:
-        span.end()
+
+    __slots__ = ("_operation", "_span", "_system", "_tracer")
+
+    def __init__(self, tracer: Tracer, operation: str, system: str) -> None:
+        self._tracer = tracer
+        self._operation = operation
+        self._system = system
+        self._span: Span | None = None
+
+    def __enter__(self) -> None:
+        if trace.get_current_span().is_recording():
+            self._span = self._tracer.start_span(
+                self._operation,
+                kind=SpanKind.CLIENT,
+                attributes={
+                    "db.system.name": self._system,
+                    "db.operation.name": self._operation,
+                },
+            )
+
+    def __exit__(self, *_: object) -> None:
+        if self._span is not None:
+            self._span.end()
 
 
 def _taken(context: Any) -> Span | None:

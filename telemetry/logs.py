@@ -72,11 +72,11 @@ def logger_for(
     render = _render_json if log_format == "json" else _render_console
     logger: FilteringBoundLogger = structlog.wrap_logger(
         writer,
-        processors=[_identify, _with_exception, _redact, render],
+        processors=[_with_exception, _redact, _identify, render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,
         service=service,
-    )
+    ).bind()
     return logger
 
 
@@ -182,24 +182,10 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _Processor = Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]
 
 
-def _identify(_: Any, level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    line: dict[str, Any] = {
-        "timestamp": rfc3339(time.time()),
-        "level": "error" if level == "exception" else level,
-        "event": fields.pop("event", ""),
-    }
-    if level == "exception":
-        fields.setdefault("exc_info", True)
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid and "trace_id" not in fields:
-        line["trace_id"] = f"{context.trace_id:032x}"
-        line["span_id"] = f"{context.span_id:016x}"
-    line.update(fields)
-    return line
-
-
-def _with_exception(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    info = fields.pop("exc_info", None)
+def _with_exception(
+    _: Any, level: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    info = fields.pop("exc_info", level == "exception")
     if not info:
         return fields
     error = info if isinstance(info, BaseException) else None
@@ -215,6 +201,22 @@ def _with_exception(_: Any, __: str, fields: MutableMapping[str, Any]) -> Mutabl
 
 def _redact(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return redact_mapping(fields)
+
+
+def _identify(_: Any, level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    # After redaction: what is added here is our own and holds nobody's secret.
+    line: dict[str, Any] = {
+        "timestamp": rfc3339(time.time()),
+        "level": "error" if level == "exception" else level,
+        "event": fields.pop("event", ""),
+    }
+    if "trace_id" not in fields:
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            line["trace_id"] = f"{context.trace_id:032x}"
+            line["span_id"] = f"{context.span_id:016x}"
+    line.update(fields)
+    return line
 
 
 def _render_json(_: Any, __: str, fields: MutableMapping[str, Any]) -> bytes:

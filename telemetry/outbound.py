@@ -1,17 +1,18 @@
 """Calls that leave a service: a client span, a `traceparent` for the other side, and a duration.
 
-Wraps the `send` of one httpx client. The whole call is measured, time-outs and refusals included,
-which event hooks would miss. Streaming a response's body afterwards is not part of the span.
+Wraps the `send` of one httpx client, or a transport that is called directly. The whole call is
+measured, time-outs and refusals included, which event hooks would miss. Streaming a response's body
+afterwards is not part of the span.
 """
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpx
+from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from telemetry.catalogue import Outcome
 from telemetry.catalogue.http import HTTP_CLIENT_REQUEST_DURATION, METHODS
@@ -40,7 +41,7 @@ def instrument_client(
         send_async = client.send
 
         async def observed_async(request: httpx.Request, **options: Any) -> httpx.Response:
-            with _call(request, tracer, duration) as call:
+            with observed_call(request, tracer, duration) as call:
                 call.response = await send_async(request, **options)
                 return call.response
 
@@ -49,7 +50,7 @@ def instrument_client(
         send = client.send
 
         def observed(request: httpx.Request, **options: Any) -> httpx.Response:
-            with _call(request, tracer, duration) as call:
+            with observed_call(request, tracer, duration) as call:
                 call.response = send(request, **options)
                 return call.response
 
@@ -62,70 +63,126 @@ def peer_of(request: httpx.Request) -> str:
     named = request.extensions.get(PEER_EXTENSION)
     if named in PEERS:
         return str(named)
+    path = request.url.path
     for prefix, service in _PEER_OF_PREFIX.items():
-        if request.url.path.startswith(prefix):
+        if path.startswith(prefix):
             return service
     return "stripe" if request.url.host.endswith(".stripe.com") else "other"
 
 
-class _Call:
-    """One call in progress."""
+class ObservedTransport(httpx.AsyncBaseTransport):
+    """Another transport whose every request is observed; see `observed_call`.
 
-    def __init__(self, span: Span) -> None:
-        self.span = span
+    For whoever calls a transport directly. A client's own span also covers redirects and reading
+    the body: a client is instrumented, its transport is not, or each call would be told twice.
+    """
+
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, tracer: Tracer, instruments: Instruments
+    ) -> None:
+        self._inner = inner
+        self._tracer = tracer
+        self._duration = instruments.histogram(HTTP_CLIENT_REQUEST_DURATION)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        with observed_call(request, self._tracer, self._duration) as call:
+            call.response = await self._inner.handle_async_request(request)
+            return call.response
+
+    async def __aenter__(self) -> Self:
+        await self._inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self._inner.__aexit__(exc_type, exc_value, traceback)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class observed_call:  # noqa: N801 - used like a function: `with observed_call(...) as call`
+    """One call: a current client span, its `traceparent` in the request, its duration.
+
+    Set `response` inside. What is raised instead is the call's outcome and goes on.
+    """
+
+    __slots__ = (
+        "_context", "_duration", "_peer", "_request", "_span", "_started", "_token", "_tracer",
+        "response",
+    )  # fmt: skip
+
+    def __init__(
+        self, request: httpx.Request, tracer: Tracer, duration: HistogramInstrument
+    ) -> None:
+        self._request = request
+        self._tracer = tracer
+        self._duration = duration
         self.response: httpx.Response | None = None
 
-    def outcome(self, error: BaseException | None) -> Outcome:
-        """How the call ended, seen from the caller."""
-        if self.response is not None:
-            return Outcome.from_status(self.response.status_code)
-        return Outcome.UNAVAILABLE if isinstance(error, httpx.TransportError) else Outcome.FAULT
+    def __enter__(self) -> Self:
+        request = self._request
+        url = request.url
+        self._peer = peer = peer_of(request)
+        method = request.method if request.method in _KNOWN_METHODS else "_OTHER"
+        self._span = span = self._tracer.start_span(
+            f"{method} {peer}",
+            kind=SpanKind.CLIENT,
+            attributes={
+                "http.request.method": method,
+                "server.address": url.host,
+                "server.port": url.port or (443 if url.scheme == "https" else 80),
+                "url.full": redact_text(_without_query(url)),
+                "service.peer.name": peer,
+            },
+        )
+        self._context = context = span.get_span_context()
+        if context.is_valid:
+            request.headers["traceparent"] = traceparent_of(context)
+        self._started = time.perf_counter()
+        self._token = otel_context.attach(trace.set_span_in_context(span))
+        return self
 
-
-@contextmanager
-def _call(
-    request: httpx.Request, tracer: Tracer, duration: HistogramInstrument
-) -> Generator[_Call, None, None]:
-    peer = peer_of(request)
-    method = request.method if request.method in _KNOWN_METHODS else "_OTHER"
-    url = request.url
-    span = tracer.start_span(
-        f"{method} {peer}",
-        kind=SpanKind.CLIENT,
-        attributes={
-            "http.request.method": method,
-            "server.address": url.host,
-            "server.port": url.port or (443 if url.scheme == "https" else 80),
-            "url.full": redact_text(str(url.copy_with(query=None, userinfo=b""))),
-            "service.peer.name": peer,
-        },
-    )
-    context = span.get_span_context()
-    if context.is_valid:
-        request.headers["traceparent"] = traceparent_of(context)
-    call = _Call(span)
-    started = time.perf_counter()
-    error: BaseException | None = None
-    try:
-        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-            yield call
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        outcome = call.outcome(error)
-        if call.response is not None:
-            span.set_attribute("http.response.status_code", call.response.status_code)
-            if call.response.status_code >= 500:
-                span.set_attribute("error.type", str(call.response.status_code))
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        otel_context.detach(self._token)
+        span, response, context = self._span, self.response, self._context
+        if response is not None:
+            span.set_attribute("http.response.status_code", response.status_code)
+            if response.status_code >= 500:
+                span.set_attribute("error.type", str(response.status_code))
                 span.set_status(Status(StatusCode.ERROR))
         elif error is not None:
             span.set_attribute("error.type", type(error).__qualname__)
             span.set_status(Status(StatusCode.ERROR, redact_text(str(error))))
         span.end()
-        duration.observe(
-            time.perf_counter() - started,
+        self._duration.observe(
+            time.perf_counter() - self._started,
             exemplar_trace_id=f"{context.trace_id:032x}" if context.trace_flags.sampled else None,
-            peer_service=peer,
-            outcome=outcome.value,
+            peer_service=self._peer,
+            outcome=_outcome(response, error).value,
         )
+
+
+def _outcome(response: httpx.Response | None, error: BaseException | None) -> Outcome:
+    """How a call ended, seen from the caller."""
+    if response is not None:
+        return Outcome.from_status(response.status_code)
+    return Outcome.UNAVAILABLE if isinstance(error, httpx.TransportError) else Outcome.FAULT
+
+
+def _without_query(url: httpx.URL) -> str:
+    """The address without its query and without who asks for it."""
+    # `copy_with` parses the address anew, which costs more than the span.
+    text = str(url)
+    if url.userinfo or "#" in text:
+        return str(url.copy_with(query=None, userinfo=b""))
+    return text.partition("?")[0]

@@ -51,6 +51,10 @@ _VIN = re.compile(
     r"(?<![A-Za-z0-9])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-HJ-NPR-Za-hj-npr-z0-9]{17}(?![A-Za-z0-9])"
 )
 _DIGITS = re.compile(r"\D")
+# What each search above cannot do without. Looking for it first costs a tenth of the search.
+_OF_TOKEN = re.compile(r"[=:_\sjJ]")
+_DIGIT = re.compile(r"[0-9]")
+_SHORTEST_CARD, _SHORTEST_VIN = 13, 17
 _KEY_SEPARATORS = str.maketrans("-. ", "___")
 
 # Deeper structures than this are replaced whole: no signal of ours nests so far.
@@ -83,20 +87,26 @@ def redact_text(text: str) -> str:
         text = _QUERY.sub(rf"\1?{REDACTED}", text)
     if len(text) < 7:
         return text
-    text = _TOKEN.sub(REDACTED, text)
-    if _few_digits(text):
+    if _OF_TOKEN.search(text):
+        text = _TOKEN.sub(REDACTED, text)
+    # Cards, telephones and VINs have at least one digit; most log texts have none.
+    if not _DIGIT.search(text):
         return text
-    text = _CARD.sub(_card, text)
-    text = _PHONE.sub(REDACTED, text)
-    return _VIN.sub(REDACTED, text)
+    if len(text) >= _SHORTEST_CARD:
+        text = _CARD.sub(_card, text)
+    if "0" in text or "+" in text:
+        text = _PHONE.sub(REDACTED, text)
+    return _VIN.sub(REDACTED, text) if len(text) >= _SHORTEST_VIN else text
 
 
 def redact_value(key: str, value: Any, depth: int = 0) -> Any:
     """The value as it may be written under `key`; containers are copied, never changed."""
-    if value is None or isinstance(value, bool | float):
-        return value if value is None or not is_secret_key(key) else REDACTED
+    if value is None:
+        return value
     if is_secret_key(key):
         return REDACTED
+    if isinstance(value, bool | float):
+        return value
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, int):
@@ -132,11 +142,6 @@ def _judge_key(key: str) -> bool:
         return True
     last = key.lower().rsplit(".", 1)[-1].replace("-", "_")
     return "." in key and last in _SECRET_KEYS - _BARE_ONLY
-
-
-def _few_digits(text: str) -> bool:
-    """Cards, telephones and VINs have at least one digit; most log texts have none."""
-    return not any(digit in text for digit in "0123456789")
 
 
 def _card(match: re.Match[str]) -> str:

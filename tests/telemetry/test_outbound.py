@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from typing import Self
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from telemetry.catalogue.http import HTTP_CLIENT_REQUEST_DURATION
 from telemetry.outbound import PEER_EXTENSION
+from telemetry.redaction import redact_text
 from telemetry.testing import Signals, capture
 from telemetry.tracing import span_context_from
 
@@ -99,6 +101,82 @@ async def test_an_asynchronous_client_is_observed_the_same_way(signals: Signals)
     assert signals.span("GET catalog").attributes["http.response.status_code"] == 200
 
 
+class Recorded(httpx.AsyncBaseTransport):
+    """Answers like the others and remembers whether it was opened and closed."""
+
+    def __init__(self) -> None:
+        self.life: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return answer(request)
+
+    async def __aenter__(self) -> Self:
+        self.life.append("opened")
+        return self
+
+    async def aclose(self) -> None:
+        self.life.append("closed")
+
+
+async def test_a_call_made_straight_on_a_transport_is_observed_the_same_way(
+    signals: Signals,
+) -> None:
+    inner = Recorded()
+    request = httpx.Request("POST", "http://gateway:8000/api/checkout/v1/holds?email=a@b.se")
+    async with signals.telemetry.observe_transport(inner) as transport:
+        with signals.telemetry.tracer.start_as_current_span("page"):
+            response = await transport.handle_async_request(request)
+        with pytest.raises(httpx.ReadTimeout):
+            await transport.handle_async_request(
+                httpx.Request("GET", "http://gateway/api/advisor/slow")
+            )
+    await transport.aclose()
+    call, page, slow = signals.spans
+    assert response.json()["traceparent"].split("-")[1:3] == [call.trace_id, call.span_id]
+    assert (call.name, call.parent_span_id, page.name) == ("POST checkout", page.span_id, "page")
+    assert call.attributes == {
+        "http.request.method": "POST",
+        "server.address": "gateway",
+        "server.port": 8000,
+        "url.full": "http://gateway:8000/api/checkout/v1/holds",
+        "service.peer.name": "checkout",
+        "http.response.status_code": 200,
+    }
+    assert (slow.status, slow.status_message) == ("error", "no answer for [redacted]")
+    counted = {
+        (peer, outcome): signals.value(
+            HTTP_CLIENT_REQUEST_DURATION, peer_service=peer, outcome=outcome
+        )
+        for peer, outcome in (("checkout", "ok"), ("advisor", "unavailable"))
+    }
+    assert counted == {("checkout", "ok"): 1, ("advisor", "unavailable"): 1}
+    assert inner.life == ["opened", "closed", "closed"]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://gateway:8000/cars?q=x", "http://gateway:8000/cars"),
+        ("http://gateway", "http://gateway"),
+        ("http://gateway/?", "http://gateway/"),
+        ("http://me:secret@gateway/cars?q=x", "http://gateway/cars"),
+        ("http://gateway/cars?q=x#part", "http://gateway/cars#part"),
+        ("http://[::1]:8000/a%20b?q=%3F", "http://[::1]:8000/a%20b"),
+        ("https://bil.example:443/å", "https://bil.example/%C3%A5"),
+        ("http://gateway/u/astrid@example.se?q", "http://gateway/u/[redacted]"),
+    ],
+)
+def test_an_address_is_told_without_its_query_and_its_user(
+    signals: Signals, url: str, told: str
+) -> None:
+    with client(signals) as made:
+        made.get(url)
+    (call,) = signals.spans
+    assert call.attributes["url.full"] == told
+    before = httpx.URL(url).copy_with(query=None, userinfo=b"")
+    assert redact_text(str(before)) == told
+
+
 @pytest.fixture
 def engine(signals: Signals) -> Iterator[Engine]:
     made = create_engine("sqlite://")
@@ -147,6 +225,23 @@ def test_a_failed_statement_tells_its_kind_and_not_its_values(
     assert (span.status, span.status_message) == ("error", sqlite3.OperationalError.__name__)
 
 
+def test_an_effect_inside_a_span_is_one_span_and_outside_none(
+    signals: Signals, engine: Engine
+) -> None:
+    with signals.telemetry.database_span("sweep"):
+        pass
+    with (
+        signals.telemetry.tracer.start_as_current_span("order"),
+        pytest.raises(LookupError),
+        signals.telemetry.database_span("place_hold"),
+    ):
+        raise LookupError("the effect's own affair")
+    effect, order = signals.spans
+    assert (effect.name, effect.kind, effect.status) == ("place_hold", "client", "unset")
+    assert effect.parent_span_id == order.span_id
+    assert effect.attributes == {"db.system.name": "sqlite", "db.operation.name": "place_hold"}
+
+
 async def test_an_asynchronous_engine_keeps_the_parent(signals: Signals) -> None:
     made = create_async_engine("sqlite+aiosqlite://")
     signals.telemetry.instrument_engine(made.sync_engine)
@@ -164,3 +259,5 @@ def test_switched_off_nothing_leaves_a_mark() -> None:
         assert made.get("/api/catalog/v1/cars").json() == {"traceparent": None}
         made.close()
         assert signals.spans == []
+        transport = httpx.MockTransport(answer)
+        assert signals.telemetry.observe_transport(transport) is transport

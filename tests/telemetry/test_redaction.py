@@ -109,6 +109,29 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
     assert redact_text(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("Bearer\tabcdef", REDACTED),
+        ("BASIC abcdef", REDACTED),
+        ("eyJabcdefgh.x", REDACTED),
+        ("EYJabcdefgh.x", REDACTED),
+        ("sk_abcdefgh", REDACTED),
+        ("s\u212a_abcdefgh", REDACTED),
+        ("token=x", REDACTED),
+        ("cookie:x", REDACTED),
+        ("4222222222222", REDACTED),
+        ("+46123456", REDACTED),
+        ("08-123456", REDACTED),
+        ("070 12 34", REDACTED),
+        ("WVWZZZ1JZ3W386752", REDACTED),
+        ("(WVWZZZ1JZ3W386752)", f"({REDACTED})"),
+    ],
+)
+def test_the_shortest_secret_of_each_kind_is_found(text: str, clean: str) -> None:
+    assert redact_text(text) == clean
+
+
 def test_the_query_of_an_address_is_gone_and_its_path_stays() -> None:
     assert redact_text("GET https://shop.example/cars?near=59.3,18.0&q=x HTTP/1.1") == (
         "GET https://shop.example/cars?[redacted] HTTP/1.1"
