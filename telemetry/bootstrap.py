@@ -29,7 +29,7 @@ from telemetry.database import database_span, instrument_engine
 from telemetry.export import SpanQueue
 from telemetry.instruments import Instruments, MetricRegistry
 from telemetry.logs import AccessLog, LineWriter, LogFormat, StdlibRoute, logger_for
-from telemetry.outbound import ObservedTransport, instrument_client
+from telemetry.outbound import instrument_client
 from telemetry.spans import LeanTracer
 from telemetry.tracestore import TraceStore
 
@@ -74,12 +74,6 @@ class Telemetry:
         """Observe the calls of a client; see outbound.py."""
         if self.mode != "off":
             instrument_client(client, self.tracer, self.instruments)
-
-    def observe_transport(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
-        """A transport that observes its calls, for whoever calls one without a client."""
-        if self.mode == "off":
-            return transport
-        return ObservedTransport(transport, self.tracer, self.instruments)
 
     def instrument_engine(self, engine: Engine) -> None:
         """Trace the statements of an engine; for an async engine give its `sync_engine`."""

@@ -70,41 +70,6 @@ def peer_of(request: httpx.Request) -> str:
     return "stripe" if request.url.host.endswith(".stripe.com") else "other"
 
 
-class ObservedTransport(httpx.AsyncBaseTransport):
-    """Another transport whose every request is observed; see `observed_call`.
-
-    For whoever calls a transport directly. A client's own span also covers redirects and reading
-    the body: a client is instrumented, its transport is not, or each call would be told twice.
-    """
-
-    def __init__(
-        self, inner: httpx.AsyncBaseTransport, tracer: Tracer, instruments: Instruments
-    ) -> None:
-        self._inner = inner
-        self._tracer = tracer
-        self._duration = instruments.histogram(HTTP_CLIENT_REQUEST_DURATION)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with observed_call(request, self._tracer, self._duration) as call:
-            call.response = await self._inner.handle_async_request(request)
-            return call.response
-
-    async def __aenter__(self) -> Self:
-        await self._inner.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self._inner.__aexit__(exc_type, exc_value, traceback)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
 class observed_call:  # noqa: N801 - used like a function: `with observed_call(...) as call`
     """One call: a current client span, its `traceparent` in the request, its duration.
 

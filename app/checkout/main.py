@@ -164,7 +164,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         apply=Stock(store).apply,
     )
     api = new_api(platform, name=NAME, title="Vitrine checkout", prefix="/api/checkout/v1")
-    add_routes(api, use)
+    direct = add_routes(api, use)
 
     async def reconcile_ended() -> None:
         await payments.reconcile(states=ENDED)
@@ -198,4 +198,5 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         close=[*parts.close, catalog.aclose],
         priorities={"/api/checkout/": Priority.CRITICAL},
         places=1000,
+        direct=direct,
     )

@@ -103,6 +103,11 @@ class Payments:
             raise ProviderUnknown(f"There is no provider {name!r} here; known: {known}.")
         return self._providers[name]
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The names of those that are set up."""
+        return tuple(self._providers)
+
     def open_provider(self, name: str) -> PaymentProvider:
         """A provider for a new payment; raises `ProviderUnavailable` while payments are off."""
         provider = self.provider(name)

@@ -35,6 +35,7 @@ from app.contracts.checkout import (
 from app.contracts.wire import problem_responses
 from app.frame import problems
 from app.frame.callers import Caller, caller_of
+from app.frame.direct import DirectRoute, taking
 from app.frame.platform import Platform
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError
@@ -71,18 +72,21 @@ KeyHeader = Annotated[
 ]
 
 
-def add_routes(app: FastAPI, use: UseCases) -> None:
-    """Add the public API to the application."""
+def add_routes(app: FastAPI, use: UseCases) -> tuple[DirectRoute, ...]:
+    """Add the public API to the application; returns the routes that make a purchase."""
     router = APIRouter(prefix=PREFIX)
-    _add_holds(router, use)
-    _add_orders(router, use)
+    direct = (
+        _add_holds(router, use),
+        _add_orders(router, use),
+        *_add_webhooks(router, use),
+    )
     _add_withdrawals(router, use)
     _add_erasure(router, use)
-    _add_webhooks(router, use)
     app.include_router(router)
+    return direct
 
 
-def _add_holds(router: APIRouter, use: UseCases) -> None:
+def _add_holds(router: APIRouter, use: UseCases) -> DirectRoute:
     @router.post(
         "/holds",
         status_code=201,
@@ -123,8 +127,11 @@ def _add_holds(router: APIRouter, use: UseCases) -> None:
         await use.holds.release(hold_id, _admitted(request, use).session_id)
         return Response(status_code=204)
 
+    path = f"{PREFIX}/holds"
+    return DirectRoute(path, path, taking(HoldRequest, place))
 
-def _add_orders(router: APIRouter, use: UseCases) -> None:
+
+def _add_orders(router: APIRouter, use: UseCases) -> DirectRoute:
     @router.post(
         "/orders",
         status_code=201,
@@ -157,6 +164,9 @@ def _add_orders(router: APIRouter, use: UseCases) -> None:
     )
     async def read(order_id: Identifier, token: Annotated[str, Depends(_bearer)]) -> Response:
         return JSONResponse(await use.orders.read(order_id, token))
+
+    path = f"{PREFIX}/orders"
+    return DirectRoute(path, path, taking(OrderRequest, submit))
 
 
 def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
@@ -235,18 +245,31 @@ def _add_erasure(router: APIRouter, use: UseCases) -> None:
         return await _once(request, use, claim, use.privacy.erase_own(order_id, token, claim))
 
 
-def _add_webhooks(router: APIRouter, use: UseCases) -> None:
+def _add_webhooks(router: APIRouter, use: UseCases) -> list[DirectRoute]:
+    template = "/payment-events/{provider}"
+
     @router.post(
-        "/payment-events/{provider}",
+        template,
         responses=problem_responses(400, 401, 404, 413, 422, 503),
         summary="A provider's signed webhook",
     )
     async def receive(request: Request, provider: Identifier) -> JSONResponse:
-        body = await request.body()
+        return await heard(request, provider, await request.body())
+
+    async def heard(request: Request, provider: str, body: bytes) -> JSONResponse:
         if len(body) > MAX_WEBHOOK_BYTES:
             raise InvalidInput(f"body: a webhook has at most {MAX_WEBHOOK_BYTES} bytes.")
         result = await use.payments.receive(provider, body, request.headers)
         return JSONResponse({"result": result})
+
+    def direct(provider: str) -> DirectRoute:
+        return DirectRoute(
+            PREFIX + template.format(provider=provider),
+            PREFIX + template,
+            lambda request, body: heard(request, provider, body),
+        )
+
+    return [direct(provider) for provider in use.payments.providers]
 
 
 def internal_routes(use: UseCases) -> APIRouter:

@@ -6,7 +6,7 @@ Called after the commit: a number that could roll back is never counted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Final, Literal
 
@@ -146,11 +146,9 @@ class Signals:
                 perf_counter() - started, provider=provider, outcome=outcome.value
             )
 
-    @contextmanager
-    def effect(self, name: str) -> Iterator[None]:
+    def effect(self, name: str) -> AbstractContextManager[None]:
         """The time that an effect takes in the database, company in its batch included."""
-        with self._effect_span(name):
-            yield
+        return self._effect_span(name)
 
     def invariant(self, name: str, violations: int) -> None:
         self._violations.set(violations, invariant=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from app.checkout.models import (
 from app.checkout.states import OrderState
 from app.frame.database import Database, UtcTime
 from app.frame.outbox import FactRow, Outbox
-from app.kernel.facts import EventContext, Fact
+from app.kernel.facts import EventContext, Fact, values_of
 
 Record = dict[str, Any]
 """One row, by column name."""
@@ -469,7 +469,7 @@ def as_context(values: Mapping[str, Any]) -> EventContext:
 
 def as_json(context: EventContext) -> dict[str, Any]:
     """A context as it is stored."""
-    return asdict(context)
+    return values_of(context)
 
 
 def _car_query() -> Any:

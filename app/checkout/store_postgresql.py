@@ -5,6 +5,9 @@ Every statement has the same shape. `wish` is the batch (JSON, one object per ef
 somebody else has locked, so that a batch waits for nobody and no two of them wait in a circle. All
 that follows is done for `standing` wishes only. A key or an event that was taken at the same moment
 breaks a unique index, and with it the whole statement: nothing of it stays.
+
+Every row is looked up by its key: `key = ANY (those of the batch)` says so to a planner that made
+its plan while a table was young and small, and would read all of it for ever after.
 """
 
 from __future__ import annotations
@@ -40,14 +43,17 @@ WITH wish AS MATERIALIZED (
         price bigint, currency text, model_id text, market text, rehearsal boolean,
         deposit bigint, now timestamptz, expires_at timestamptz,
         limited boolean, most_of_session int, most_of_address int)
+), admitted AS MATERIALIZED (
+    SELECT * FROM wish
+     WHERE NOT limited
+        OR room_for_hold(session_id, address_hash, most_of_session, most_of_address)
 ), standing AS MATERIALIZED (
-    SELECT w.n FROM wish w JOIN cars c ON c.car_id = w.car_id
-     WHERE c.listed AND c.state = 'available' AND c.rehearsal = w.rehearsal
+    SELECT w.n FROM admitted w JOIN cars c ON c.car_id = w.car_id
+     WHERE c.car_id = ANY (ARRAY(SELECT car_id FROM wish))
+       AND c.listed AND c.state = 'available' AND c.rehearsal = w.rehearsal
        AND c.price = w.price AND c.currency = w.currency
        AND c.model_id = w.model_id AND c.market = w.market
        AND NOT EXISTS (SELECT FROM idempotency i WHERE i.key = w.key)
-       AND (NOT w.limited OR room_for_hold(
-            w.session_id, w.address_hash, w.most_of_session, w.most_of_address))
        FOR NO KEY UPDATE OF c SKIP LOCKED
 ), moved AS (
     UPDATE cars c SET state = 'held'
@@ -76,7 +82,9 @@ WITH wish AS MATERIALIZED (
     SELECT w.n FROM wish w
       JOIN holds h ON h.hold_id = w.hold_id
       JOIN cars c ON c.car_id = w.car_id
-     WHERE h.state = 'active' AND h.expires_at > w.now AND h.car_id = w.car_id
+     WHERE h.hold_id = ANY (ARRAY(SELECT hold_id FROM wish))
+       AND c.car_id = ANY (ARRAY(SELECT car_id FROM wish))
+       AND h.state = 'active' AND h.expires_at > w.now AND h.car_id = w.car_id
        AND h.price = w.price AND h.deposit = w.deposit AND h.currency = w.currency
        AND c.state = 'held' AND c.vat_rate = w.vat_rate
        AND c.model_id = w.model_id AND c.market = w.market
@@ -109,7 +117,9 @@ WITH wish AS MATERIALIZED (
 ), standing AS (
     UPDATE idempotency i
        SET status = 201, media_type = 'application/json', body = convert_to(w.answer, 'UTF8')
-      FROM wish w WHERE i.key = w.key AND i.resource_id = w.order_id AND i.status IS NULL
+      FROM wish w
+     WHERE i.key = ANY (ARRAY(SELECT key FROM wish))
+       AND i.key = w.key AND i.resource_id = w.order_id AND i.status IS NULL
     RETURNING w.n
 ), opened AS (
     UPDATE payments p SET payment_id = w.payment_id, payment_url = w.payment_url
@@ -129,7 +139,11 @@ WITH wish AS MATERIALIZED (
       JOIN payments p ON p.order_id = w.order_id
       JOIN holds h ON h.hold_id = w.hold_id
       JOIN cars c ON c.car_id = w.car_id
-     WHERE o.state = 'payment_pending' AND o.erased_at IS NULL
+     WHERE o.order_id = ANY (ARRAY(SELECT order_id FROM wish))
+       AND p.order_id = ANY (ARRAY(SELECT order_id FROM wish))
+       AND h.hold_id = ANY (ARRAY(SELECT hold_id FROM wish))
+       AND c.car_id = ANY (ARRAY(SELECT car_id FROM wish))
+       AND o.state = 'payment_pending' AND o.erased_at IS NULL
        AND o.hold_id = w.hold_id AND o.car_id = w.car_id
        AND p.state = 'pending' AND h.state = 'active' AND c.state = 'held'
        AND NOT EXISTS (SELECT FROM payment_events e WHERE e.event_id = w.event_id)

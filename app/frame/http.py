@@ -22,6 +22,28 @@ DEADLINE: Final = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONN
 """Defaults of Shopify's payments guide: 1 s to connect, 5 s to read or write."""
 
 
+class NeighbourClient(httpx.AsyncClient):
+    """A client for one service of ours: httpx without redirects, cookies and authentication.
+
+    They are half of what a call costs, and a jar of cookies that all shoppers share would be wrong.
+    """
+
+    def __init__(
+        self, base_url: str, transport: httpx.AsyncBaseTransport, *, timeout: httpx.Timeout
+    ) -> None:
+        super().__init__(base_url=base_url, transport=transport, timeout=timeout)
+        self._neighbour = transport
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """The whole answer. Raises `TypeError` when a stream or redirects are asked for."""
+        if options.get("stream") is True or options.get("follow_redirects") is True:
+            raise TypeError("a neighbour's answer is read whole, and it redirects nobody")
+        response = await self._neighbour.handle_async_request(request)
+        response.request = request
+        await response.aread()
+        return response
+
+
 class InProcessTransport(httpx.AsyncBaseTransport):
     """Carries requests to an ASGI application of this process.
 

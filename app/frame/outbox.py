@@ -8,7 +8,6 @@ position; whoever reads next numbers all committed rows under a lock, gapless fr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.frame.database import Database, UtcTime
 from app.kernel.clock import Clock, rfc3339
-from app.kernel.facts import Event, EventContext, Fact
+from app.kernel.facts import Event, EventContext, Fact, values_of
 from app.kernel.ids import new_id
 
 NUMBERING_LOCK: Final = 0x76697472
@@ -92,8 +91,8 @@ class Outbox:
                 "event_id": new_id("evt"),
                 "type": fact.TYPE,
                 "time": now,
-                "data": asdict(fact),
-                "context": asdict(context),
+                "data": values_of(fact),
+                "context": values_of(context),
             }
             for fact, context in facts
         ]

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from app.frame.connections import KeptConnections
 from app.frame.flags import Flags
-from app.frame.http import DEADLINE, InProcessTransport
+from app.frame.http import DEADLINE, InProcessTransport, NeighbourClient
 from app.frame.sessions import SessionCodec
 from app.frame.settings import PlatformSettings, ServiceAddresses
 from app.kernel.clock import Clock, SystemClock
@@ -84,15 +84,13 @@ class Platform:
         addresses = ServiceAddresses.of(service)
         configured = addresses.internal_url if internal else addresses.url
         if configured:
-            client = httpx.AsyncClient(
-                base_url=configured, timeout=timeout, transport=KeptConnections()
-            )
+            client = NeighbourClient(configured, KeptConnections(), timeout=timeout)
         else:
             self.unaddressed.add(_variable(service, internal=internal))
-            client = httpx.AsyncClient(
-                base_url=f"http://{service}",
+            client = NeighbourClient(
+                f"http://{service}",
+                InProcessTransport(lambda: self._local(service, internal)),
                 timeout=timeout,
-                transport=InProcessTransport(lambda: self._local(service, internal)),
             )
         telemetry.instrument_httpx(client)
         return client

@@ -82,6 +82,18 @@ def of_error(request: Request, error: VitrineError) -> Response:
     )
 
 
+def of_fault(request: Request) -> Response:
+    """The answer to a request that failed for a reason that nobody foresaw."""
+    return problem(
+        request,
+        code="fault",
+        title="Something went wrong on our side",
+        status=500,
+        detail="The request failed on our side; nothing is known to have been changed.",
+        outcome=Outcome.FAULT,
+    )
+
+
 _HTTP_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("malformed-request", "The request could not be read"),
     404: ("not-found", "There is nothing at this address"),
@@ -135,14 +147,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
-        return problem(
-            request,
-            code="fault",
-            title="Something went wrong on our side",
-            status=500,
-            detail="The request failed on our side; nothing is known to have been changed.",
-            outcome=Outcome.FAULT,
-        )
+        return of_fault(request)
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:

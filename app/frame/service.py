@@ -13,6 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.frame import problems
 from app.frame.bodies import BodyLimit
 from app.frame.database import Database
+from app.frame.direct import DirectRoute, straight
 from app.frame.internal import internal_app
 from app.frame.jobs import Job, run_job
 from app.frame.outbox import Outbox
@@ -107,13 +108,14 @@ def assemble(
     close: Sequence[Hook] = (),
     priorities: dict[str, Priority] | None = None,
     places: int = 200,
+    direct: tuple[DirectRoute, ...] = (),
 ) -> Service:
     """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox."""
     own_jobs = [*jobs, _flag_job(platform, telemetry)]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
     shedder = LoadShedder(
-        BodyLimit(api, most_bytes=MAX_BODY_BYTES),
+        BodyLimit(straight(api, direct), most_bytes=MAX_BODY_BYTES),
         telemetry,
         places=places,
         priorities=priorities or {},

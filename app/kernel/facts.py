@@ -6,7 +6,8 @@ The facts themselves are in `app.contracts.events`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 Traffic = Literal["human", "bot", "synthetic"]
@@ -43,6 +44,17 @@ class Fact:
     TYPE: ClassVar[str] = ""
 
 
+def values_of(stated: Fact | EventContext) -> dict[str, Any]:
+    """The fields by name. All are flat: `dataclasses.asdict` would copy each one deeply."""
+    kind: Any = type(stated)
+    return {name: getattr(stated, name) for name in _names(kind)}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One CloudEvent as consumers read it.
@@ -68,7 +80,11 @@ class Event:
             "time": self.time,
             "datacontenttype": "application/json",
             "sequence": self.position,
-            **{key.replace("_", ""): value for key, value in asdict(self.context).items() if value},
+            **{
+                key.replace("_", ""): value
+                for key, value in values_of(self.context).items()
+                if value
+            },
             "data": dict(self.data),
         }
 

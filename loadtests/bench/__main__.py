@@ -66,20 +66,20 @@ def main(
 
 def _measure(bench: Bench, plan: Plan, kinds: list[str], *, printed: bool, anyway: bool) -> int:
     """Run the plan; returns the exit code."""
-    _say("filling pgbench's tables")
-    with _all_cores():
-        bench.prepare_pgbench(plan.scale)
     cars = Cars(bench)
     total = _warm_up(bench, plan, kinds, cars)
     loads: dict[str, list[Load]] = {kind: [] for kind in kinds}
-    rates: list[float] = []
+    rates: dict[int, list[float]] = {plan.scale: [], plan.roomy_scale: []}
     for number in range(1, plan.rounds + 1):
         for kind in kinds:
             loads[kind].append(_alone_with(bench, cars, kind, plan.shoppers, plan.journeys))
         with _all_cores(), _frozen(bench.checkouts.values()):
-            rates.append(bench.pgbench(clients=plan.shoppers, seconds=plan.pgbench))
+            for scale, measured in rates.items():
+                bench.prepare_pgbench(scale)
+                measured.append(bench.pgbench(clients=plan.shoppers, seconds=plan.pgbench))
         told = ", ".join(f"{kind} {loads[kind][-1].rate:.0f}" for kind in kinds)
-        _say(f"round {number}: {told} journeys/s; pgbench {rates[-1]:.0f} tx/s")
+        beside = ", ".join(f"{measured[-1]:.0f}" for measured in rates.values())
+        _say(f"round {number}: {told} journeys/s; pgbench {beside} tx/s")
     subjects = [
         Subject(kind, tuple(loads[kind]), _alone_with(bench, cars, kind, 1, plan.alone))
         for kind in kinds
@@ -87,9 +87,12 @@ def _measure(bench: Bench, plan: Plan, kinds: list[str], *, printed: bool, anywa
     for subject in subjects:
         total[subject.database] += sum(len(each.journeys) for each in subject.loads)
         total[subject.database] += len(subject.alone.journeys)
-    pgbench = statistics.median(rates)
-    found = report.findings(subjects, pgbench=pgbench, booked=_differences(bench, total))
-    text = report.table(subjects, pgbench=rates, rate=pgbench)
+    found = report.findings(
+        subjects,
+        pgbench=statistics.median(rates[plan.scale]),
+        booked=_differences(bench, total),
+    )
+    text = report.table(subjects, pgbench=rates)
     verdict = "\n".join(f"- {'holds' if f.holds else '**fails**'}: {f.sentence}" for f in found)
     typer.echo(f"\n{text}\n\n{verdict}")
     code = report.exit_code(found)

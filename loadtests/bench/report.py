@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,8 +75,8 @@ def exit_code(found: Sequence[Finding]) -> int:
     return 2 if any(finding.about_us for finding in broken) else int(bool(broken))
 
 
-def table(subjects: Sequence[Subject], *, pgbench: Sequence[float], rate: float) -> str:
-    """A column per database; `rate` is the median of the `pgbench` rounds, in tx/s."""
+def table(subjects: Sequence[Subject], *, pgbench: Mapping[int, Sequence[float]]) -> str:
+    """A column per database; `pgbench` has tx/s by round, by scale, the judged one first."""
 
     def milliseconds(subject: Subject, *shares: float, step: str = "seconds") -> str:
         return " / ".join(f"{subject.quantile(share, step) * 1000:.1f}" for share in shares)
@@ -87,9 +87,7 @@ def table(subjects: Sequence[Subject], *, pgbench: Sequence[float], rate: float)
     rows: list[tuple[str, list[str]]] = [
         ("journeys per second, 16 shoppers", [f"**{s.rate:.1f}**" for s in subjects]),
         ("by round", [", ".join(f"{load.rate:.0f}" for load in s.loads) for s in subjects]),
-        ("pgbench TPC-B transactions per second, 16 clients", [f"{rate:.0f}" for _ in subjects]),
-        ("by round", [", ".join(f"{each:.0f}" for each in pgbench) for _ in subjects]),
-        ("**journeys per pgbench transaction**", [f"**{s.rate / rate:.3f}**" for s in subjects]),
+        *(row for each in pgbench.items() for row in _beside(subjects, *each)),
         (
             "journey p50 / p95 / p99, 16 shoppers, ms",
             [milliseconds(s, 0.5, 0.95, 0.99) for s in subjects],
@@ -109,6 +107,22 @@ def table(subjects: Sequence[Subject], *, pgbench: Sequence[float], rate: float)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+def _beside(
+    subjects: Sequence[Subject], scale: int, rounds: Sequence[float]
+) -> list[tuple[str, list[str]]]:
+    """The rows about pgbench at one scale."""
+    rate = statistics.median(rounds)
+    name = "default scale" if scale == 1 else f"scale {scale}"
+    return [
+        (f"pgbench tx/s, 16 clients, {name}", [f"{rate:.0f}" for _ in subjects]),
+        ("by round", [", ".join(f"{each:.0f}" for each in rounds) for _ in subjects]),
+        (
+            f"**journeys per pgbench transaction**, {name}",
+            [f"**{subject.rate / rate:.3f}**" for subject in subjects],
+        ),
+    ]
+
+
 def origin(plan: Plan, *, command: str, revision: str, settings: dict[str, str]) -> str:
     """The sentence that says what made the table."""
     durable = ", ".join(f"{name} {value}" for name, value in settings.items())
@@ -116,7 +130,8 @@ def origin(plan: Plan, *, command: str, revision: str, settings: dict[str, str])
         f"`{command}` on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, revision {revision}, Python"
         f" {platform.python_version()}, {os.cpu_count()} cores ({_processor()}); PostgreSQL:"
         f" {durable}; {plan.rounds} interleaved rounds of {plan.journeys:.0f} s (journeys) and"
-        f" {plan.pgbench:.0f} s (pgbench, scale {plan.scale}); medians over rounds."
+        f" {plan.pgbench:.0f} s (pgbench, scales {plan.scale} and {plan.roomy_scale}); medians"
+        " over rounds."
     )
 
 

@@ -66,14 +66,19 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long each part of a round takes, in seconds."""
+    """How long each part of a round takes, in seconds.
+
+    `scale` is pgbench's own default: all its clients meet at one branch's row. At `roomy_scale`
+    each finds a branch of its own, and PostgreSQL's commits share their flushes.
+    """
 
     rounds: int
     journeys: float
     pgbench: float
     alone: float
     shoppers: int = 16
-    scale: int = 16
+    scale: int = 1
+    roomy_scale: int = 16
 
 
 FULL = Plan(rounds=5, journeys=6.0, pgbench=6.0, alone=3.0)

@@ -44,9 +44,11 @@ def test_fast_enough_too_slow_and_cannot_tell_are_three_exit_codes(
 
 
 def test_the_table_has_a_column_per_database() -> None:
-    text = report.table([_subject(300)], pgbench=[2400, 2500, 2600], rate=2500)
+    rates = {1: [2400, 2500, 2600], 16: [4000, 5000, 6000]}
+    text = report.table([_subject(300)], pgbench=rates)
     assert "| journeys per second, 16 shoppers | **300.0** |" in text
-    assert "| **journeys per pgbench transaction** | **0.120** |" in text
+    assert "| **journeys per pgbench transaction**, default scale | **0.120** |" in text
+    assert "| **journeys per pgbench transaction**, scale 16 | **0.060** |" in text
     assert "| journey p50 / p95 / p99, 16 shoppers, ms | 40.0 / 40.0 / 40.0 |" in text
     assert "| CPU of checkout per journey, ms | 3.33 |" in text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import httpx
@@ -92,10 +93,15 @@ class SandboxProvider:
         return ProviderEvent(event.event_id, event.type, _seen(event.payment))
 
     async def _ask(self, method: str, path: str, body: str | None) -> ProviderPayment:
+        request = httpx.Request(
+            method,
+            _url(self._http.base_url, path),
+            content=body,
+            headers=self._headers,
+            extensions={"timeout": DEADLINE.as_dict()},
+        )
         try:
-            response = await self._http.request(
-                method, path, content=body, headers=self._headers, timeout=DEADLINE
-            )
+            response = await self._http.send(request)
         except httpx.HTTPError as error:
             raise NoAnswer(type(error).__name__) from error
         if response.status_code >= 500 or response.status_code == 429:
@@ -106,6 +112,12 @@ class SandboxProvider:
             return _seen(Payment.model_validate_json(response.content))
         except ValueError as error:
             raise NoAnswer("an answer that cannot be read") from error
+
+
+@lru_cache(maxsize=256)
+def _url(base: httpx.URL, path: str) -> httpx.URL:
+    """Payments are opened at one address: parsing it costs more than the rest of the request."""
+    return httpx.URL(str(base).rstrip("/") + path)
 
 
 def _seen(payment: Payment) -> ProviderPayment:
