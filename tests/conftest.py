@@ -78,11 +78,14 @@ _GUARD = SocketGuard()
 
 THOROUGH = (
     "tests/advisor/test_properties",
+    "tests/advisor/test_service",
     "tests/alerts/",
     "tests/catalog/test_import",
     "tests/catalog/test_service",
     "tests/checkout/",
     "tests/insight/",
+    "tests/proofs/",
+    "tests/sandbox/",
     "tests/storefront/test_p",
 )
 """Tests that put whole services together or search far: in `make test`, not in `make check`."""
