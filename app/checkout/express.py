@@ -4,16 +4,18 @@ A free car is held, a held car is ordered, a waiting order is confirmed: nearly 
 one of these. Each is written here in one go, guarded by everything that the careful path checks
 step by step. When a guard does not hold nothing has happened, `False` is the answer, and the
 careful path finds out why: a replay, a lost race, a limit, a hold that is overdue. When the
-outcome is not known (a connection broke), `False` is the answer too: the careful path begins with
-the Idempotency-Key or the event's id, and finds what was done.
+outcome is not known (a connection broke), the careful path begins with the Idempotency-Key or the
+event's id, and finds what was done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from app.checkout.signals import ExpressEffect, Signals
+from app.frame.batches import BatchFailed
 from app.frame.outbox import FactRow
 
 Record = dict[str, Any]
@@ -34,7 +36,10 @@ class Effect:
 
 
 class Express(Protocol):
-    """What both databases offer. Reads are of rows as they were committed last."""
+    """What both databases offer. Reads are of rows as they were committed last.
+
+    Each raises `BatchFailed` when it failed as a whole, its outcome unknown.
+    """
 
     async def car(self, car_id: str) -> Record | None:
         """A car's offer and state."""
@@ -65,3 +70,24 @@ class Express(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+async def write(signals: Signals, name: ExpressEffect, writing: Awaitable[bool]) -> bool | None:
+    """Whether the effect took place; None when that is not known."""
+    try:
+        with signals.effect(name):
+            done = await writing
+    except BatchFailed as failed:
+        signals.express_failed(name, failed.__cause__)
+        return None
+    signals.express_answered(name, done=done)
+    return done
+
+
+async def read(signals: Signals, reading: Awaitable[Record | None]) -> Record | None:
+    """The row; None also when it could not be read."""
+    try:
+        return await reading
+    except BatchFailed as failed:
+        signals.express_failed("read", failed.__cause__)
+        return None

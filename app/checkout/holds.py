@@ -16,7 +16,7 @@ from app.checkout.errors import (
     PaymentUnderWay,
     TooManyHolds,
 )
-from app.checkout.express import Effect, Express
+from app.checkout.express import Effect, Express, read, write
 from app.checkout.gateways import SimilarCars
 from app.checkout.idempotency import Claim, Replay, answer, claim
 from app.checkout.pricing import deposit_of
@@ -151,7 +151,7 @@ class Holds:
         """
         if self._express is None:
             return None
-        car = await self._express.car(command.car_id)
+        car = await read(self._signals, self._express.car(command.car_id))
         if car is None or car["state"] != "available":
             return None
         now = self._clock.now()
@@ -179,9 +179,7 @@ class Holds:
                 *((f"of:{command.session_id}",) if limited and command.session_id else ()),
             ),
         )
-        with self._signals.effect("place_hold"):
-            done = await self._express.place(effect)
-        if not done:
+        if not await write(self._signals, "place_hold", self._express.place(effect)):
             return None
         self._signals.hold_attempted(Outcome.OK, car_id=command.car_id, hold_id=hold["hold_id"])
         return placed

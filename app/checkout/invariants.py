@@ -12,7 +12,11 @@ from app.kernel.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """`query` counts rows that break it; `why` says what it would mean."""
+    """`query` counts rows that break it; `why` says what it would mean.
+
+    A query may use `:overdue` (what should have ended before it has not) and `:kept_since` (facts
+    of what happened after it have not been pruned).
+    """
 
     name: str
     why: str
@@ -39,6 +43,14 @@ INVARIANTS: Final = (
         "SELECT COUNT(*) FROM orders WHERE state = 'confirmed' AND NOT EXISTS (SELECT 1"
         " FROM payments WHERE payments.order_id = orders.order_id AND payments.state = 'captured'"
         " AND payments.amount = orders.deposit AND payments.currency = orders.currency)",
+    ),
+    Invariant(
+        "confirmed_order_has_one_event",
+        "The ledger and the catalogue would never hear of an order, or hear of it twice.",
+        "SELECT COUNT(*) FROM orders LEFT JOIN (SELECT data ->> 'order_id' AS order_id, COUNT(*) AS"
+        " times FROM outbox WHERE type = 'checkout.order.confirmed' GROUP BY data ->> 'order_id')"
+        " AS told ON told.order_id = orders.order_id WHERE told.times > 1 OR (told.times IS NULL"
+        " AND orders.confirmed_at > :kept_since)",
     ),
     Invariant(
         "captured_payment_has_confirmed_order",
@@ -96,7 +108,15 @@ INVARIANTS: Final = (
         "SELECT COUNT(*) FROM cars WHERE (state = 'held' AND NOT EXISTS (SELECT 1 FROM holds"
         " WHERE holds.car_id = cars.car_id AND holds.state = 'active'))"
         " OR (state IN ('reserved', 'sold') AND NOT EXISTS (SELECT 1 FROM orders"
-        " WHERE orders.car_id = cars.car_id AND orders.state = 'confirmed'))",
+        # The index's own words: without them SQLite reads all orders for each car.
+        " WHERE orders.car_id = cars.car_id AND orders.state IN ('payment_pending', 'confirmed')"
+        " AND orders.state = 'confirmed'))",
+    ),
+    Invariant(
+        "no_order_waits_past_its_deadline",
+        "A shopper would still be asked for money for a car whose time has run out.",
+        "SELECT COUNT(*) FROM orders JOIN holds ON holds.hold_id = orders.hold_id"
+        " WHERE orders.state = 'payment_pending' AND holds.expires_at < :overdue",
     ),
     Invariant(
         "no_hold_past_its_deadline",
@@ -112,13 +132,18 @@ INVARIANTS: Final = (
 )
 
 GRACE: Final = timedelta(seconds=60)
-"""How late the sweeper may be before it counts as broken."""
+"""How late the sweeper may be before it counts as broken, and how much later than others a fact
+may have been committed that was stated with them."""
 
 
 async def check(store: Store, clock: Clock) -> list[tuple[Invariant, int]]:
     """Every invariant with the number of rows that break it."""
-    overdue = clock.now() - GRACE
+    now = clock.now()
+    moments = {
+        "overdue": now - GRACE,
+        "kept_since": (await store.oldest_fact() or now) + GRACE,
+    }
     return [
-        (invariant, await store.count_breaking(invariant.query, overdue=overdue))
+        (invariant, await store.count_breaking(invariant.query, moments))
         for invariant in INVARIANTS
     ]

@@ -193,7 +193,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             leased(leases, Job("reconcile-ended", 600.0, reconcile_ended)),
             leased(leases, Job("forget-keys", 600.0, forget_keys)),
             leased(leases, Job("lapse", 30.0, use.orders.lapse)),
-            Job("invariants", 15.0, measure),
+            Job("invariants", 15.0, measure, share=0.02),
         ],
         close=[*parts.close, catalog.aclose],
         priorities={"/api/checkout/": Priority.CRITICAL},

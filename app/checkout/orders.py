@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
-from app.checkout.express import Effect, Express
+from app.checkout.express import Effect, Express, read, write
 from app.checkout.idempotency import Begin, Claim, Replay, answer, claim
 from app.checkout.payments import Payments
 from app.checkout.pricing import vat_of
@@ -132,7 +132,7 @@ class Orders:
         """
         if self._express is None:
             return None
-        held = await self._express.hold(command.hold_id)
+        held = await read(self._signals, self._express.hold(command.hold_id))
         if held is None or (held["session_id"] and held["session_id"] != command.session_id):
             return None
         now = self._clock.now()
@@ -152,8 +152,10 @@ class Orders:
             facts=self._store.fact_rows([_submitted(order, held)], context),
             apart=(f"car:{held['car_id']}", f"key:{command.claim.key}"),
         )
-        with self._signals.effect("submit_order"):
-            done = await self._express.submit(effect)
+        done = await write(self._signals, "submit_order", self._express.submit(effect))
+        if done is None:
+            # Nobody else knows the order's id: if it is there, it is ours and the key too.
+            done = await self._store.read_order(order["order_id"]) is not None
         return _with_hold(order, held, held) if done else None
 
     async def _begun_or_new(
@@ -248,11 +250,12 @@ class Orders:
         if await self._open_at_once(order, payment, claim_, kept):
             return stored
         async with self._store.begin() as transaction:
+            # In the order in which the express lane locks them.
+            first = await transaction.answer_key(claim_.key, kept)
             await transaction.set_payment(
                 order["order_id"], payment_id=payment.payment_id, payment_url=payment.payment_url
             )
-            await transaction.answer_key(claim_.key, kept)
-        return stored
+        return self._tokens.shown(first)
 
     async def _open_at_once(
         self, order: Record, payment: ProviderPayment, claim_: Claim, kept: StoredAnswer
@@ -270,8 +273,7 @@ class Orders:
             facts=(),
             apart=(f"key:{claim_.key}",),
         )
-        with self._signals.effect("open_payment"):
-            return await self._express.open(effect)
+        return bool(await write(self._signals, "open_payment", self._express.open(effect)))
 
     async def read(self, order_id: str, token: str) -> dict[str, Any]:
         """Raises `OrderUnknown` when there is none or the token does not fit."""

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from app.checkout.authorisations import SETTLED, expected_amount, wanted
 from app.checkout.errors import ProviderUnknown
-from app.checkout.express import Effect, Express
+from app.checkout.express import Effect, Express, read, write
 from app.checkout.providers.protocol import (
     PaymentProvider,
     ProviderEvent,
@@ -190,7 +190,7 @@ class Payments:
         """
         if self._express is None:
             return False
-        order = await self._express.order(payment.reference)
+        order = await read(self._signals, self._express.order(payment.reference))
         if order is None or order["state"] != "payment_pending" or order["provider"] != name:
             return False
         if not expected_amount(order, payment):
@@ -215,11 +215,10 @@ class Payments:
             ),
             apart=(f"car:{order['car_id']}", f"event:{event.event_id}"),
         )
-        with self._signals.effect("confirm_order"):
-            done = await self._express.confirm(effect)
-        if done:
-            self._tell(_Effect("confirmed", order), name)
-        return done
+        if not await write(self._signals, "confirm_order", self._express.confirm(effect)):
+            return False
+        self._tell(_Effect("confirmed", order), name)
+        return True
 
     async def _apply(
         self,

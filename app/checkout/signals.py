@@ -18,6 +18,7 @@ from app.kernel.errors import VitrineError
 from app.kernel.facts import Traffic
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.checkout import (
+    CHECKOUT_EXPRESS_EFFECTS,
     CHECKOUT_HOLD_ATTEMPTS,
     CHECKOUT_INVARIANT_VIOLATIONS,
     CHECKOUT_LATE_PAYMENTS,
@@ -32,6 +33,11 @@ from telemetry.catalogue.checkout import (
 )
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, link_to
+
+ExpressEffect = Literal["read", "place_hold", "submit_order", "open_payment", "confirm_order"]
+
+FAILURE_TOLD_SECONDS: Final = 10.0
+"""A lane that is down fails with every request: one line in ten seconds is enough."""
 
 _CIRCUIT_VALUES: Final[Mapping[CircuitState, float]] = {"closed": 0, "half_open": 1, "open": 2}
 
@@ -54,6 +60,8 @@ class Signals:
         self._retries = instruments.counter(CHECKOUT_PAYMENT_RETRIES)
         self._mismatches = instruments.counter(CHECKOUT_PAYMENT_MISMATCHES)
         self._limited = instruments.counter(CHECKOUT_RATE_LIMITED)
+        self._express = instruments.counter(CHECKOUT_EXPRESS_EFFECTS)
+        self._failure_told_at = -FAILURE_TOLD_SECONDS
 
     def hold_attempted(self, outcome: Outcome, *, car_id: str, hold_id: str = "") -> None:
         self._holds.inc(outcome=outcome.value)
@@ -144,6 +152,18 @@ class Signals:
         finally:
             self._provider.observe(
                 perf_counter() - started, provider=provider, outcome=outcome.value
+            )
+
+    def express_answered(self, effect: ExpressEffect, *, done: bool) -> None:
+        self._express.inc(effect=effect, result="done" if done else "refused")
+
+    def express_failed(self, effect: ExpressEffect, error: BaseException | None) -> None:
+        """The shop goes on step by step, slower: nobody would notice without this."""
+        self._express.inc(effect=effect, result="failed")
+        if perf_counter() - self._failure_told_at >= FAILURE_TOLD_SECONDS:
+            self._failure_told_at = perf_counter()
+            self._log.warning(
+                "express.failed", effect=effect, error=type(error).__name__, detail=str(error)
             )
 
     def effect(self, name: str) -> AbstractContextManager[None]:

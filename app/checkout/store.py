@@ -19,6 +19,7 @@ from app.checkout.models import (
     HOLDS,
     IDEMPOTENCY,
     ORDERS,
+    OUTBOX,
     PAYMENT_EVENTS,
     PAYMENTS,
 )
@@ -102,12 +103,18 @@ class CheckoutTransaction:
             update(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key).values(resource_id=resource_id)
         )
 
-    async def answer_key(self, key: str, answer: StoredAnswer) -> None:
-        await self._connection.execute(
+    async def answer_key(self, key: str, answer: StoredAnswer) -> StoredAnswer:
+        """Store the key's answer; returns the one that counts, which is the first one."""
+        stored = await self._connection.execute(
             update(IDEMPOTENCY)
-            .where(IDEMPOTENCY.c.key == key)
+            .where(IDEMPOTENCY.c.key == key, IDEMPOTENCY.c.status.is_(None))
             .values(status=answer.status, media_type=answer.media_type, body=answer.body)
         )
+        if stored.rowcount == 1:
+            return answer
+        query = select(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
+        row = (await self._connection.execute(query)).one_or_none()
+        return answer if row is None else StoredAnswer(row.status, row.media_type, row.body)
 
     async def prune_keys(self, *, before: datetime) -> int:
         result = await self._connection.execute(
@@ -423,11 +430,22 @@ class Store:
         )
         return await self._many(query)
 
-    async def count_breaking(self, query: str, *, overdue: datetime) -> int:
-        """Rows that break an invariant (`invariants.py` holds the queries)."""
-        statement = text(query)
-        if ":overdue" in query:
-            statement = statement.bindparams(bindparam("overdue", overdue, UtcTime()))
+    async def oldest_fact(self) -> datetime | None:
+        """When the oldest fact was stated that has not been pruned."""
+        query = select(OUTBOX.c.time).order_by(OUTBOX.c.id).limit(1)
+        async with self._database.read() as connection:
+            oldest: datetime | None = await connection.scalar(query)
+        return oldest
+
+    async def count_breaking(self, query: str, moments: Mapping[str, datetime]) -> int:
+        """Rows that break an invariant (`invariants.py` holds the queries and their moments)."""
+        statement = text(query).bindparams(
+            *(
+                bindparam(name, moment, UtcTime())
+                for name, moment in moments.items()
+                if f":{name}" in query
+            )
+        )
         async with self._database.read() as connection:
             return int(await connection.scalar(statement) or 0)
 

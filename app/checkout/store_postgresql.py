@@ -2,9 +2,10 @@
 
 Every statement has the same shape. `wish` is the batch (JSON, one object per effect, numbered by
 `n`). `standing` are the wishes whose every guard holds; it locks their rows and skips those that
-somebody else has locked, so that a batch waits for nobody and no two of them wait in a circle. All
-that follows is done for `standing` wishes only. A key or an event that was taken at the same moment
-breaks a unique index, and with it the whole statement: nothing of it stays.
+somebody else has locked. All that follows is done for `standing` wishes only. A key or an event
+that somebody else is taking at the same moment breaks a unique index, or makes the statement wait
+for longer than `lock_timeout`, and with it the whole batch: nothing of it stays, and each of its
+requests goes on step by step.
 
 Every row is looked up by its key: `key = ANY (those of the batch)` says so to a planner that made
 its plan while a table was young and small, and would read all of it for ever after.
@@ -13,7 +14,10 @@ its plan while a table was young and small, and would read all of it for ever af
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
 import asyncpg
@@ -21,16 +25,16 @@ import orjson
 from sqlalchemy.engine import make_url
 
 from app.checkout.express import Effect, Record
-from app.frame.batches import Batches, BatchFailed
+from app.frame.batches import Batches, LineDown
 
 _SAID: Final = """
 said AS (
     INSERT INTO outbox (event_id, type, time, data, context)
     SELECT f.event_id, f.type, f.time, f.data, f.context
       FROM json_to_recordset($2::json) AS f(
-           n int, event_id text, type text, time timestamptz, data json, context json)
+           n int, m int, event_id text, type text, time timestamptz, data json, context json)
       JOIN standing USING (n)
-     ORDER BY f.n
+     ORDER BY f.n, f.m
 )
 SELECT n FROM standing
 """
@@ -191,11 +195,28 @@ SESSION: Final = {
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
+    # A key that a careful transaction holds must not keep fifteen strangers waiting.
+    "lock_timeout": "200ms",
     "application_name": "vitrine-express",
 }
 
-CONNECT_SECONDS: Final = 5.0
-STATEMENT_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 2.0
+STATEMENT_SECONDS: Final = 3.0
+
+PAUSE_SECONDS: Final = 1.0
+"""After its connection was lost a line is not tried: who comes meanwhile goes step by step."""
+
+_UNREACHABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.CantChangeRuntimeParamError,
+)
+"""No batch can be written now, whatever is in it."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -206,40 +227,71 @@ class _Line(Generic[Item, Result]):
 
     def __init__(
         self,
-        url: str,
+        connect: Mapping[str, Any],
         run: Callable[[asyncpg.Connection, Sequence[Item]], Any],
         apart: Callable[[Item], tuple[str, ...]],
     ) -> None:
-        self._url = url
+        self._connect = connect
         self._statement = run
         self._connection: asyncpg.Connection | None = None
+        self._down_until = -math.inf
         self._batches: Batches[Item, Result] = Batches(self._run, apart=apart)
 
     async def do(self, item: Item) -> Result:
         return await self._batches.do(item)
 
     async def _run(self, items: Sequence[Item]) -> Sequence[Result]:
-        connection = self._connection
-        if connection is None or connection.is_closed():
-            connection = self._connection = await asyncpg.connect(
-                self._url,
-                timeout=CONNECT_SECONDS,
-                command_timeout=STATEMENT_SECONDS,
-                server_settings=SESSION,
-            )
-        found: Sequence[Result] = await self._statement(connection, items)
+        if time.monotonic() < self._down_until:
+            raise LineDown("the connection was lost a moment ago")
+        try:
+            connection = self._connection
+            if connection is None or connection.is_closed():
+                connection = self._connection = await asyncpg.connect(
+                    **self._connect,
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=STATEMENT_SECONDS,
+                    server_settings=SESSION,
+                )
+            found: Sequence[Result] = await self._statement(connection, items)
+        except _UNREACHABLE as error:
+            self._drop()
+            self._down_until = time.monotonic() + PAUSE_SECONDS
+            raise LineDown(f"{type(error).__name__}: {error}") from error
         return found
 
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            connection.terminate()
+
     async def close(self) -> None:
-        if self._connection is not None and not self._connection.is_closed():
-            await self._connection.close(timeout=CONNECT_SECONDS)
+        self._down_until = math.inf
+        connection = self._connection
+        if connection is not None and not connection.is_closed():
+            with suppress(*_UNREACHABLE):
+                await connection.close(timeout=CONNECT_SECONDS)
+        self._drop()
+
+
+def arguments_of(url: str) -> dict[str, Any]:
+    """What the pool's connections are made with: its driver reads the address, options too."""
+    parsed = make_url(url)
+    positional, named = parsed.get_dialect()().create_connect_args(parsed)
+    if positional:
+        raise ValueError(f"checkout cannot use {parsed.drivername} here")
+    of_the_pool = (
+        "prepared_statement_cache_size",
+        "prepared_statement_name_func",
+        "async_fallback",
+    )
+    return {name: value for name, value in named.items() if name not in of_the_pool}
 
 
 class PostgresqlExpress:
     """Checkout's express lane on PostgreSQL (`url` as SQLAlchemy writes it)."""
 
     def __init__(self, url: str) -> None:
-        plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        connect = arguments_of(url)
 
         def reading(query: str, key: str) -> _Line[str, Record | None]:
             async def run(connection: asyncpg.Connection, keys: Sequence[str]) -> list[Any]:
@@ -247,7 +299,7 @@ class PostgresqlExpress:
                 found = {row[key]: _record(row) for row in rows}
                 return [found.get(wanted) for wanted in keys]
 
-            return _Line(plain, run, lambda _: ())
+            return _Line(connect, run, lambda _: ())
 
         def writing(statement: str) -> _Line[Effect, bool]:
             async def run(connection: asyncpg.Connection, effects: Sequence[Effect]) -> list[bool]:
@@ -255,7 +307,7 @@ class PostgresqlExpress:
                 done = {row["n"] for row in rows}
                 return [n in done for n in range(len(effects))]
 
-            return _Line(plain, run, lambda effect: effect.apart)
+            return _Line(connect, run, lambda effect: effect.apart)
 
         self._car = reading(CAR, "car_id")
         self._hold = reading(HOLD, "hold_id")
@@ -266,25 +318,25 @@ class PostgresqlExpress:
         self._confirm = writing(CONFIRM)
 
     async def car(self, car_id: str) -> Record | None:
-        return await _known(self._car, car_id)
+        return await self._car.do(car_id)
 
     async def hold(self, hold_id: str) -> Record | None:
-        return await _known(self._hold, hold_id)
+        return await self._hold.do(hold_id)
 
     async def order(self, order_id: str) -> Record | None:
-        return await _known(self._order, order_id)
+        return await self._order.do(order_id)
 
     async def place(self, effect: Effect) -> bool:
-        return await _done(self._place, effect)
+        return await self._place.do(effect)
 
     async def submit(self, effect: Effect) -> bool:
-        return await _done(self._submit, effect)
+        return await self._submit.do(effect)
 
     async def open(self, effect: Effect) -> bool:
-        return await _done(self._open, effect)
+        return await self._open.do(effect)
 
     async def confirm(self, effect: Effect) -> bool:
-        return await _done(self._confirm, effect)
+        return await self._confirm.do(effect)
 
     async def close(self) -> None:
         lines = (self._car, self._hold, self._order)
@@ -294,27 +346,19 @@ class PostgresqlExpress:
         )
 
 
-async def _known(line: _Line[str, Record | None], key: str) -> Record | None:
-    try:
-        return await line.do(key)
-    except BatchFailed:
-        return None
-
-
-async def _done(line: _Line[Effect, bool], effect: Effect) -> bool:
-    try:
-        return await line.do(effect)
-    except BatchFailed:
-        return False
-
-
 def _arguments(statement: str, effects: Sequence[Effect]) -> list[str]:
     wishes = _json([{"n": n, **effect.values} for n, effect in enumerate(effects)])
     if "$2" not in statement:
         return [wishes]
     return [
         wishes,
-        _json([{"n": n, **fact} for n, effect in enumerate(effects) for fact in effect.facts]),
+        _json(
+            [
+                {"n": n, "m": m, **fact}
+                for n, effect in enumerate(effects)
+                for m, fact in enumerate(effect.facts)
+            ]
+        ),
     ]
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from app.checkout.express import Effect, Record
-from app.frame.batches import Batches, BatchFailed
+from app.frame.batches import Batches
 
 SAY: Final = (
     "INSERT INTO outbox (event_id, type, time, data, context)"
@@ -195,10 +195,7 @@ class SqliteExpress:
         return None if row is None else _record(row)
 
     async def _done(self, statements: tuple[str, ...], effect: Effect) -> bool:
-        try:
-            return await self._batches.do(_Write(statements, effect))
-        except BatchFailed:
-            return False
+        return await self._batches.do(_Write(statements, effect))
 
     async def _run(self, writes: Sequence[_Write]) -> Sequence[bool]:
         async with self._one_writer:

@@ -23,6 +23,10 @@ class BatchFailed(Exception):
     """The batch that an item was in failed: whether the item took effect is not known."""
 
 
+class LineDown(Exception):
+    """Raised by `run` when no batch can be written now: those that wait need not try."""
+
+
 class Batches(Generic[Item, Result]):
     """Runs items in batches, one batch at a time.
 
@@ -45,7 +49,7 @@ class Batches(Generic[Item, Result]):
         """The item's result; raises `BatchFailed` when its batch failed as a whole."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if self._task is None:
+        if self._task is None or self._task.done():
             # In a context of its own: a batch belongs to no single request's span.
             self._task = asyncio.get_running_loop().create_task(
                 self._drain(), context=contextvars.Context()
@@ -61,16 +65,20 @@ class Batches(Generic[Item, Result]):
                 return
             try:
                 results = await self._run([item for item, _ in batch])
-            except Exception as error:  # noqa: BLE001 - whoever waits decides what it means
-                for _, future in batch:
-                    if not future.done():
-                        failure = BatchFailed()
-                        failure.__cause__ = error
-                        future.set_exception(failure)
-            else:
                 for (_, future), result in zip(batch, results, strict=True):
                     if not future.done():  # its request may have been cancelled meanwhile
                         future.set_result(result)
+            except BaseException as error:  # whoever waits decides what it means
+                if isinstance(error, LineDown) or not isinstance(error, Exception):
+                    batch += self._waiting
+                    self._waiting.clear()
+                for _, future in batch:
+                    if not future.done():
+                        failure = BatchFailed(type(error).__name__)
+                        failure.__cause__ = error
+                        future.set_exception(failure)
+                if not isinstance(error, Exception):
+                    raise
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         taken: list[tuple[Item, asyncio.Future[Result]]] = []
@@ -78,6 +86,8 @@ class Batches(Generic[Item, Result]):
         shared: set[Hashable] = set()
         while self._waiting and len(taken) < MOST:
             item, future = self._waiting.popleft()
+            if future.done():
+                continue  # nobody waits for it any more
             marks = set(self._apart(item))
             if marks & shared:
                 left.append((item, future))

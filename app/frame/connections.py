@@ -35,7 +35,8 @@ class KeptConnections(httpx.AsyncBaseTransport):
         self._rest = httpx.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.scheme != "http" or request.method == "HEAD":
+        plain = request.url.scheme == "http" and request.method != "HEAD"
+        if not plain or "transfer-encoding" in request.headers:
             return await self._rest.handle_async_request(request)
         seconds: dict[str, float | None] = request.extensions.get("timeout", {})
         head = _head(request)
@@ -106,6 +107,8 @@ async def _opened(origin: Origin, request: httpx.Request, seconds: float | None)
 def _head(request: httpx.Request) -> bytes:
     lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
     lines += [b"%s: %s" % header for header in request.headers.raw]
+    if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines):
+        raise httpx.LocalProtocolError("a header would end where it must not", request=request)
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
@@ -150,7 +153,7 @@ class _Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(httpx.RemoteProtocolError(f"not an HTTP response: {error}"))
             self.close()
 

@@ -44,7 +44,8 @@ def taking(model: type[Model], endpoint: Callable[..., Awaitable[Response]]) -> 
     """A route function of FastAPI's (request, valid body, Idempotency-Key), called directly."""
 
     def answer(request: Request, body: bytes) -> Awaitable[Response] | None:
-        if not request.headers.get("content-type", "").startswith("application/json"):
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if kind.strip().lower() != "application/json":
             return None
         try:
             valid = model.model_validate_json(body)
@@ -71,6 +72,7 @@ class DirectRoutes:
             return
         read = await _read(receive)
         if read is None:
+            scope["vitrine.route"] = found.template
             return  # the caller has gone
         body, complete = read
         scope["app"] = self._api

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -23,18 +24,25 @@ class Job:
 
     A failure is logged and tried again, less often while it goes on failing. A turn that says 0
     ("nothing to do") lets the next one wait longer, up to `IDLE_FACTOR` times. Work that replicas
-    must not do twice claims a lease itself (`frame.leases`).
+    must not do twice claims a lease itself (`frame.leases`). Work whose cost grows with the books
+    says which `share` of the time it may take at most: it rests the longer the longer it took.
     """
 
     name: str
     every_seconds: float
     run: Callable[[], Awaitable[object]]
+    share: float = 1.0
+
+    def rest(self, took: float) -> float:
+        """The least pause in seconds after a turn that took so many seconds."""
+        return took * (1 / self.share - 1)
 
 
 async def run_job(job: Job, telemetry: Telemetry) -> None:
     """Run one job until cancelled."""
     turn = Turn(job.every_seconds)
     while True:
+        began = time.monotonic()
         try:
             turn = turn.after(await job.run())
         except asyncio.CancelledError:
@@ -45,8 +53,9 @@ async def run_job(job: Job, telemetry: Telemetry) -> None:
         except Exception as error:
             turn = turn.after_failure()
             telemetry.log.exception("job.failed", job=job.name, error=type(error).__name__)
+        pause = max(turn.pause, job.rest(time.monotonic() - began))
         # Replicas that started together drift apart.
-        await asyncio.sleep(turn.pause * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
 
 
 @dataclass(frozen=True, slots=True)

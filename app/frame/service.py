@@ -66,9 +66,11 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for hook in self.close:
-            await hook()
-        await self.database.close()
+        for hook in (*self.close, self.database.close):
+            try:
+                await hook()
+            except Exception as error:  # the others must end too
+                self.telemetry.log.exception("stop.failed", error=type(error).__name__)
         await asyncio.to_thread(self.telemetry.shutdown)
 
 

@@ -93,6 +93,14 @@ PAYMENTS = Row(
             smallest=0.0,
         ),
         graph(
+            "Express lane of checkout",
+            "Effects tried in one statement. Refused ones were no common case, failed ones found"
+            " the lane down: both were done step by step.",
+            "reqps",
+            Query(promql.rate(checkout.CHECKOUT_EXPRESS_EFFECTS, by=("result",)), "{{result}}"),
+            smallest=0.0,
+        ),
+        graph(
             "Late payments per hour",
             "Money that came after the hold had ended: the car was still free, or money went back.",
             "none",

@@ -23,6 +23,17 @@ RETRY_RESULT = Label(
     ("retried", "over_budget"),
     "Whether a failed attempt was repeated, or not because repeats would be over 10 % of calls.",
 )
+EXPRESS_EFFECT = Label(
+    "effect",
+    ("read", "place_hold", "submit_order", "open_payment", "confirm_order"),
+    "What was to be written, or read for it, in one statement.",
+)
+EXPRESS_RESULT = Label(
+    "result",
+    ("done", "refused", "failed"),
+    "Done; refused because it was not the common case; failed as a whole. The last two go on step"
+    " by step.",
+)
 LIMITED_BY = Label(
     "limited_by", ("session", "address"), "Whose requests were too many: a session, an address."
 )
@@ -67,6 +78,15 @@ CHECKOUT_WEBHOOKS = Metric(
     description="Messages from payment providers by what became of them.",
     labels=(SERVICE, PROVIDER, WEBHOOK_RESULT),
     unit="messages",
+    owner="checkout",
+    shown_on="services",
+)
+CHECKOUT_EXPRESS_EFFECTS = Metric(
+    name="checkout_express_effects_total",
+    kind="counter",
+    description="Effects that were tried in one statement; one that failed is done step by step.",
+    labels=(SERVICE, EXPRESS_EFFECT, EXPRESS_RESULT),
+    unit="effects",
     owner="checkout",
     shown_on="services",
 )
@@ -139,6 +159,7 @@ METRICS = (
     CHECKOUT_PAYMENT_SUBMISSIONS,
     CHECKOUT_PAYMENT_DURATION,
     CHECKOUT_WEBHOOKS,
+    CHECKOUT_EXPRESS_EFFECTS,
     CHECKOUT_LATE_PAYMENTS,
     CHECKOUT_INVARIANT_VIOLATIONS,
     CHECKOUT_PAYMENT_CIRCUIT,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.checkout.store import Store
+from app.checkout.store_postgresql import arguments_of
 from app.kernel.clock import ManualClock
 from tests.builders.shop import PAYS, Shop, open_shop
 from tests.conftest import NewDatabase
@@ -96,6 +97,13 @@ async def test_a_common_purchase_never_needs_the_careful_path(
         assert await shop.broken_invariants() == {}
 
 
+PURCHASE = [
+    *("hold.placed", "car.state_changed"),
+    "order.submitted",
+    *("payment.attempted", "order.confirmed", "car.state_changed"),
+]
+
+
 async def test_sixteen_shoppers_of_sixteen_cars_all_succeed_at_once(
     tmp_path: Path, clock: ManualClock, new_database: NewDatabase
 ) -> None:
@@ -114,6 +122,12 @@ async def test_sixteen_shoppers_of_sixteen_cars_all_succeed_at_once(
         assert [order["state"] for order in orders] == ["confirmed"] * 16
         positions = [event.position for event in await shop.facts()]
         assert positions == list(range(1, 16 * 6 + 1))
+        cars = {order["order_id"]: order["car_id"] for order in orders}
+        of_one_car: dict[str, list[str]] = {}
+        for event in await shop.facts():
+            car = event.data.get("car_id") or cars[event.data["order_id"]]
+            of_one_car.setdefault(car, []).append(event.type.removeprefix("checkout."))
+        assert list(of_one_car.values()) == [PURCHASE] * 16
         assert await shop.broken_invariants() == {}
 
 
@@ -137,3 +151,30 @@ async def test_a_webhook_that_arrives_eight_times_at_once_is_applied_once(shop: 
     results = sorted(answer.json()["result"] for answer in answers)
     assert results == ["applied"] + ["duplicate"] * 7
     assert (await shop.fact_types()).count("order.confirmed") == 1
+
+
+async def test_a_lane_that_fails_is_told_and_the_shop_goes_on(shop: Shop, lane: str) -> None:
+    if shop.checkout.service.database.dialect == "sqlite" or lane == "careful":
+        return  # nothing of SQLite's lane can fail that the careful path does not need too
+    await shop.damage("ALTER FUNCTION room_for_hold RENAME TO gone")
+
+    answer = await shop.hold()
+
+    assert answer.status_code == 201
+    failed = shop.metric(
+        "checkout_express_effects_total", service="checkout", effect="place_hold", result="failed"
+    )
+    assert failed == 1
+
+
+def test_the_lane_connects_with_the_options_of_the_pool() -> None:
+    url = "postgresql+asyncpg://shop:p%40ss@db:5433/checkout?ssl=require"
+
+    assert arguments_of(f"{url}&prepared_statement_cache_size=0") == {
+        "host": "db",
+        "port": 5433,
+        "user": "shop",
+        "password": "p@ss",
+        "database": "checkout",
+        "ssl": "require",
+    }

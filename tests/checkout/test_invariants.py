@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from app.checkout.invariants import INVARIANTS
+from app.checkout.invariants import INVARIANTS, Invariant
 from tests.builders.shop import DECLINED, PAYS, Shop
 
 SECOND_HOLD = (
@@ -24,6 +26,10 @@ BREAKS: dict[str, tuple[str, ...]] = {
     "confirmed_order_has_captured_payment": (
         "UPDATE payments SET amount = amount - 1 WHERE state = 'captured'",
     ),
+    "confirmed_order_has_one_event": (
+        "UPDATE outbox SET type = 'checkout.order.lost' WHERE type = 'checkout.order.confirmed'",
+        "UPDATE outbox SET time = '2026-11-27 08:00:00.000000'",
+    ),
     "captured_payment_has_confirmed_order": (
         "UPDATE orders SET state = 'expired' WHERE state = 'confirmed'",
     ),
@@ -40,6 +46,10 @@ BREAKS: dict[str, tuple[str, ...]] = {
     "erased_order_has_no_customer": ("UPDATE orders SET erased_at = created_at",),
     "confirmed_order_has_its_car": ("UPDATE cars SET state = 'available'",),
     "car_state_has_a_reason": ("UPDATE cars SET state = 'sold'",),
+    "no_order_waits_past_its_deadline": (
+        "UPDATE orders SET state = 'payment_pending' WHERE state = 'confirmed'",
+        "UPDATE holds SET expires_at = '2026-11-27 08:58:59.000000'",
+    ),
     "no_hold_past_its_deadline": (
         "UPDATE holds SET expires_at = '2026-11-27 08:58:59.000000' WHERE state = 'active'",
     ),
@@ -78,6 +88,31 @@ async def test_damage_is_found(lively_shop: Shop, name: str) -> None:
         "checkout_invariant_violations", service="checkout", invariant=name
     )
     assert exported > 0
+
+
+async def test_an_event_that_is_told_twice_is_found(lively_shop: Shop) -> None:
+    await lively_shop.damage(
+        "INSERT INTO outbox (event_id, type, time, data, context) SELECT 'evt_twin', type, time,"
+        " data, context FROM outbox WHERE type = 'checkout.order.confirmed' LIMIT 1"
+    )
+
+    assert await lively_shop.broken_invariants() == {"confirmed_order_has_one_event": 1}
+
+
+@pytest.mark.parametrize("invariant", INVARIANTS, ids=lambda each: str(each.name))
+async def test_no_rule_reads_a_whole_table_for_each_row_of_another(
+    lively_shop: Shop, invariant: Invariant
+) -> None:
+    if lively_shop.checkout.service.database.dialect != "sqlite":
+        return  # PostgreSQL plans by statistics, which a young shop does not have
+    query = re.sub(r":(overdue|kept_since)", "'2026-11-27'", invariant.query)
+
+    plan = await lively_shop.rows(f"EXPLAIN QUERY PLAN {query}")
+
+    per_row = {step for step, _, _, detail in plan if detail.startswith("CORRELATED")}
+    assert [
+        detail for _, inside, _, detail in plan if inside in per_row and detail.startswith("SCAN")
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.frame.batches import MOST, Batches, BatchFailed
+from app.frame.batches import MOST, Batches, BatchFailed, LineDown
 
 
 class Press:
@@ -72,3 +72,51 @@ async def test_a_request_that_is_given_up_takes_nobody_with_it() -> None:
     assert await other == 4
     with pytest.raises(asyncio.CancelledError):
         await given_up
+
+
+async def test_a_line_that_is_down_is_not_tried_by_everybody_who_waits_for_it() -> None:
+    tried: list[int] = []
+
+    async def run(numbers: Sequence[int]) -> Sequence[int]:
+        tried.append(len(numbers))
+        await asyncio.sleep(0)
+        raise LineDown("no connection")
+
+    batches = Batches(run)
+    waiting = [batches.do(number) for number in range(10 * MOST)]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert {type(result) for result in results} == {BatchFailed}
+    assert tried == [MOST]
+
+
+@pytest.mark.parametrize("wrong", ["cancelled", "one result too few"])
+async def test_whatever_goes_wrong_nobody_waits_for_ever(wrong: str) -> None:
+    first = True
+
+    async def run(numbers: Sequence[int]) -> Sequence[int]:
+        nonlocal first
+        if first:
+            first = False
+            if wrong == "cancelled":
+                raise asyncio.CancelledError
+            return []
+        return [number * 2 for number in numbers]
+
+    batches = Batches(run)
+
+    with pytest.raises(BatchFailed):
+        await batches.do(1)
+    assert await batches.do(2) == 4
+
+
+async def test_who_has_gone_before_the_turn_came_is_not_written() -> None:
+    press = Press()
+    batches = Batches(press.run, apart=lambda _: ["the same car"])
+    first, gone, last = (asyncio.ensure_future(batches.do(number)) for number in (1, 2, 3))
+    await asyncio.sleep(0)
+
+    gone.cancel()
+
+    assert [await first, await last] == [2, 6]
+    assert press.runs == [[1], [3]]

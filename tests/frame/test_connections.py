@@ -140,6 +140,14 @@ async def test_a_bad_answer_raises_what_httpx_raises(
             await client.get("/")
 
 
+async def test_a_header_cannot_become_a_second_request() -> None:
+    async with _neighbour(_ok) as (neighbour, client):
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.get("/", headers={"x-key": "a\r\n\r\nDELETE / HTTP/1.1"})
+
+        assert neighbour.connections == 0
+
+
 async def test_nobody_there_is_a_connect_error() -> None:
     async with _neighbour(_ok) as (_, client):
         gone = client.base_url

@@ -108,6 +108,8 @@ async def test_the_common_request_is_answered_directly(world: World) -> None:
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400),
         ({"content": b"", "headers": {"content-type": "application/json"}}, 422),
         ({"content": b'{"seats": 5}', "headers": {"content-type": "text/plain"}}, 400),
+        ({"content": b'{"seats": 5}', "headers": {"content-type": "application/jsonx"}}, 400),
+        ({"content": b'{"seats": 5}', "headers": {"content-type": "application/json, a/b"}}, 400),
         ({"json": {"seats": 99}}, 422),
         ({"json": [1]}, 422),
         ({"json": {"seats": 1, "mood": "x" * MOST_BYTES}}, 201),

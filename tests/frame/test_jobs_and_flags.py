@@ -65,6 +65,16 @@ def test_a_failing_job_is_tried_less_often_but_not_less_than_every_few_seconds()
     assert often.after(3).pause == 0.3
 
 
+def test_a_job_rests_the_longer_the_longer_it_took() -> None:
+    async def work() -> None: ...
+
+    assert [Job("check", 15.0, work, share=share).rest(2.0) for share in (1.0, 0.5, 0.02)] == [
+        0.0,
+        2.0,
+        pytest.approx(98.0),
+    ]
+
+
 def _write(path: Path, text: bytes) -> None:
     path.write_bytes(text)
     stamp = path.stat().st_mtime + next(_STAMPS)  # two writes within a clock tick differ
