@@ -113,14 +113,19 @@ def log_in(page: Page, shop: str) -> None:
     page.wait_for_url(f"{shop}/console*")
 
 
+DRAWN = """() => [...document.querySelectorAll("figure[data-panel] .plot")].every(
+    (plot) => plot.textContent.trim() || plot.childElementCount
+        || plot.getBoundingClientRect().top > innerHeight)"""
+"""Whether every panel that has been in view shows something."""
+
+
 def scroll_through(page: Page) -> None:
     """Bring every part into view once: boards ask for a panel's numbers when it is seen."""
     height: int = page.evaluate("document.body.scrollHeight")
     for top in range(0, height, 600):
         page.evaluate(f"window.scrollTo(0, {top})")
-        page.wait_for_load_state("networkidle")
+        page.wait_for_function(DRAWN)
     page.evaluate("window.scrollTo(0, 0)")
-    page.wait_for_load_state("networkidle")
 
 
 def take(browser: Browser, shop: str, shot: Shot) -> None:
