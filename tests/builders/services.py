@@ -11,12 +11,19 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
+from app.checkout.providers import guard, sandbox
 from app.frame.alone import Build
 from app.frame.service import Service
 from app.frame.settings import ServiceSettings
 from app.frame.synthetic import sign
 from app.kernel.clock import Clock
 from tests.builders.platform import KEYS, make_platform
+
+# A machine that stands still for some seconds is not a provider in trouble: of all tests only those
+# about deadlines depend on them, and set them back (`deadlines`).
+DEADLINES = (guard.DEADLINES, sandbox.DEADLINE)
+guard.DEADLINES = guard.Deadlines(create=60.0, settle=60.0)  # type: ignore[misc]
+sandbox.DEADLINE = httpx.Timeout(60.0)  # type: ignore[misc]
 
 DEALER = {"authorization": f"Bearer {KEYS['dealer_key']}"}
 

@@ -8,6 +8,8 @@ import time
 import orjson
 import pytest
 
+from app.checkout.providers import guard, sandbox
+from tests.builders.services import DEADLINES
 from tests.builders.shop import CHALLENGE, DECLINED, LOST, PAYS, Shop, set_flag
 
 REPEATED, REORDERED = "4000 0000 0000 5506", "4000 0000 0000 6603"
@@ -185,8 +187,15 @@ async def test_a_refund_waits_while_the_provider_is_down_and_is_paid_once(shop: 
     assert (await shop.fact_types()).count("order.refunded") == 1
 
 
+@pytest.fixture
+def deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product's own, for shops that are opened after this."""
+    monkeypatch.setattr(guard, "DEADLINES", DEADLINES[0])
+    monkeypatch.setattr(sandbox, "DEADLINE", DEADLINES[1])
+
+
 async def test_a_slow_provider_is_given_up_before_the_shopper_s_own_client_would(
-    sqlite_shop: Shop,
+    deadlines: None, sqlite_shop: Shop
 ) -> None:
     hold = await sqlite_shop.held()
     await set_flag(sqlite_shop.sandbox, "sandbox-latency-seconds", 60.0)

@@ -63,13 +63,13 @@ class GuardedProvider:
         provider: PaymentProvider,
         watcher: Watcher,
         *,
-        deadlines: Deadlines = DEADLINES,
+        deadlines: Deadlines | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = provider.name
         self._provider = provider
         self._watcher = watcher
-        self._deadlines = deadlines
+        self._deadlines = deadlines or DEADLINES
         self._budget = RetryBudget()
         self._circuit = Circuit(now, lambda state: watcher.circuit_changed(provider.name, state))
 
