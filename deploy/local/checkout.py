@@ -52,7 +52,7 @@ class Neighbours(ManagedProcess):
         command = [sys.executable, "-m", "deploy.local.neighbours", "--port", str(self.port)]
         super().__init__(
             "The stand-ins",
-            pinned([*command, "--secret", secret], core),
+            pinned([*command, f"--secret={secret}"], core),
             log_path=folder / "neighbours.log",
             folder=ROOT,
         )
