@@ -85,12 +85,9 @@ class CheckoutTransaction:
             return None
         query = select(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
         row = (await self._connection.execute(self._for_update(query))).one()
-        answer = (
-            None
-            if row.status is None
-            else StoredAnswer(row.status, row.media_type or "", row.body or b"")
+        return KeyRecord(
+            row.fingerprint, row.resource_id, _answer_in(row), row.created_at, row.locked_until
         )
-        return KeyRecord(row.fingerprint, row.resource_id, answer, row.created_at, row.locked_until)
 
     async def relock_key(self, key: str, *, locked_until: datetime) -> None:
         await self._connection.execute(
@@ -114,7 +111,7 @@ class CheckoutTransaction:
             return answer
         query = select(IDEMPOTENCY).where(IDEMPOTENCY.c.key == key)
         row = (await self._connection.execute(query)).one_or_none()
-        return answer if row is None else StoredAnswer(row.status, row.media_type, row.body)
+        return answer if row is None else _answer_in(row) or answer
 
     async def prune_keys(self, *, before: datetime) -> int:
         result = await self._connection.execute(
@@ -478,6 +475,13 @@ def _order_query() -> Any:
         .join(HOLDS, HOLDS.c.hold_id == ORDERS.c.hold_id)
         .join(CARS, CARS.c.car_id == ORDERS.c.car_id)
     )
+
+
+def _answer_in(row: Any) -> StoredAnswer | None:
+    """The answer that a key's row holds; None while its request is under way."""
+    if row.status is None:
+        return None
+    return StoredAnswer(row.status, row.media_type or "", row.body or b"")
 
 
 def as_context(values: Mapping[str, Any]) -> EventContext:

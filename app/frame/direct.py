@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.frame import problems
 from app.kernel.errors import VitrineError
+from telemetry.routes import ROUTE_KEY
 
 MOST_BYTES: Final = 64 * 1024
 """A longer body is not the common case."""
@@ -72,7 +73,7 @@ class DirectRoutes:
             return
         read = await _read(receive)
         if read is None:
-            scope["vitrine.route"] = found.template
+            scope[ROUTE_KEY] = found.template
             return  # the caller has gone
         body, complete = read
         scope["app"] = self._api
@@ -81,7 +82,7 @@ class DirectRoutes:
         if answering is None:
             await self._api(scope, _again(body, receive, complete=complete), send)
             return
-        scope["vitrine.route"] = found.template
+        scope[ROUTE_KEY] = found.template
         try:
             response = await answering
         except VitrineError as error:

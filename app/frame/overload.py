@@ -19,6 +19,7 @@ from app.kernel.errors import Overloaded
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.frame import OVERLOAD_SHED
 from telemetry.catalogue.outcomes import Outcome
+from telemetry.routes import ROUTE_KEY
 
 
 class Priority(StrEnum):
@@ -85,7 +86,7 @@ class LoadShedder:
         priority = self.priority(scope["path"])
         if self._active >= self._places * SHARE[priority]:
             self._shed.inc(priority=priority.value)
-            scope["vitrine.route"] = self._route(scope)
+            scope[ROUTE_KEY] = self._route(scope)
             await _refuse(scope, send)
             return
         self._active += 1
