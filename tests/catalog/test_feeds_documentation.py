@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.feeds.google_vehicle_ads import ADAPTER, BODIES, FUELS, REQUIRED
+from app.catalog.feeds.google_vehicle_ads import (
+    ADAPTER,
+    BODIES,
+    FUELS,
+    OPTIONAL,
+    REQUIRED,
+    STORES,
+    UNHEARD,
+)
 from app.catalog.feeds.record import FeedContext, NoticeCode, Reason, StockRecord
 from app.catalog.feeds.us_listings import REQUIRED as LISTING_COLUMNS
 from app.catalog.range.loading import load_range
@@ -29,9 +37,9 @@ def test_the_page_lists_exactly_the_codes_there_are(heading: str, codes: type[St
     assert listed == [code.value for code in codes]
 
 
-def test_the_page_names_every_needed_column_and_every_closed_value() -> None:
+def test_the_page_names_every_column_and_every_closed_value() -> None:
     section = _section("Vehicle ads text format")
-    for value in (*REQUIRED, *BODIES, *FUELS):
+    for value in (*REQUIRED, *STORES, *OPTIONAL, *UNHEARD, *BODIES, *FUELS):
         assert f"`{value}`" in section
     assert ", ".join(LISTING_COLUMNS) in " ".join(_section("Scraped listings").split())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.catalog.feeds.google_vehicle_ads import ADAPTER, FULFILLMENT
+from app.catalog.feeds.packaging import LARGEST_UNPACKED
 from app.catalog.feeds.record import (
     CarWltp,
     Colour,
@@ -68,7 +70,9 @@ STRANGER = {
 
 
 def _feed(*rows: dict[str, str]) -> bytes:
-    lines = ["\t".join(FJORDAN), *("\t".join({**FJORDAN, **row}.values()) for row in rows)]
+    columns = dict.fromkeys([*FJORDAN, *(column for row in rows for column in row)], "")
+    lines = ["\t".join(columns)]
+    lines += ["\t".join({**columns, **FJORDAN, **row}.values()) for row in rows]
     return ("\n".join(lines) + "\n").encode("utf-8")
 
 
@@ -183,6 +187,38 @@ def test_a_row_of_another_make_is_taken_with_what_it_says_and_no_more() -> None:
         ({"handover": "P"}, "handover", Reason.MALFORMED_VALUE),
         ({"handover": "2026-12-01T09:00:00"}, "handover", Reason.MALFORMED_VALUE),
         ({"date_first_registered": "2027-01"}, "date_first_registered", Reason.MALFORMED_VALUE),
+        ({"date_first_registered": "2025-02-30"}, "date_first_registered", Reason.MALFORMED_VALUE),
+        ({"date_first_registered": "2025-02-29"}, "date_first_registered", Reason.MALFORMED_VALUE),
+        ({"date_first_registered": "2025-06-31"}, "date_first_registered", Reason.MALFORMED_VALUE),
+        ({"date_first_registered": "2025-06-00"}, "date_first_registered", Reason.MALFORMED_VALUE),
+        ({"date_first_registered": "2025-00"}, "date_first_registered", Reason.MALFORMED_VALUE),
+        ({"date_first_registered": "2026-11-23"}, "date_first_registered", Reason.MALFORMED_VALUE),
+        ({"date_first_registered": "0000-01"}, "date_first_registered", Reason.MALFORMED_VALUE),
+        ({"price": "٦٦١٩٠٠.00 SEK"}, "price", Reason.MALFORMED_VALUE),
+        ({"year": "２０２６"}, "year", Reason.MALFORMED_VALUE),
+        ({"mileage": "১২ km"}, "mileage", Reason.MALFORMED_VALUE),
+        ({FULFILLMENT: "in_store:SE-XXX-9:NO-OSL-1"}, FULFILLMENT, Reason.UNKNOWN_DEALER),
+        ({FULFILLMENT: "in_store"}, FULFILLMENT, Reason.MALFORMED_VALUE),
+        ({FULFILLMENT: "in_store:"}, FULFILLMENT, Reason.MALFORMED_VALUE),
+        ({FULFILLMENT: "online"}, FULFILLMENT, Reason.MALFORMED_VALUE),
+        ({FULFILLMENT: "by_post:SE-STO-1"}, FULFILLMENT, Reason.MALFORMED_VALUE),
+        (
+            {"vehicle_all_in_price": "671900.00 SEK"},
+            "vehicle_all_in_price",
+            Reason.CONTRADICTION,
+        ),
+        ({"build_to_order": "YES"}, "build_to_order", Reason.NOT_AVAILABLE),
+        ({"build_to_order": "maybe"}, "build_to_order", Reason.MALFORMED_VALUE),
+        ({"quantity": "0"}, "quantity", Reason.NOT_AVAILABLE),
+        (
+            {"availability_date": "2026-12-24T09:00+01:00", "handover": ""},
+            "availability_date",
+            Reason.NOT_AVAILABLE,
+        ),
+        ({"availability_date": "soon"}, "availability_date", Reason.MALFORMED_VALUE),
+        ({"expiration_date": "2026-11-21"}, "expiration_date", Reason.LISTING_EXPIRED),
+        ({"store_code": "SE-UME-1"}, "store_code", Reason.CONTRADICTION),
+        ({"trim": "\u202eejniL"}, "trim", Reason.CONTROL_CHARACTER),
         ({"vin": "1M8GDM9AXKP04278"}, "vin", Reason.VIN_MALFORMED),
         ({"vin": "1M8GDM9AXKPO42788"}, "vin", Reason.VIN_MALFORMED),
         ({"availability": "out_of_stock"}, "availability", Reason.NOT_AVAILABLE),
@@ -258,6 +294,131 @@ def test_the_first_store_that_is_known_in_the_market_has_the_car() -> None:
 
 
 @pytest.mark.parametrize(
+    ("offers", "dealer"),
+    [
+        ("in_store:SE-UME-1:SE-LUL-1", "SE-UME-1"),
+        ("in_store: SE-XXX-9 : SE-LUL-1", "SE-LUL-1"),
+        ("In store:SE-UME-1, online", "SE-UME-1"),
+        ("ship_to_store:SE-LUL-1:SE-STO-1,in_store:SE-UME-1", "SE-UME-1"),
+        ("online,ship_to_store:SE-LUL-1", "SE-LUL-1"),
+    ],
+)
+def test_a_car_stands_in_the_first_store_that_has_it(offers: str, dealer: str) -> None:
+    assert _accepted(**{FULFILLMENT: offers}).dealer.dealer_id == dealer
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "vehicle fulfillment(option:store code)",
+        "Vehicle_Fulfillment ( option : store_code )",
+        "g:vehicle_fulfillment(option:store_code)",
+        '"vehicle_fulfillment(option:store_code)"',
+        "vehicle_fulfillment",
+    ],
+)
+def test_a_heading_may_be_written_as_people_write_it(heading: str) -> None:
+    [record] = _read(_feed({}).replace(FULFILLMENT.encode(), heading.encode(), 1))
+    assert isinstance(record, StockRecord)
+    assert record.dealer.dealer_id == "SE-STO-1"
+
+
+@pytest.mark.parametrize("codes", ["SE-UME-1", "SE-XXX-9:SE-UME-1", "SE-UME-1,SE-LUL-1"])
+def test_a_column_of_store_codes_alone_is_enough(codes: str) -> None:
+    feed = _feed({FULFILLMENT: codes}).replace(FULFILLMENT.encode(), b"Store Code", 1)
+    [record] = _read(feed)
+    assert isinstance(record, StockRecord)
+    assert record.dealer.dealer_id == "SE-UME-1"
+
+
+def test_a_feed_may_be_packed_with_gzip() -> None:
+    plain = _feed({}, {"id": "B2"})
+    head, tail = plain[:90], plain[90:]
+    assert _read(gzip.compress(plain)) == _read(plain)
+    assert _read(gzip.compress(head) + gzip.compress(tail)) == _read(plain)
+
+
+def test_nobody_minds_what_stands_in_a_column_that_is_not_read() -> None:
+    links = ",".join(f"https://cdn.example/{n}?sig={'a' * 600}" for n in range(10))
+    unread = {"additional_image_link": links, "description": "bell\x07 and \u202e"}
+    assert _accepted(**unread) == _accepted()
+    repeated = _feed({"link_1": "a", "link_2": "b"}).replace(b"link_1", b"link_2", 1)
+    assert _read(repeated) == _read(_feed({}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"Line one\tLine two"',
+        '"Line one\nLine two\nLine three"',
+        '"He said ""new""\tand left"',
+        '19" alloys',
+        '"Winter" wheels',
+        '"never closed',
+    ],
+)
+def test_a_quoted_value_may_hold_separators_and_a_stray_mark_swallows_nothing(text: str) -> None:
+    rows = _read(_feed({"description": text}, {"id": "B2", "description": text}, {"id": "C3"}))
+    assert [row.stock_id for row in rows] == ["A1", "B2", "C3"]
+    rows = _read(_feed({"description": text, "link": "x"}, {"id": "B2", "description": text}))
+    assert [row.stock_id for row in rows] == ["A1", "B2"]
+
+
+def test_a_quoted_value_is_read_without_its_marks() -> None:
+    assert _accepted(trim='"Linje ""Special"""').trim == 'Linje "Special"'
+    assert _accepted(trim='"Linje').trim == '"Linje'
+    assert _rejected(trim='"Lin\tje"').reason == Reason.CONTROL_CHARACTER
+
+
+def test_empty_cells_behind_the_last_column_are_no_fault() -> None:
+    lines = _feed({}).decode().splitlines()
+    assert _read("\n".join([lines[0], lines[1] + "\t\t "]).encode()) == _read(_feed({}))
+
+
+def test_signs_that_nobody_sees_are_no_part_of_a_value() -> None:
+    assert _accepted(trim="Lin\u00adje\u200b", color="\ufeffDjupfjord") == _accepted()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "remarked"),
+    [
+        ("sale_price", "599900.00 SEK", True),
+        ("vehicle_expenses", "dealer_fee:4900 SEK", True),
+        ("pause", "ads", True),
+        ("vehicle_mandatory_inspection_included", "no", False),
+        ("is_bundle", "FALSE", False),
+        ("tax", "0", False),
+    ],
+)
+def test_what_no_shopper_would_hear_about_price_or_availability_is_remarked(
+    column: str, value: str, *, remarked: bool
+) -> None:
+    expected = [NoticeCode.COLUMN_NOT_HEARD] if remarked else []
+    assert _remarks(**{column: value}) == expected
+
+
+def test_columns_that_agree_with_the_offer_are_no_fault() -> None:
+    agreeing = {
+        "vehicle_all_in_price": "661900 SEK",
+        "build_to_order": "no",
+        "quantity": "1",
+        "availability_date": "2026-12-24",
+        "expiration_date": "2026-11-22T23:59:59Z",
+        "store_code": "SE-STO-1",
+    }
+    assert _accepted(**agreeing).offer == _accepted().offer
+
+
+def test_the_day_of_first_registration_may_be_today_or_a_leap_day() -> None:
+    for day, month in (
+        ("2026-11-22", "2026-11"),
+        ("2024-02-29", "2024-02"),
+        ("2026-11", "2026-11"),
+    ):
+        assert _accepted(date_first_registered=day).first_registered == month
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("PT0S", Handover(lead=timedelta(0))),
@@ -305,7 +466,17 @@ def test_byte_order_marks_are_read() -> None:
         (b"\n\n", "is empty"),
         (_feed({"color": "Snölykta"}).decode().encode("latin-1"), "Line 2 is not UTF-8: byte 0xF6"),
         (_feed({}).decode().encode("utf-16-le"), "NUL bytes"),
-        (b"PK\x03\x04\x00\x00", "NUL bytes"),
+        (b"PK\x03\x04\x00\x00", "zip archive or a spreadsheet"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old spreadsheet"),
+        (b"%PDF-1.7", "a PDF document"),
+        (b"BZh91AY", "packed with bzip2"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><rss></rss>", "is XML"),
+        ("<?xml version='1.0'?><rss></rss>".encode("utf-16"), "is XML"),
+        (b'\n [{"id": "A1"}]', "is JSON"),
+        (gzip.compress(gzip.compress(b"id")), "packed with gzip twice"),
+        (gzip.compress(_feed({}))[:-9], "packed with gzip and cut off"),
+        (b"\x1f\x8bhello", "packed with gzip and damaged"),
+        (gzip.compress(b"x" * (LARGEST_UNPACKED + 1)), "unpacks to more than 32 MiB"),
         (_feed({}).replace(b"\t", b";"), "separated by semicolons; this source kind needs tabs"),
         (_feed({}).replace(b"\t", b","), "separated by commas"),
         (
@@ -313,7 +484,9 @@ def test_byte_order_marks_are_read() -> None:
             "lacks: price. Is 'prise' meant as 'price'?",
         ),
         (_feed({}).replace(b"trim\t", b"year\t", 1), "names the column 'year' twice"),
-        (b"<html><body>Not found</body></html>", "lacks: id, brand"),
+        (b"<html><body>Not found</body></html>", "is a web page"),
+        (b"not found", "lacks: id, brand"),
+        (_feed({}).replace(FULFILLMENT.encode(), b"shop", 1), f"lacks: {FULFILLMENT}."),
     ],
 )
 def test_a_file_that_is_wrong_as_a_whole_is_refused_in_one_sentence(

@@ -96,11 +96,73 @@ def test_what_the_listing_does_not_say_stays_empty_and_is_remarked() -> None:
     outcomes = _read(SAMPLE.read_bytes())
     mpv = next(o for o in outcomes if isinstance(o, StockRecord) and o.stock_id == "3")
     remarks = {o.code for o in outcomes if isinstance(o, Notice) and o.stock_id == "3"}
-    assert (mpv.title, mpv.model, mpv.model_id, mpv.body) == ("Tolvik 2017", "", None, "mpv")
+    assert (mpv.title, mpv.model, mpv.model_id, mpv.body) == ("Tolvik 2017", "", None, None)
     assert (mpv.colour.family, mpv.colour.name, mpv.colour.hex) == ("other", "", None)
     assert (mpv.fuel, mpv.transmission, mpv.power_kw, mpv.trim) == (None, None, None, None)
     assert (mpv.wltp, mpv.handover, mpv.odometer_km) == (CarWltp(), Handover(), 75364)
     assert {NoticeCode.MODEL_NOT_STATED, NoticeCode.COLOUR_MISSING} <= remarks
+
+
+def _model(brand: str, model: str) -> StockRecord | Rejection:
+    header, first = SAMPLE.read_text(encoding="utf-8").splitlines()[:2]
+    cells = first.split(",")
+    columns = header.split(",")
+    cells[columns.index("brand")], cells[columns.index("model")] = brand, model
+    [row] = _rows(_read(f"{header}\n{','.join(cells)}\n".encode()))
+    return row
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        *[(word, None) for word in ("mpv", "wagon", "van", "vans", "bus", "truck", "cutaway")],
+        *[(word, None) for word in ("passenger", "ld", "utility", "connect", "limited", "nvp")],
+        *[(word, None) for word in ("xd", "5", "m", "4dr", "4-door", "4 Door", "AWD", "Cruiser")],
+        ("pickup", "pickup"),
+        ("Coupe", "coupe"),
+        ("hatchback", "hatchback"),
+    ],
+)
+def test_a_word_that_names_no_model_is_none_and_only_plain_bodies_are_believed(
+    model: str, body: str | None
+) -> None:
+    car = _model("chevrolet", model)
+    assert isinstance(car, StockRecord)
+    assert (car.make, car.model, car.body) == ("Chevrolet", "", body)
+
+
+@pytest.mark.parametrize(
+    ("brand", "model", "title"),
+    [
+        ("ford", "f-150", "Ford F-150"),
+        ("ford", "f-350", "Ford F-350"),
+        ("fiat", "500", "Fiat 500"),
+        ("audi", "5000", "Audi 5000"),
+        ("mazda", "cx-5", "Mazda Cx-5"),
+        ("ram", "3500", "Ram 3500"),
+        ("lexus", "ls", "Lexus Ls"),
+        ("land", "discovery", "Land Rover Discovery"),
+    ],
+)
+def test_a_model_keeps_its_name(brand: str, model: str, title: str) -> None:
+    car = _model(brand, model)
+    assert isinstance(car, StockRecord)
+    assert f"{car.make} {car.model}" == title
+
+
+@pytest.mark.parametrize(
+    ("brand", "model"),
+    [
+        *[("ford", name) for name in ("f-550", "F-650", "f750", "f 800 chassis", "f-59")],
+        *[("ram", name) for name in ("4500", "5500")],
+        *[("chevrolet", name) for name in ("4500hd", "c5500", "kodiak")],
+        *[("gmc", "topkick"), ("isuzu", "npr"), ("freightliner", "cascadia"), ("yamaha", "fz")],
+    ],
+)
+def test_a_lorry_or_motorcycle_is_no_car(brand: str, model: str) -> None:
+    told = _model(brand, model)
+    assert isinstance(told, Rejection)
+    assert told.reason == Reason.NOT_A_CAR
 
 
 def test_a_source_without_dealers_gets_one_per_place() -> None:

@@ -262,7 +262,7 @@ async def test_without_the_dealer_key_nothing_is_imported(
         (b"", {}, 422, "feed-unreadable", "empty"),
         (b"id,brand\n1,Ellevar\n", {}, 422, "feed-unreadable", "comma"),
         ("id\tbrand\u00e9".encode("latin-1"), {}, 422, "feed-unreadable", "UTF-8"),
-        (b"PK\x03\x04\x00\x00", {}, 422, "feed-unreadable", "NUL"),
+        (b"PK\x03\x04\x00\x00", {}, 422, "feed-unreadable", "spreadsheet"),
         (feed(TEN), {"adapter": "spreadsheet"}, 422, "invalid-input", "google_vehicle_ads"),
         (feed(TEN), {"market": "XX"}, 422, "invalid-input", "market"),
         (feed(TEN), {"adapter": "us_listings"}, 422, "feed-unreadable", "market US"),

@@ -6,17 +6,28 @@ import csv
 import difflib
 import hashlib
 import io
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from app.catalog.feeds.packaging import text_of
 from app.catalog.feeds.record import FeedUnreadable, Reason, Rejection
 
 LONGEST_CELL = 5_000
+MOST_LINES_IN_A_CELL = 50
 SHOWN_CHARACTERS = 80
 _DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar"}
 _PERSONAL = ("vin",)
+# A quoted cell ends where its closing mark meets a separator or the row's end; "" is one mark.
+_CELL = re.compile(r'(?:\A|\t)(?:(")((?:[^"]|"")*)"(?=\t|\Z)|([^\t]*))')
+_BLANKS = re.compile(r"[\s_]+")
+_AROUND_MARKS = re.compile(r"_?([():])_?")
+# Signs that nobody sees and that programs leave behind: no part of any value.
+_LEFTOVERS = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+# Others that nobody sees: what turns the direction of a text lets it read as it is not stored.
+_INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
 
 class Refused(Exception):
@@ -31,7 +42,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One data row: `number` counts the header as row 1, `cells` maps column to stripped text."""
+    """One data row: `number` counts the header as row 1, `cells` maps a read column to its text."""
 
     number: int
     cells: Mapping[str, str]
@@ -66,20 +77,43 @@ class Row:
         return hashlib.sha256(named.encode("utf-8")).hexdigest()
 
 
-def read_rows(content: bytes, delimiter: str, required: Collection[str]) -> tuple[Row, ...]:
-    """All data rows of a delimited text; lines without any character are no rows.
+Required = str | tuple[str, ...]
+"""A column that the header must name, or several of which it must name one."""
 
-    Tab-delimited text has one row per line; comma-delimited text follows RFC 4180. A row with a
-    structural fault carries it in `fault`. Raises `FeedUnreadable` for faults of the whole file.
+
+def read_rows(
+    content: bytes,
+    delimiter: str,
+    *,
+    required: Collection[Required],
+    optional: Collection[str] = (),
+) -> tuple[Row, ...]:
+    """All data rows of a delimited text, with the cells of the named columns and no others.
+
+    Lines without any character are no rows. Tab-delimited text has one row per line, unless a
+    quoted value holds line breaks; comma-delimited text follows RFC 4180. A row with a structural
+    fault carries it in `fault`; what stands in other columns is nobody's fault. Raises
+    `FeedUnreadable` for faults of the whole file.
     """
-    text = _decode(content)
+    text = _decode(text_of(content))
     records = _tab_records(text) if delimiter == "\t" else _csv_records(text, delimiter)
     first = next(records, None)
     if first is None:
         raise FeedUnreadable("The feed is empty; its first line must name the columns.")
-    header = [name.strip().casefold() for name in first[1]]
-    _check_header(header, delimiter, required)
-    return tuple(_row(number, cells, header) for number, cells in records)
+    header = [column_name(name) for name in first[1]]
+    read = frozenset(optional).union(*(_alternatives(column) for column in required))
+    _check_header(header, delimiter, required, read)
+    return tuple(_row(number, cells, header, read) for number, cells in records)
+
+
+def column_name(text: str) -> str:
+    """A heading as we compare it: any case, blanks for underscores, with or without `g:`."""
+    name = _clean(text).casefold().removeprefix("g:")
+    return _AROUND_MARKS.sub(r"\1", _BLANKS.sub("_", name))
+
+
+def _alternatives(column: Required) -> tuple[str, ...]:
+    return (column,) if isinstance(column, str) else column
 
 
 def repeated(values: Iterable[str]) -> frozenset[str]:
@@ -110,16 +144,42 @@ def _decode(content: bytes) -> str:
 
 def _tab_records(text: str) -> Iterator[tuple[int, list[str]]]:
     # Not splitlines(): it also cuts at form feeds and separators, which belong to the cell.
-    lines = text.replace("\r\n", "\n")
-    lines = lines if "\n" in lines else lines.replace("\r", "\n")
-    for number, line in enumerate(lines.split("\n"), start=1):
-        if line:
-            yield number, [_unquoted(cell) for cell in line.split("\t")]
+    whole = text.replace("\r\n", "\n")
+    lines = (whole if "\n" in whole else whole.replace("\r", "\n")).split("\n")
+    columns = 0
+    at = 0
+    while at < len(lines):
+        cells, used = _tab_cells(lines[at]), 1
+        if len(cells) <= columns and cells[-1].startswith('"'):
+            cells, used = _continued(lines[at : at + MOST_LINES_IN_A_CELL], cells, columns)
+        if lines[at]:
+            columns = columns or len(cells)
+            yield at + 1, cells
+        at += used
 
 
-def _unquoted(cell: str) -> str:
-    quoted = len(cell) >= 2 and cell[0] == cell[-1] == '"'
-    return cell[1:-1].replace('""', '"') if quoted else cell
+def _tab_cells(line: str) -> list[str]:
+    """The cells of one line. Only a cell quoted as a whole is quoted: `19" alloys` is not."""
+    if '"' not in line:
+        return line.split("\t")
+    return [
+        quoted.replace('""', '"') if mark else plain for mark, quoted, plain in _CELL.findall(line)
+    ]
+
+
+def _continued(lines: list[str], cells: list[str], columns: int) -> tuple[list[str], int]:
+    """The row when a quoted value goes on in the next lines; `cells` when nothing closes it.
+
+    Taken only where it gives exactly one cell for each column, so that a stray quotation mark
+    swallows no car.
+    """
+    for used in range(2, len(lines) + 1):
+        joined = _tab_cells("\n".join(lines[:used]))
+        if len(joined) > columns:
+            break
+        if len(joined) == columns and not joined[-1].startswith('"'):
+            return joined, used
+    return cells, 1
 
 
 def _csv_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -136,7 +196,9 @@ def _csv_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def _check_header(header: list[str], delimiter: str, required: Collection[str]) -> None:
+def _check_header(
+    header: list[str], delimiter: str, required: Collection[Required], read: frozenset[str]
+) -> None:
     if len(header) == 1:
         counts = {other: header[0].count(other) for other in _DELIMITERS if other != delimiter}
         other = max(counts, key=lambda mark: counts[mark])
@@ -145,19 +207,29 @@ def _check_header(header: list[str], delimiter: str, required: Collection[str]) 
                 f"The columns are separated by {_DELIMITERS[other]}s; this source kind needs "
                 f"{_DELIMITERS[delimiter]}s."
             )
-    twice = sorted(repeated(header))
+    twice = sorted(repeated(header) & read)
     if twice:
         raise FeedUnreadable(f"The header names the column {twice[0]!r} twice; keep one.")
-    missing = [column for column in required if column not in header]
+    missing = [
+        names[0]
+        for names in map(_alternatives, required)
+        if not any(name in header for name in names)
+    ]
     if missing:
         near = difflib.get_close_matches(missing[0], header, n=1)
         hint = f" Is {near[0]!r} meant as {missing[0]!r}?" if near else ""
         raise FeedUnreadable(f"The header lacks: {', '.join(missing)}.{hint}")
 
 
-def _row(number: int, cells: list[str], header: list[str]) -> Row:
-    named = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if name}
+def _row(number: int, cells: list[str], header: list[str], read: frozenset[str]) -> Row:
+    while len(cells) > len(header) and not cells[-1].strip():
+        cells.pop()
+    named = {name: _clean(cell) for name, cell in zip(header, cells, strict=False) if name in read}
     return Row(number, named, _fault(cells, header, named))
+
+
+def _clean(cell: str) -> str:
+    return cell.translate(_LEFTOVERS).strip()
 
 
 def _fault(cells: list[str], header: list[str], named: Mapping[str, str]) -> Refused | None:
@@ -173,15 +245,15 @@ def _fault(cells: list[str], header: list[str], named: Mapping[str, str]) -> Ref
             header[-1],
             Reason.ROW_TOO_LONG,
             f"the row has {len(cells)} cells for {len(header)} columns; "
-            "a value holds the separator. Remove it from the value.",
+            "a value holds the separator. Put that value into quotation marks, or remove it.",
         )
     for name, value in named.items():
-        mark = next((c for c in value if unicodedata.category(c) == "Cc"), None)
+        mark = next((c for c in value if unicodedata.category(c) in _INVISIBLE), None)
         if mark is not None:
             return Refused(
                 name,
                 Reason.CONTROL_CHARACTER,
-                f"{name} holds the control character U+{ord(mark):04X}; remove it.",
+                f"{name} holds the invisible character U+{ord(mark):04X}; remove it.",
             )
         if len(value) > LONGEST_CELL:
             return Refused(

@@ -1,12 +1,15 @@
 """Google's vehicle ads format: tab-delimited text, one row per car (docs/feeds.md).
 
-Source: vehicle ads feed specification, Merchant Center help, article 11192663.
+Source: vehicle ads feed specification, Merchant Center help, articles 11192663 (columns) and
+14154094 (fulfilment).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from app.catalog.feeds.colours import house_colour, listed_colour
 from app.catalog.feeds.delimited import Refused, Row, read_rows
@@ -36,7 +39,27 @@ from app.catalog.range.dealers import Dealer
 from app.catalog.range.sheets import ModelSheet, Range
 
 FULFILLMENT = "vehicle_fulfillment(option:store_code)"
-REQUIRED = ("id", "brand", "model", "year", "condition", "mileage", "color", "price", FULFILLMENT)
+STORE_CODE = "store_code"
+REQUIRED = ("id", "brand", "model", "year", "condition", "mileage", "color", "price")
+STORES = (FULFILLMENT, "vehicle_fulfillment", STORE_CODE)
+"""Columns that say where a car stands; a feed has at least one of them."""
+# Where a car of several offers stands: in the store of the first kind that has one.
+FULFILLMENT_OPTIONS = ("in_store", "ship_to_store", "online")
+OPTIONAL = (
+    *("trim", "date_first_registered", "vehicle_msrp", "vehicle_price_type", "availability"),
+    *("body_style", "engine", "vehicle_option", "vin", "handover", "colour_code"),
+    *("fuel_consumption", "energy_consumption", "co2_emissions", "electric_range"),
+    *("custom_label_0", "vehicle_all_in_price", "build_to_order", "availability_date"),
+    *("expiration_date", "quantity"),
+)
+# Columns of the format that say something about price or availability which no shopper would hear.
+UNHEARD = (
+    *("sale_price", "sale_price_effective_date", "vehicle_expenses", "shipping", "tax"),
+    *("installment", "subscription_cost", "vehicle_mandatory_inspection_included", "pause"),
+    *("loyalty_program", "multipack", "is_bundle", "maximum_retail_price", "disclosure_date"),
+)
+YES = ("yes", "true", "1")
+NO = ("", "no", "false", "0")
 LONGEST_ID = 100
 NEW_CAR_KM = 1_000
 BODIES = {
@@ -79,6 +102,8 @@ MESSAGES = {
     "but not advised.",
     NoticeCode.BODY_FROM_SHEET: "the body style differs from the model's sheet; the sheet's is "
     "shown.",
+    NoticeCode.COLUMN_NOT_HEARD: "nothing of this column reaches the shopper, who buys the car at "
+    "its price, as it stands; say it in price, vehicle_price_type or availability.",
     NoticeCode.MILEAGE_DOUBTFUL: f"a new car with more than {NEW_CAR_KM} km is unusual; check "
     "condition and mileage.",
 }
@@ -92,14 +117,16 @@ class GoogleVehicleAds:
 
     def read(self, content: bytes, context: FeedContext) -> Iterator[Outcome]:
         """See `FeedAdapter.read`."""
-        rows = read_rows(content, "\t", REQUIRED)
+        rows = read_rows(
+            content, "\t", required=(*REQUIRED, STORES), optional=(*OPTIONAL, *UNHEARD)
+        )
         return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
 
 
 ADAPTER = GoogleVehicleAds()
 
 
-def _check_offered(row: Row) -> None:
+def _check_offered(row: Row, context: FeedContext) -> None:
     """Refuse ids that cannot serve as one, and cars that cannot be bought."""
     stock_id = row.need("id")
     if len(stock_id) > LONGEST_ID or not stock_id.isprintable() or " " in stock_id:
@@ -109,15 +136,56 @@ def _check_offered(row: Row) -> None:
             f"id must be at most {LONGEST_ID} visible characters without blanks.",
         )
     if row.get("availability").replace("_", " ").casefold() not in ("", "in stock"):
+        raise _not_available("availability", "the car is not in stock")
+    if _said(row, "build_to_order"):
+        raise _not_available("build_to_order", "the car is yet to be built")
+    if row.get("quantity") and not row.get("quantity").strip("0"):
+        raise _not_available("quantity", "there is none of this car")
+    available = _day(row, "availability_date")
+    if available and available > context.today and not row.get("handover"):
+        raise _not_available("availability_date", f"the car is not there before {available}")
+    expires = _day(row, "expiration_date")
+    if expires and expires < context.today:
         raise Refused(
-            "availability",
-            Reason.NOT_AVAILABLE,
-            "the car is not in stock; leave cars that cannot be bought out of the feed.",
+            "expiration_date",
+            Reason.LISTING_EXPIRED,
+            f"the listing expired on {expires}; list the car again with a later date.",
         )
 
 
+def _not_available(field: str, why: str) -> Refused:
+    return Refused(
+        field,
+        Reason.NOT_AVAILABLE,
+        f"{why}; leave cars that cannot be bought today out of the feed, or say in handover when "
+        "this one can be collected.",
+    )
+
+
+def _said(row: Row, field: str) -> bool:
+    text = row.get(field).casefold()
+    if text not in YES + NO:
+        raise Refused(field, Reason.MALFORMED_VALUE, f"{field} {text[:40]!r} must be yes or no.")
+    return text in YES
+
+
+def _day(row: Row, field: str) -> date | None:
+    """The day of an ISO 8601 date or time, as written; `None` when empty."""
+    text = row.get(field)
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text.partition("T")[0])
+    except ValueError as error:
+        raise Refused(
+            field,
+            Reason.MALFORMED_VALUE,
+            f"{field} {text[:40]!r} must be a day or a time, like 2026-12-01.",
+        ) from error
+
+
 def _record(row: Row, context: FeedContext) -> StockRecord:
-    _check_offered(row)
+    _check_offered(row, context)
     sheet = context.shipped.model_named(row.need("brand"), row.need("model"))
     fuel = _fuel(row, sheet)
     body = _body(row)
@@ -173,24 +241,56 @@ def _condition(row: Row) -> str:
 
 
 def _dealer(row: Row, context: FeedContext) -> Dealer:
-    """The first offer with a known store; several are separated by commas."""
-    field = FULFILLMENT
-    codes = [offer.partition(":")[2].strip() for offer in row.need(field).split(",")]
-    if not all(codes):
-        raise Refused(
-            field,
-            Reason.MALFORMED_VALUE,
-            f"{field} {row.get(field)[:40]!r} must name option and store, like in_store:SE-STO-1.",
-        )
+    """The dealer where the car stands: the first known store, those in store before others."""
+    field = next((name for name in STORES if row.get(name)), FULFILLMENT)
+    codes = _stores(row, field)
     dealer = next((context.dealers[code] for code in codes if code in context.dealers), None)
     if dealer is None:
         raise Refused(
             field,
             Reason.UNKNOWN_DEALER,
-            f"the store code {codes[0]!r} is not a dealer in {context.market.code}; correct it, or "
-            "have the dealership registered first.",
+            f"the store code {codes[0][:40]!r} is not a dealer in {context.market.code}; correct "
+            "it, or have the dealership registered first.",
+        )
+    listed = row.get(STORE_CODE)
+    if listed and listed not in codes and not set(_codes(listed)) & set(codes):
+        raise Refused(
+            STORE_CODE,
+            Reason.CONTRADICTION,
+            f"store_code {listed[:40]!r} is none of the stores in {field}; correct one of them.",
         )
     return dealer
+
+
+def _stores(row: Row, field: str) -> list[str]:
+    """The store codes in the order in which the car may stand there; at least one."""
+    text = row.need(field)
+    if field == STORE_CODE:
+        return _codes(text)
+    by_option: dict[str, list[str]] = {option: [] for option in FULFILLMENT_OPTIONS}
+    for offer in text.split(","):
+        option, _, stores = offer.partition(":")
+        option = option.strip().casefold().replace(" ", "_")
+        if option not in by_option or (not stores.strip() and option != "online"):
+            raise _no_store(row, field)
+        by_option[option] += _codes(stores)
+    codes = [code for option in FULFILLMENT_OPTIONS for code in by_option[option]]
+    if not codes:
+        raise _no_store(row, field)
+    return codes
+
+
+def _codes(text: str) -> list[str]:
+    return [code.strip() for code in re.split("[:,]", text) if code.strip()]
+
+
+def _no_store(row: Row, field: str) -> Refused:
+    return Refused(
+        field,
+        Reason.MALFORMED_VALUE,
+        f"{field} {row.get(field)[:40]!r} must name option and stores, like in_store:SE-STO-1 or "
+        "in_store:SE-STO-1:SE-UPP-1,online.",
+    )
 
 
 def _fuel(row: Row, sheet: ModelSheet | None) -> str | None:
@@ -264,8 +364,17 @@ def _offer(row: Row, context: FeedContext, *, electric: bool) -> Offer:
             f"the price is of type {kind[:40]!r}, which leaves charges out; send the all_in_price.",
         )
     listed = row.get("vehicle_msrp")
+    price = price_minor(row.need("price"), "price", context.market)
+    whole = row.get("vehicle_all_in_price")
+    if whole and price_minor(whole, "vehicle_all_in_price", context.market) != price:
+        raise Refused(
+            "vehicle_all_in_price",
+            Reason.CONTRADICTION,
+            f"the whole price is {whole}, but price says {row.get('price')}; a shopper pays one "
+            "price, so send the whole one in both.",
+        )
     return Offer(
-        price_minor=price_minor(row.need("price"), "price", context.market),
+        price_minor=price,
         list_price_minor=(price_minor(listed, "vehicle_msrp", context.market) if listed else None),
         currency=context.market.currency,
         vat_included=context.market.vat_included,
@@ -295,3 +404,6 @@ def _remarks(row: Row, record: StockRecord) -> Iterator[tuple[NoticeCode, str]]:
             yield remark, "color"
     if record.condition == "new" and record.odometer_km > NEW_CAR_KM:
         yield NoticeCode.MILEAGE_DOUBTFUL, "mileage"
+    for column in UNHEARD:
+        if row.get(column).casefold() not in NO:
+            yield NoticeCode.COLUMN_NOT_HEARD, column

@@ -57,6 +57,7 @@ class NoticeCode(StrEnum):
     MODEL_NOT_STATED = "model_not_stated"
     BODY_FROM_SHEET = "body_from_sheet"
     MILEAGE_DOUBTFUL = "mileage_doubtful"
+    COLUMN_NOT_HEARD = "column_not_heard"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,42 +53,64 @@ REQUIRED = (
     "country",
     "condition",
 )
-# The scraper kept one word of each heading. These words describe a car without naming a model; the
-# ones with a body style keep that much of what they say.
-DESCRIPTIONS: dict[str, str | None] = {
-    "door": None,
-    "doors": None,
-    "dr": None,
-    "cab": None,
-    "cutaway": None,
-    "chassis": None,
-    "srw": None,
-    "drw": None,
-    "max": None,
-    "el": None,
-    "se": None,
-    "pk": None,
-    "series": None,
-    "hybrid": None,
-    "sport": None,
-    "cargo": None,
-    "country": None,
-    "road/street": None,
-    "truck": None,
+# The scraper kept one word of each heading, often one that names no model: a body style, a trim, a
+# drive, a number of doors. Of these only the ones below say a body style that is ours: American
+# titles call vans and buses "wagon", cars of any kind "mpv" and people carriers "van".
+BODIES = {
     "pickup": "pickup",
-    "mpv": "mpv",
-    "van": "van",
-    "vans": "van",
-    "wagon": "estate",
     "coupe": "coupe",
     "suv": "suv",
     "sedan": "sedan",
     "convertible": "convertible",
+    "hatchback": "hatchback",
 }
-NOT_CARS = ("harley-davidson", "heartland", "peterbilt")
-ACRONYMS = ("bmw", "gmc")
+DESCRIPTIONS = frozenset(
+    (
+        # bodies and what is built on them
+        *BODIES,
+        *("door", "doors", "dr", "cab", "cutaway", "chassis", "cargo", "passenger", "utility"),
+        *("truck", "mpv", "van", "vans", "minivan", "wagon", "bus", "roadster", "crossover", "car"),
+        *("crew", "quad", "double", "king", "mega", "regular", "extended", "ext", "conversion"),
+        *("cruiser", "connect", "country", "road/street", "stripped", "vehicle", "motorhome"),
+        # wheels, lengths and drives
+        *("srw", "drw", "awd", "fwd", "rwd", "4wd", "2wd", "4x4", "4x2", "long", "short", "lwb"),
+        *("swb", "wheelbase", "max", "el", "xl", "esv", "ld", "hd", "xd", "nvp", "pk", "duty"),
+        *("hybrid", "energi", "electric", "diesel", "gas", "plug-in", "phev", "ev"),
+        # trims and series
+        *("se", "sel", "ses", "sx", "sxt", "slt", "sle", "sr", "sv", "lt", "ltz"),
+        *("le", "xle", "xlt", "series", "class", "sport", "limited", "premium", "platinum"),
+        *("touring", "base", "edition", "special", "custom", "lariat", "laredo", "luxury"),
+    )
+)
+_NO_NAME = re.compile(r"\d[ -]?(?:d|dr|doors?)?|\w", re.ASCII)
+NOT_CARS = frozenset(
+    (
+        # motorcycles
+        *("harley-davidson", "kawasaki", "yamaha", "ducati", "ktm", "indian", "victory", "polaris"),
+        # trailers and motor homes
+        *("heartland", "forest river", "jayco", "coachmen", "keystone", "winnebago", "airstream"),
+        *("thor", "newmar", "tiffin", "dutchmen", "palomino", "fleetwood", "great dane", "wabash"),
+        # lorries, buses and machines
+        *("peterbilt", "kenworth", "freightliner", "mack", "international", "western star", "hino"),
+        *("blue bird", "thomas", "caterpillar", "john deere", "bobcat"),
+    )
+)
+# Medium-duty lorries (US classes 5 to 8) of makers that build cars as well.
+_LORRY = re.compile(
+    r"f[ -]?(?:5[3-9]|5[5-9]0|[6-9]\d0)\b.*"  # Ford F-53 (stripped chassis), F-550 to F-900
+    r"|[ct]?[4-8]500(?:hd|xd)?\b.*"  # Ram and Silverado 4500 to 6500, GMC C4500 to T8500
+    r"|topkick|kodiak|n[pq]r\b.*",
+    re.ASCII,
+)
+MAKES = {
+    "bmw": "BMW",
+    "gmc": "GMC",
+    "land": "Land Rover",
+    "aston": "Aston Martin",
+    "alfa": "Alfa Romeo",
+}
 TITLES = ("clean vehicle", "salvage insurance")
-_TIME_LEFT = re.compile(r"\d+ (days|hours|minutes)( left)?")
+_TIME_LEFT = re.compile(r"\d+ (days|hours|minutes)( left)?", re.ASCII)
 MESSAGES = {
     NoticeCode.VIN_CHECK_DIGIT: "the VIN's check digit does not add up; compare it with the car.",
     NoticeCode.COLOUR_MISSING: "no colour is stated; the car is found under other colours.",
@@ -115,7 +137,7 @@ class UsListings:
             raise FeedUnreadable(
                 f"These listings belong to the market {MARKET}, not to {context.market.code}."
             )
-        rows = read_rows(content, ",", REQUIRED)
+        rows = read_rows(content, ",", required=REQUIRED)
         return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
 
 
@@ -160,7 +182,13 @@ def _check_listing(row: Row) -> None:
         raise Refused(
             "brand",
             Reason.NOT_A_CAR,
-            f"{row.get('brand')} makes motorcycles, trailers or heavy lorries, not cars.",
+            f"{row.get('brand')} makes motorcycles, trailers, lorries or machines, not cars.",
+        )
+    if _LORRY.fullmatch(row.need("model").casefold()):
+        raise Refused(
+            "model",
+            Reason.NOT_A_CAR,
+            f"{row.get('brand')} {row.get('model')} is a lorry; leave it out.",
         )
     _check_title(row)
     _check_time_left(row)
@@ -200,7 +228,8 @@ def _record(row: Row, context: FeedContext) -> StockRecord:
     offer = _offer(row, context)
     _check_listing(row)
     listed = row.need("model")
-    described = listed.casefold() in DESCRIPTIONS
+    word = listed.casefold()
+    described = word in DESCRIPTIONS or _NO_NAME.fullmatch(word) is not None
     make = row.need("brand")
     sheet = context.shipped.model_named(make, listed)
     return StockRecord(
@@ -210,12 +239,12 @@ def _record(row: Row, context: FeedContext) -> StockRecord:
         stock_id=row.need("id"),
         vin=vin(row.need("vin"), "vin"),
         dealer=_dealer(row),
-        make=make.upper() if make.casefold() in ACRONYMS else make.title(),
+        make=MAKES.get(make.casefold(), make.title()),
         model="" if described else listed.title(),
         model_id=sheet.model_id if sheet else None,
         trim=None,
         model_year=model_year(row.need("year"), "year", context.today),
-        body=sheet.body if sheet else DESCRIPTIONS.get(listed.casefold()),
+        body=sheet.body if sheet else BODIES.get(word),
         colour=listed_colour(row.get("color"))[0],
         fuel=sheet.fuel if sheet else None,
         drivetrain=sheet.drivetrain if sheet else None,
@@ -246,7 +275,7 @@ def _dealer(row: Row) -> Dealer:
 
 def _odometer_km(row: Row) -> int:
     miles = row.need("mileage")
-    if not re.fullmatch(r"\d{1,9}", miles):
+    if not re.fullmatch(r"[0-9]{1,9}", miles):
         raise Refused(
             "mileage",
             Reason.MALFORMED_VALUE,
@@ -257,7 +286,7 @@ def _odometer_km(row: Row) -> int:
 
 def _offer(row: Row, context: FeedContext) -> Offer:
     dollars = row.need("price")
-    if not re.fullmatch(r"-?\d{1,9}", dollars):
+    if not re.fullmatch(r"-?[0-9]{1,9}", dollars):
         raise Refused(
             "price",
             Reason.MALFORMED_VALUE,

@@ -13,13 +13,14 @@ KM_PER_MILE = 1.609344
 FURTHEST_KM = 1_000_000
 EARLIEST_YEAR = 1900
 LONGEST_LEAD = timedelta(days=366)
-_PRICE = re.compile(r"(-?\d{1,12})(?:\.(\d{1,2}))? ([A-Z]{3})")
-_DISTANCE = re.compile(r"(\d{1,9}) ?(km|kms|mi|mile|miles)", re.IGNORECASE)
-_NUMBER_UNIT = re.compile(r"(\d{1,5}(?:\.\d{1,3})?) ?(\S+)")
-_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])(?:-(\d{2}))?")
+_PRICE = re.compile(r"(-?\d{1,12})(?:\.(\d{1,2}))? ([A-Z]{3})", re.ASCII)
+_DISTANCE = re.compile(r"(\d{1,9}) ?(km|kms|mi|mile|miles)", re.IGNORECASE | re.ASCII)
+_NUMBER_UNIT = re.compile(r"(\d{1,5}(?:\.\d{1,3})?) ?(\S+)", re.ASCII)
+_MONTH = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?", re.ASCII)
 _DURATION = re.compile(
     r"P(?=\d|T\d)(?:(?P<weeks>\d{1,3})W)?(?:(?P<days>\d{1,3})D)?"
-    r"(?:T(?=\d)(?:(?P<hours>\d{1,4})H)?(?:(?P<minutes>\d{1,5})M)?(?:(?P<seconds>\d{1,6})S)?)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d{1,4})H)?(?:(?P<minutes>\d{1,5})M)?(?:(?P<seconds>\d{1,6})S)?)?",
+    re.ASCII,
 )
 
 # ISO 3779: no I, O or Q. The check digit (position 9) is compulsory in North America only.
@@ -79,7 +80,7 @@ def plausible_price(minor: int, field: str, market: Market) -> int:
 
 def model_year(text: str, field: str, today: date) -> int:
     """A model year from 1900 to two years ahead."""
-    if not re.fullmatch(r"\d{4}", text):
+    if not re.fullmatch(r"[0-9]{4}", text):
         raise Refused(
             field, Reason.MALFORMED_VALUE, f"{field} {text[:40]!r} is not a year of four digits."
         )
@@ -154,14 +155,15 @@ def registration_month(text: str, field: str, today: date) -> str | None:
     if not text:
         return None
     match = _MONTH.fullmatch(text)
-    if not match or not (EARLIEST_YEAR, 1) <= (int(match[1]), int(match[2])) <= (
-        today.year,
-        today.month,
-    ):
+    try:
+        day = date(*(int(part or 1) for part in match.groups())) if match else None
+    except ValueError:  # 31 February
+        day = None
+    if match is None or day is None or day.year < EARLIEST_YEAR or day > today:
         raise Refused(
             field,
             Reason.MALFORMED_VALUE,
-            f"{field} {text[:40]!r} must be a past month, like 2024-03.",
+            f"{field} {text[:40]!r} must be a month or day of the past, like 2024-03.",
         )
     return f"{match[1]}-{match[2]}"
 

@@ -1,0 +1,88 @@
+"""What kind of file a feed is, told by its first bytes: text, packed text, or something else."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from app.catalog.feeds.record import FeedUnreadable
+
+LARGEST_UNPACKED: Final = 32 << 20
+"""Bytes of text that a packed feed may hold: 50,000 cars of 600 bytes."""
+
+_GZIP: Final = b"\x1f\x8b"
+_ARCHIVE: Final = "Unpack it and send the text, or pack it with gzip."
+_OTHER_KINDS: Final[tuple[tuple[bytes, str, str], ...]] = (
+    (
+        b"PK\x03\x04",
+        "a zip archive or a spreadsheet (.xlsx, .ods)",
+        "Save it as tab-delimited text in UTF-8.",
+    ),
+    (b"PK\x05\x06", "an empty zip archive", "Send the text itself."),
+    (b"\xd0\xcf\x11\xe0", "an old spreadsheet (.xls)", "Save it as tab-delimited text in UTF-8."),
+    (b"BZh", "packed with bzip2", _ARCHIVE),
+    (b"\xfd7zXZ", "packed with xz", _ARCHIVE),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd", _ARCHIVE),
+    (b"7z\xbc\xaf", "a 7-Zip archive", _ARCHIVE),
+    (b"Rar!", "a RAR archive", _ARCHIVE),
+    (b"%PDF", "a PDF document", "Export the stock as delimited text."),
+    (b"{\\rtf", "an RTF document", "Export the stock as delimited text."),
+)
+_MARKUP: Final = (
+    (("<!doctype html", "<html"), "a web page (perhaps an error page or a login)"),
+    (("<?xml", "<rss", "<feed", "<"), "XML"),
+    (("{", "["), "JSON"),
+)
+_BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
+def text_of(content: bytes) -> bytes:
+    """The feed's text, unpacked when it is packed with gzip.
+
+    Raises `FeedUnreadable` for any other kind of file, naming it and what to send instead.
+    """
+    if content.startswith(_GZIP):
+        content = _gunzip(content)
+        if content.startswith(_GZIP):
+            raise FeedUnreadable("The feed is packed with gzip twice; pack it once.")
+    for mark, kind, advice in _OTHER_KINDS:
+        if content.startswith(mark):
+            raise FeedUnreadable(f"The feed is {kind}, not delimited text. {advice}")
+    _refuse_markup(content[:200])
+    return content
+
+
+def _gunzip(packed: bytes) -> bytes:
+    """All members of a gzip file (RFC 1952), at most `LARGEST_UNPACKED` bytes of them."""
+    parts: list[bytes] = []
+    room = LARGEST_UNPACKED
+    while packed.startswith(_GZIP):
+        member = zlib.decompressobj(wbits=31)
+        try:
+            part = member.decompress(packed, room + 1)
+        except zlib.error as error:
+            raise FeedUnreadable(
+                f"The feed is packed with gzip and damaged ({error}); pack it again."
+            ) from error
+        room -= len(part)
+        if room < 0:
+            raise FeedUnreadable(
+                f"The feed unpacks to more than {LARGEST_UNPACKED >> 20} MiB; is it the stock of "
+                "one source?"
+            )
+        if not member.eof:
+            raise FeedUnreadable("The feed is packed with gzip and cut off; send the whole file.")
+        parts.append(part)
+        packed = member.unused_data
+    return b"".join(parts)
+
+
+def _refuse_markup(start: bytes) -> None:
+    encoding = "utf-16" if start.startswith(_BYTE_ORDER_MARKS[1:]) else "utf-8-sig"
+    text = start[: len(start) // 2 * 2].decode(encoding, errors="ignore").lstrip().casefold()
+    for marks, kind in _MARKUP:
+        if text.startswith(marks):
+            raise FeedUnreadable(
+                f"The feed is {kind}, not delimited text: its first line must name the columns, "
+                "like id, brand, model. Send the text format."
+            )
