@@ -45,6 +45,7 @@ class Gateway:
             (prefix, services[name].api)
             for name, (_, prefixes) in SERVICES.items()
             for prefix in prefixes
+            if name in services
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,8 +57,16 @@ class Gateway:
 
 
 def build_all(platform: Platform) -> dict[str, Service]:
-    """All services on one platform; they find each other through it."""
-    services = {name: build(platform, ServiceSettings()) for name, (build, _) in SERVICES.items()}
+    """All services on one platform; they find each other through it.
+
+    The practice provider is among them where practice is allowed; checkout says so when there is
+    no other.
+    """
+    services = {
+        name: build(platform, ServiceSettings())
+        for name, (build, _) in SERVICES.items()
+        if name != "sandbox" or platform.settings.practice_allowed
+    }
 
     def resolve(service: str, internal: bool) -> ASGIApp | None:
         found = services.get(service)

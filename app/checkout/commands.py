@@ -56,7 +56,7 @@ def reconcile(
     found: list[Difference] = []
 
     async def work(parts: Parts) -> None:
-        if parts.use.platform.unaddressed - {"CATALOG_URL"}:
+        if "SANDBOX_URL" in parts.use.platform.unaddressed:
             raise AddressMissing("set SANDBOX_URL to where the payment provider is.")
         found.extend(
             await parts.use.payments.reconcile(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.kernel.errors import MalformedRequest, NotAuthorised, NotFound, VitrineError
+from app.kernel.errors import InvalidInput, MalformedRequest, NotAuthorised, NotFound, VitrineError
 from telemetry.catalogue.outcomes import Outcome
 
 
@@ -76,6 +76,10 @@ class KeyInFlight(VitrineError):
 class SignatureRefused(NotAuthorised):
     code, title = "webhook-signature", "The webhook's signature is missing, wrong or too old"
     outcome, status = Outcome.REFUSED, 401
+
+
+class ProviderNotOffered(InvalidInput):
+    code, title = "provider-not-offered", "Nothing is paid through this provider here"
 
 
 class ProviderUnknown(NotFound):

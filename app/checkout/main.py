@@ -19,6 +19,7 @@ from app.checkout.orders import Orders
 from app.checkout.payments import ENDED, Payments
 from app.checkout.privacy import Privacy
 from app.checkout.providers.guard import GuardedProvider
+from app.checkout.providers.named import named_providers
 from app.checkout.providers.protocol import PaymentProvider
 from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.routes import UseCases, add_routes, export_invariants, internal_routes
@@ -74,24 +75,35 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
     express = _express(database) if own.express else None
     signals = Signals(telemetry)
     catalog = platform.client("catalog", telemetry)
-    sandbox = platform.client("sandbox", telemetry)
     secrets = platform.settings
-    close: list[Hook] = [catalog.aclose, sandbox.aclose]
-    providers: list[PaymentProvider] = [
-        SandboxProvider(
-            sandbox,
-            api_key=secrets.payment_key,
-            webhook_secret=secrets.webhook_secret,
-            tolerance_seconds=own.webhook_tolerance_seconds,
+    stripe_has_key = bool(own.stripe_secret_key.get_secret_value())
+    offered = named_providers(
+        own.providers,
+        stripe_has_key=stripe_has_key,
+        practice_allowed=secrets.practice_allowed,
+    )
+    close: list[Hook] = [catalog.aclose]
+    providers: list[PaymentProvider] = []
+    if "sandbox" in offered:
+        sandbox = platform.client("sandbox", telemetry)
+        close.append(sandbox.aclose)
+        providers.append(
+            SandboxProvider(
+                sandbox,
+                api_key=secrets.payment_key,
+                webhook_secret=secrets.webhook_secret,
+                tolerance_seconds=own.webhook_tolerance_seconds,
+            )
         )
-    ]
-    if own.stripe_secret_key.get_secret_value():
+    if stripe_has_key:  # named or not: what was paid through it can still go back
         stripe = httpx.AsyncClient()
         telemetry.instrument_httpx(stripe)
         providers.append(_stripe(stripe, own))
         close.append(stripe.aclose)
     guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
-    payments = Payments(store, guarded, signals, platform.clock, own, platform.flags, express)
+    payments = Payments(
+        store, guarded, offered, signals, platform.clock, own, platform.flags, express
+    )
     seal = CustomerSeal(secrets.customer_key)
     index = CustomerIndex(secrets.customer_index_key or secrets.session_key)
     use = UseCases(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from app.checkout.authorisations import SETTLED, expected_amount, wanted
-from app.checkout.errors import ProviderUnknown
+from app.checkout.errors import ProviderNotOffered, ProviderUnknown
 from app.checkout.express import Effect, Express, read, write
 from app.checkout.providers.protocol import (
     PaymentProvider,
@@ -76,12 +76,17 @@ class _Effect:
 
 
 class Payments:
-    """Use cases around a payment. `providers` by name."""
+    """Use cases around a payment.
+
+    `providers` by name are those that can be asked; only those `offered` take new payments, and
+    only their webhooks are heard.
+    """
 
     def __init__(
         self,
         store: Store,
         providers: Mapping[str, PaymentProvider],
+        offered: Sequence[str],
         signals: Signals,
         clock: Clock,
         settings: CheckoutSettings,
@@ -92,6 +97,7 @@ class Payments:
         self._flags = flags
         self._store = store
         self._providers = providers
+        self.offered = tuple(offered)
         self._signals = signals
         self._clock = clock
         self._settings = settings
@@ -99,17 +105,21 @@ class Payments:
     def provider(self, name: str) -> PaymentProvider:
         """Raises `ProviderUnknown`."""
         if name not in self._providers:
-            known = ", ".join(sorted(self._providers)) or "none"
-            raise ProviderUnknown(f"There is no provider {name!r} here; known: {known}.")
+            raise ProviderUnknown(f"There is no provider {name!r} here{self._known()}")
         return self._providers[name]
 
-    @property
-    def providers(self) -> tuple[str, ...]:
-        """The names of those that are set up."""
-        return tuple(self._providers)
+    def _known(self) -> str:
+        return f"; known: {', '.join(self.offered)}."
 
     def open_provider(self, name: str) -> PaymentProvider:
-        """A provider for a new payment; raises `ProviderUnavailable` while payments are off."""
+        """A provider for a new payment.
+
+        Raises `ProviderNotOffered`, or `ProviderUnavailable` while payments are off.
+        """
+        if name not in self.offered:
+            raise ProviderNotOffered(
+                f"payment.provider: nothing is paid through {name} here{self._known()}"
+            )
         provider = self.provider(name)
         if not self._flags.enabled("checkout-payments-enabled"):
             raise ProviderUnavailable(
@@ -120,6 +130,8 @@ class Payments:
 
     async def receive(self, name: str, body: bytes, headers: Mapping[str, str]) -> Applied:
         """Apply one webhook: verified over its raw bytes, once per event id, in any order."""
+        if name not in self.offered:
+            raise ProviderUnknown(f"No messages of {name!r} are taken here{self._known()}")
         provider = self.provider(name)
         try:
             event = provider.verify(body, headers)

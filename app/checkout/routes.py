@@ -145,7 +145,7 @@ def _add_orders(router: APIRouter, use: UseCases) -> DirectRoute:
         command = OrderCommand(
             hold_id=body.hold_id,
             customer=body.customer,
-            provider=body.payment.provider,
+            provider=body.payment.provider or use.payments.offered[0],
             advice_id=attribution.advice_id,
             claim=_claim(request, key, body.model_dump(mode="json"), caller),
             session_id=caller.session_id,
@@ -269,7 +269,7 @@ def _add_webhooks(router: APIRouter, use: UseCases) -> list[DirectRoute]:
             lambda request, body: heard(request, provider, body),
         )
 
-    return [direct(provider) for provider in use.payments.providers]
+    return [direct(provider) for provider in use.payments.offered]
 
 
 def internal_routes(use: UseCases) -> APIRouter:

@@ -26,6 +26,11 @@ class CheckoutSettings(BaseSettings):
     webhook_tolerance_seconds: int = Field(300, ge=1)
     sweep_seconds: float = Field(1.0, gt=0)
     express: bool = Field(True, description="write common effects in one statement")
+    providers: str = Field(
+        "",
+        description="payment providers by commas, the offered one first; empty = stripe when it has"
+        " a key, else sandbox",
+    )
     stripe_secret_key: SecretStr = Field(SecretStr(""), description="empty = no Stripe here")
     stripe_webhook_secret: SecretStr = Field(SecretStr(""), description="signs Stripe's webhooks")
     stripe_api_base: str = Field("", description="another Stripe than the real one: localstripe")

@@ -42,7 +42,8 @@ class Customer(Wire):
 
 
 class PaymentChoice(Wire):
-    provider: Provider = "sandbox"
+    provider: Provider | None = None
+    """Through whom to pay; None is the one that this shop offers first."""
 
 
 class Attribution(Wire):

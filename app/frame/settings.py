@@ -46,6 +46,11 @@ class PlatformSettings(BaseSettings):
         description="addresses or networks whose X-Forwarded-For is believed, by commas",
     )
 
+    @property
+    def practice_allowed(self) -> bool:
+        """Whether payments may be practised here: in production only when it is permitted."""
+        return self.environment != "production" or self.allow_sandbox_in_production
+
 
 class ServiceSettings(BaseSettings):
     """What each service has of its own (`CHECKOUT_PORT`, `CHECKOUT_DATABASE_URL`, …)."""

@@ -27,7 +27,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     Raises `NotInProduction` unless production allows it by name.
     """
     secrets = platform.settings
-    if secrets.environment == "production" and not secrets.allow_sandbox_in_production:
+    if not secrets.practice_allowed:
         raise NotInProduction(
             "the sandbox payment provider moves no money: set"
             " VITRINE_ALLOW_SANDBOX_IN_PRODUCTION=true if that is really meant."

@@ -11,6 +11,7 @@ from app.frame.overload import Priority
 from app.frame.platform import Platform
 from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.kernel.errors import CannotStart
 from app.storefront.gateways import Connections, Range
 from app.storefront.headers import SecurityHeaders
 from app.storefront.models import METADATA, OUTBOX
@@ -29,6 +30,12 @@ NAME = "storefront"
 def build(platform: Platform, settings: ServiceSettings) -> Service:
     """Put the storefront together. Raises `AssetsMissing` when the front end was not built."""
     own = StorefrontSettings()
+    if own.payment_provider == "sandbox" and not platform.settings.practice_allowed:
+        raise CannotStart(
+            "STOREFRONT_PAYMENT_PROVIDER=sandbox moves no money: name the provider that checkout"
+            " sells through, or set VITRINE_ALLOW_SANDBOX_IN_PRODUCTION=true if practice is really"
+            " meant."
+        )
     telemetry = platform.telemetry(NAME)
     database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,7 +18,9 @@ class StorefrontSettings(BaseSettings):
     flush_seconds: float = Field(1.0, gt=0, description="a kill -9 costs at most about this much")
     buffer_facts: int = Field(20_000, ge=1, description="facts kept while the database is away")
     range_seconds: float = Field(60.0, gt=0, description="how long models and dealers are kept")
-    payment_provider: str = "sandbox"
+    payment_provider: Literal["", "sandbox", "stripe"] = Field(
+        "", description="through whom shoppers pay; empty = whom checkout offers first"
+    )
     payment_origin: str = Field(
         "",
         pattern=r"^(https?://[a-z0-9.:-]+)?$",

@@ -233,9 +233,13 @@ async def open_shop(
     databases: Mapping[str, str],
     *,
     cars: int = 4,
+    practice: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
-    """A shop with `cars` cars (`car_1`, …) for humans and one (`rehearsal_1`) for rehearsals."""
+    """A shop with `cars` cars (`car_1`, …) for humans and one (`rehearsal_1`) for rehearsals.
+
+    Without `practice` there is no practice provider; `sandbox` is then checkout again.
+    """
     catalog = Source("catalog", folder, clock)
     await catalog.create()
     bystander = make_platform(folder, clock=clock)
@@ -245,12 +249,13 @@ async def open_shop(
             "catalog", bystander, outbox=catalog.outbox, router=None, ready=[]
         ),
     }
-    builds = {"checkout": build_checkout, "sandbox": build_sandbox}
+    builds = {"checkout": build_checkout} | ({"sandbox": build_sandbox} if practice else {})
     try:
         async with running(
             folder, builds, clock=clock, others=others, databases=databases, **settings
         ) as services:
-            shop = Shop(clock, catalog, services["checkout"], services["sandbox"])
+            checkout = services["checkout"]
+            shop = Shop(clock, catalog, checkout, services.get("sandbox", checkout))
             for number in range(1, cars + 1):
                 await shop.list_car(f"car_{number}")
             await shop.list_car("rehearsal_1", rehearsal=True)

@@ -418,12 +418,6 @@ async def test_while_payments_are_off_an_order_waits_with_its_hold(sqlite_shop: 
     assert (off.status_code, off.headers["retry-after"], on.status_code) == (503, "30", 201)
 
 
-async def test_an_unknown_provider_is_named(sqlite_shop: Shop) -> None:
-    answer = await _held_order(sqlite_shop, payment={"provider": "stripe"})
-
-    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/provider-unknown")
-
-
 async def test_a_card_that_loses_its_message_is_found_by_asking(shop: Shop) -> None:
     order = await shop.ordered()
     await shop.pay(order, LOST)

@@ -330,12 +330,34 @@ async def test_a_shopper_may_be_sent_to_a_hosted_page(
     assert await stripe.refunds(payment_id) == [DEPOSIT]
 
 
+async def test_what_was_paid_through_a_provider_that_is_no_longer_named_goes_back(
+    tmp_path: Path,
+    clock: ManualClock,
+    stripe: LocalStripe,
+    stripe_shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order = await _ordered(stripe_shop)
+    payment_id = await _paid(stripe_shop, stripe, order)
+    await _tell(stripe_shop, stripe, payment_id)
+    monkeypatch.setenv("CHECKOUT_PROVIDERS", "sandbox")
+
+    database = {"checkout": stripe_shop.checkout.service.database.url}
+    async with open_shop(tmp_path / "later", clock, database) as later:
+        assert (await _tell(later, stripe, payment_id)).status_code == 404
+        await later.act(order, "cancellation", key='"given-up-later"')
+        await later.checkout.job("refunds")()
+
+        assert (await later.read(order))["state"] == "refunded"
+    assert await stripe.refunds(payment_id) == [DEPOSIT]
+
+
 async def test_without_its_keys_stripe_is_not_offered(sqlite_shop: Shop) -> None:
     hold = await sqlite_shop.held()
 
     answer = await sqlite_shop.order(hold["hold_id"], payment={"provider": "stripe"})
 
-    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/provider-unknown")
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/provider-not-offered")
 
 
 async def test_a_key_without_the_webhooks_secret_does_not_start(

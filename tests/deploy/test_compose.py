@@ -38,7 +38,7 @@ def compose() -> dict[str, Any]:
         check=False,
         capture_output=True,
         text=True,
-        env={"PATH": "/usr/bin:/bin"},
+        env={"PATH": "/usr/bin:/bin", "COMPOSE_PROFILES": "practice"},
     )
     assert done.returncode == 0, done.stderr
     content: dict[str, Any] = yaml.safe_load(done.stdout)
@@ -55,6 +55,15 @@ def test_the_stack_is_complete(services: dict[str, dict[str, Any]]) -> None:
     watching = {"collector", "tempo", "loki", "prometheus", "alertmanager", "grafana"}
 
     assert set(services) == {*APP, "gateway", "postgres", *watching}
+
+
+def test_practice_is_off_unless_it_is_asked_for(services: dict[str, dict[str, Any]]) -> None:
+    for name in APP:
+        told = services[name]["environment"]
+        assert told["VITRINE_ALLOW_SANDBOX_IN_PRODUCTION"] in ("false", False)
+        assert told["CHECKOUT_PROVIDERS"] == ""
+    assert services["sandbox"]["profiles"] == ["practice"]
+    assert "sandbox" not in services["gateway"]["depends_on"]
 
 
 def test_nothing_starts_without_its_secrets(tmp_path: Path) -> None:

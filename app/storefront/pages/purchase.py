@@ -83,7 +83,7 @@ async def _submit(
     request = OrderRequest(
         hold_id=hold_id,
         customer=customer,
-        payment=PaymentChoice.model_validate({"provider": page.front.settings.payment_provider}),
+        payment=PaymentChoice(provider=page.front.settings.payment_provider or None),
         attribution=Attribution(
             utm_campaign=session.campaign,
             entry=session.entry,
