@@ -14,6 +14,7 @@ from app.frame import problems
 from app.frame.bodies import BodyLimit
 from app.frame.database import Database
 from app.frame.direct import DirectRoute, straight
+from app.frame.documentation import reference_routes
 from app.frame.internal import internal_app
 from app.frame.jobs import Job, run_job
 from app.frame.outbox import Outbox
@@ -75,7 +76,7 @@ class Service:
 
 
 def new_api(platform: Platform, *, name: str, title: str, prefix: str) -> FastAPI:
-    """A FastAPI application with our problem documents and OpenAPI at `<prefix>/openapi.json`.
+    """A FastAPI application with our problem documents, OpenAPI and a page that draws it.
 
     FastAPI's own tracing is off: `telemetry.asgi` observes every request once.
     """
@@ -83,7 +84,7 @@ def new_api(platform: Platform, *, name: str, title: str, prefix: str) -> FastAP
         title=title,
         version=platform.version or "0",
         openapi_url=f"{prefix}/openapi.json",
-        docs_url=f"{prefix}/docs",
+        docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         max_body_size=MAX_BODY_BYTES,
@@ -91,6 +92,10 @@ def new_api(platform: Platform, *, name: str, title: str, prefix: str) -> FastAP
     app.state.platform = platform
     app.state.service = name
     problems.install(app)
+    production = platform.settings.environment == "production"
+    app.include_router(
+        reference_routes(title=title, name=name, prefix=prefix, production=production)
+    )
     return app
 
 

@@ -14,6 +14,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 
 from app.frame import problems
 from app.frame.callers import caller_of
+from app.frame.documentation import reference_page
 from app.insight.boards import (
     ALL,
     RANGES,
@@ -32,6 +33,17 @@ from app.kernel.errors import NotAuthorised, NotFound, VitrineError
 
 FAILURE_SECONDS: Final = 0.4
 """What every wrong password waits; nobody who types notices, a program does."""
+
+DocumentedService = Literal["catalog", "advisor", "checkout", "insight", "storefront", "sandbox"]
+OPENAPI: Final[dict[DocumentedService, str]] = {
+    "catalog": "/api/catalog/v1/openapi.json",
+    "advisor": "/api/advisor/v1/openapi.json",
+    "checkout": "/api/checkout/v1/openapi.json",
+    "insight": "/api/insight/v1/openapi.json",
+    "storefront": "/openapi.json",
+    "sandbox": "/sandbox/openapi.json",
+}
+"""Where each service's document stands behind the gateway."""
 
 WindowName = Literal["1h", "24h", "7d"]
 TrafficName = Literal["human", "synthetic", "all"]
@@ -137,6 +149,15 @@ def _open_router(console: Console) -> APIRouter:
 
 def _pages(console: Console) -> APIRouter:
     router = APIRouter(include_in_schema=False, dependencies=[Depends(_guard(console))])
+
+    @router.get("/console/apis/{service}")
+    async def api(service: DocumentedService) -> Response:
+        return reference_page(
+            f"Vitrine {service}",
+            openapi=OPENAPI[service],
+            script=console.asset("reference.js"),
+            style=console.asset("reference.css"),
+        )
 
     @router.get("/console")
     async def overview(

@@ -35,6 +35,7 @@ PAGES = (
     "/console/alerts",
     "/console/runbooks",
     "/console/runbooks/NoOrders",
+    "/console/apis/checkout",
 )
 
 
