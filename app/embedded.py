@@ -20,7 +20,7 @@ from app.frame.internal import InternalRouter, add_health
 from app.frame.platform import Platform
 from app.frame.server import bind, serve
 from app.frame.service import Service
-from app.frame.settings import PlatformSettings, ServiceSettings
+from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
 from app.frame.startup import new_platform, read_settings, run_until_stopped
 from app.insight.main import build as build_insight
 from app.sandbox.main import build as build_sandbox
@@ -59,9 +59,11 @@ class Gateway:
 def build_all(platform: Platform) -> dict[str, Service]:
     """All services on one platform; they find each other through it.
 
-    The practice provider is among them where practice is allowed; checkout says so when there is
-    no other.
+    What is for a service of its own (`CHECKOUT_DATABASE_URL`, `CATALOG_URL`, `SANDBOX_PORT`) is
+    not read: the data folder has all databases, and everybody is here. The practice provider is
+    among them where practice is allowed; checkout says so when there is no other.
     """
+    platform.addresses = lambda service: ServiceAddresses()
     services = {
         name: build(platform, ServiceSettings())
         for name, (build, _) in SERVICES.items()
@@ -111,10 +113,9 @@ def main() -> None:
     Worker n has its internal port at `VITRINE_INTERNAL_PORT` + n: several scrape targets.
     """
     settings = read_settings()
-    worker = os.environ.get("VITRINE_WORKER_INDEX")
-    if settings.workers == 1 or worker is not None:
+    if settings.workers == 1 or settings.worker_index is not None:
         own = {
-            "internal_port": settings.internal_port + int(worker or 0),
+            "internal_port": settings.internal_port + (settings.worker_index or 0),
             "public_url": settings.public_url or f"http://{settings.host}:{settings.port}",
         }
         run_until_stopped(_serve(settings.model_copy(update=own)))

@@ -48,7 +48,8 @@ class Generator:
             *("--csv", str(folder / "locust"), "--only-summary", "--stop-timeout", "5"),
         ]
         self._environment = {
-            **os.environ,
+            # Locust would take a host, users and tags from LOCUST_… of somebody's shell.
+            **{key: value for key, value in os.environ.items() if not key.startswith("LOCUST_")},
             "VITRINE_SYNTHETIC_KEY": synthetic_key,
         }
 

@@ -22,7 +22,7 @@ from app.frame.migrations import migrate
 from app.frame.outbox import Outbox
 from app.frame.platform import Platform
 from app.frame.settings import ServiceSettings
-from app.frame.startup import cannot_start, new_platform, read_settings
+from app.frame.startup import cannot_start, new_platform, one_sentence, read_settings
 from app.kernel.errors import VitrineError
 from app.kernel.facts import EventContext
 
@@ -52,13 +52,14 @@ def import_feed(
         cannot_start(f"--market {market}: must be one of {', '.join(CURRENCY_OF_MARKET)}.")
     platform = new_platform(read_settings(), local_traces=False)
     feed = Feed(source, market, adapter, file.read_bytes())
-    try:
-        report = asyncio.run(run_import(platform, feed, confirm_removal=confirm_removal))
-    except VitrineError as error:
-        typer.echo(f"nothing was changed: {error.detail}", err=True)
-        raise typer.Exit(1) from error
-    finally:
-        platform.flags.close()
+    with one_sentence():
+        try:
+            report = asyncio.run(run_import(platform, feed, confirm_removal=confirm_removal))
+        except VitrineError as error:
+            typer.echo(f"nothing was changed: {error.detail}", err=True)
+            raise typer.Exit(1) from error
+        finally:
+            platform.flags.close()
     _tell(report)
 
 

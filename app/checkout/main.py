@@ -96,7 +96,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
             )
         )
     if stripe_has_key:  # named or not: what was paid through it can still go back
-        stripe = httpx.AsyncClient()
+        stripe = _outside()
         telemetry.instrument_httpx(stripe)
         providers.append(_stripe(stripe, own))
         close.append(stripe.aclose)
@@ -130,6 +130,17 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
     if express is not None:
         close.append(express.close)
     return Parts(use, telemetry, database, outbox, close)
+
+
+def _outside() -> httpx.AsyncClient:
+    """A client for another company's servers: the environment's proxies and certificates count."""
+    try:
+        return httpx.AsyncClient()
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        raise CannotStart(
+            "Stripe cannot be reached as HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE say"
+            f" ({error}): correct or unset them."
+        ) from error
 
 
 def _stripe(http: httpx.AsyncClient, own: CheckoutSettings) -> PaymentProvider:

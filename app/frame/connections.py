@@ -9,7 +9,9 @@ not plain HTTP goes through httpx's transport.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import defaultdict, deque
+from functools import cached_property
 from typing import Any, Final
 
 import httptools
@@ -32,12 +34,16 @@ class KeptConnections(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self._idle: dict[Origin, deque[_Connection]] = defaultdict(deque)
         self._places = asyncio.Semaphore(MOST_CONNECTIONS)
-        self._rest = httpx.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         plain = request.url.scheme == "http" and request.method != "HEAD"
         if not plain or "transfer-encoding" in request.headers:
-            return await self._rest.handle_async_request(request)
+            try:
+                return await self._rest.handle_async_request(request)
+            except (FileNotFoundError, ssl.SSLError) as error:
+                raise httpx.ConnectError(
+                    f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}", request=request
+                ) from error
         seconds: dict[str, float | None] = request.extensions.get("timeout", {})
         head = _head(request)
         body = await request.aread()
@@ -49,6 +55,11 @@ class KeptConnections(httpx.AsyncBaseTransport):
             return await self._exchange(request, head + body, seconds)
         finally:
             self._places.release()
+
+    @cached_property
+    def _rest(self) -> httpx.AsyncHTTPTransport:
+        """Made when first needed: it reads certificates, and the environment says from where."""
+        return httpx.AsyncHTTPTransport()
 
     async def _exchange(
         self, request: httpx.Request, data: bytes, seconds: dict[str, float | None]
@@ -79,7 +90,8 @@ class KeptConnections(httpx.AsyncBaseTransport):
         for idle in self._idle.values():
             while idle:
                 idle.pop().close()
-        await self._rest.aclose()
+        if "_rest" in self.__dict__:
+            await self._rest.aclose()
 
 
 def _usable(idle: deque[_Connection]) -> _Connection | None:

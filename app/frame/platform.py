@@ -40,6 +40,8 @@ class Platform:
     revision: str = ""
     otlp_endpoint: str | None = None
     resolve: Resolve = lambda service, internal: None
+    addresses: Callable[[str], ServiceAddresses] = ServiceAddresses.of
+    """Where another service is; an empty address means: in this process."""
     sessions: SessionCodec = field(init=False)
     unaddressed: set[str] = field(default_factory=set)
     """Variables that name the services called from here, as far as they are not set."""
@@ -81,7 +83,7 @@ class Platform:
     def _client(
         self, service: str, telemetry: Telemetry, *, internal: bool, timeout: httpx.Timeout
     ) -> httpx.AsyncClient:
-        addresses = ServiceAddresses.of(service)
+        addresses = self.addresses(service)
         configured = addresses.internal_url if internal else addresses.url
         if configured:
             client = NeighbourClient(configured, KeptConnections(), timeout=timeout)

@@ -64,6 +64,7 @@ def _server(app: ASGIApp) -> _Server:
             date_header=True,
             lifespan="off",
             timeout_graceful_shutdown=DRAIN_SECONDS,
+            workers=1,  # else uvicorn reads WEB_CONCURRENCY, which is somebody else's
             proxy_headers=False,  # frame.service knows whom to trust, for calls in process too
         )
     )

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.kernel.errors import CannotStart
+
+DRIVERS: Final = ("postgresql+asyncpg", "sqlite+aiosqlite")
 
 Environment = Literal["development", "test", "production"]
 
@@ -22,6 +29,7 @@ class PlatformSettings(BaseSettings):
     host: str = "127.0.0.1"
     internal_host: str = "127.0.0.1"
     workers: int = Field(1, ge=1, le=16, description="embedded mode's processes")
+    worker_index: int | None = Field(None, ge=0, description="which of them this is: set by us")
     data: Path = Path("var/data")
     flags: Path = Path("var/flags.json")
     public_url: str = Field("", description="where browsers reach us; empty = host and port")
@@ -52,10 +60,30 @@ class PlatformSettings(BaseSettings):
         return self.environment != "production" or self.allow_sandbox_in_production
 
 
-class ServiceSettings(BaseSettings):
-    """What each service has of its own (`CHECKOUT_PORT`, `CHECKOUT_DATABASE_URL`, …)."""
+class WrongSetting(CannotStart):
+    """A variable holds what cannot be; the sentence names it."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+
+class OfOneService(BaseModel):
+    """Settings that each service has under its own name.
+
+    Made without a service they are the defaults: a bare `PORT` or `DATABASE_URL` is another
+    program's, and is never read.
+    """
+
+    @classmethod
+    def of(cls, service: str) -> Self:
+        """Read `<SERVICE>_…`; raises `WrongSetting`."""
+        prefix = f"{service.upper()}_"
+        given = {name: os.environ.get(prefix + name.upper()) for name in cls.model_fields}
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise WrongSetting(explain(error, prefix)) from error
+
+
+class ServiceSettings(OfOneService):
+    """What each service has of its own (`CHECKOUT_PORT`, `CHECKOUT_DATABASE_URL`, …)."""
 
     port: int = Field(8000, ge=0, le=65535)
     internal_port: int = Field(9100, ge=0, le=65535)
@@ -63,38 +91,45 @@ class ServiceSettings(BaseSettings):
     internal_host: str = "127.0.0.1"
     database_url: str = ""
 
+    @field_validator("database_url")
     @classmethod
-    def of(cls, service: str) -> ServiceSettings:
-        return cls(_env_prefix=f"{service.upper()}_")
+    def _can_be_used(cls, url: str) -> str:
+        try:
+            driver = make_url(url).drivername if url else ""
+        except (ArgumentError, ValueError):
+            driver = "?"
+        if url and driver not in DRIVERS:
+            raise ValueError(f"must begin with {' or '.join(f'{name}://' for name in DRIVERS)}")
+        return url
 
 
-class ServiceAddresses(BaseSettings):
+class ServiceAddresses(OfOneService):
     """Where the other services are (`CATALOG_URL`, `CATALOG_INTERNAL_URL`, …)."""
-
-    model_config = SettingsConfigDict(extra="ignore")
 
     url: str = ""
     internal_url: str = ""
 
+    @field_validator("url", "internal_url")
     @classmethod
-    def of(cls, service: str) -> ServiceAddresses:
-        return cls(_env_prefix=f"{service.upper()}_")
+    def _is_http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return url
 
 
-def explain(error: ValidationError) -> str:
+def explain(error: ValidationError, prefix: str = "") -> str:
     """One sentence per wrong setting: which variable, what it was, what it must be.
 
-    The variable's prefix follows from the settings' name: `CheckoutSettings` has `CHECKOUT_`.
+    Without a prefix it follows from the settings' name: `CheckoutSettings` has `CHECKOUT_`. An
+    address may hold a password, so its value is not repeated.
     """
-    prefix = _PREFIXES.get(error.title, f"{error.title.removesuffix('Settings').upper()}_")
-    return "; ".join(
-        f"{prefix}{'_'.join(str(part) for part in e['loc']).upper()}={e.get('input')!r}: {e['msg']}"
-        for e in error.errors()
-    )
+    if not prefix:
+        kind = error.title.removesuffix("Settings").upper()
+        prefix = "VITRINE_" if kind == "PLATFORM" else f"{kind}_"
+    return "; ".join(_sentence(prefix, dict(problem)) for problem in error.errors())
 
 
-_PREFIXES: Final = {
-    "PlatformSettings": "VITRINE_",
-    "ServiceSettings": "<SERVICE>_",
-    "ServiceAddresses": "<SERVICE>_",
-}
+def _sentence(prefix: str, problem: dict[str, Any]) -> str:
+    variable = prefix + "_".join(str(part) for part in problem["loc"]).upper()
+    shown = "" if "URL" in variable else f"={problem.get('input')!r}"
+    return f"{variable}{shown}: {str(problem['msg']).removeprefix('Value error, ')}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -27,6 +28,7 @@ CANNOT_START: Final = 2
 
 def read_settings() -> PlatformSettings:
     """The platform's settings with all secrets; ends the process with a sentence when wrong."""
+    _forget_libpq()
     try:
         settings = PlatformSettings()
     except ValidationError as error:
@@ -43,6 +45,12 @@ def read_settings() -> PlatformSettings:
         )
     except ValueError as error:
         cannot_start(f"{settings.data / 'keys.json'} is damaged ({error}): restore or remove it.")
+
+
+def _forget_libpq() -> None:
+    """`<SERVICE>_DATABASE_URL` says all: asyncpg would fill its gaps from another program's PG…."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 def new_platform(settings: PlatformSettings, *, local_traces: bool) -> Platform:
@@ -80,8 +88,15 @@ def _flags(path: Path) -> Flags:
 
 def run_until_stopped(main: Coroutine[Any, Any, None]) -> None:
     """Run a process's main; every expected failure is one sentence and an exit code."""
-    try:
+    with one_sentence():
         uvloop.run(main)
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """End the process with a sentence for every failure that is expected inside."""
+    try:
+        yield
     except CannotStart as error:
         cannot_start(str(error))
     except ValidationError as error:

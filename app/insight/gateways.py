@@ -9,6 +9,8 @@ from typing import Any, Final
 import httpx
 import orjson
 
+from app.frame.connections import KeptConnections
+from app.frame.http import NeighbourClient
 from app.insight.boards import Query, Window
 from app.insight.errors import PrometheusUnavailable
 
@@ -29,12 +31,17 @@ class ActiveAlert:
     labels: Mapping[str, str]
 
 
+def _neighbour(url: str, timeout: httpx.Timeout) -> httpx.AsyncClient:
+    """Through nobody's proxy, as between services."""
+    return NeighbourClient(url or "http://unset", KeptConnections(), timeout=timeout)
+
+
 class Prometheus:
     """Asks for what stands on a board; `configured` is False when no address is set."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.AsyncClient(base_url=url or "http://unset", timeout=TIMEOUT)
+        self._http = _neighbour(url, TIMEOUT)
 
     @property
     def configured(self) -> bool:
@@ -78,7 +85,7 @@ class Alertmanager:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.AsyncClient(base_url=url or "http://unset", timeout=httpx.Timeout(2.0))
+        self._http = _neighbour(url, httpx.Timeout(2.0))
 
     async def active(self) -> list[ActiveAlert] | None:
         if not self.url:

@@ -135,6 +135,7 @@ class LocalPostgres(ManagedProcess):
             capture_output=True,
             text=True,
             timeout=30,
+            env={key: value for key, value in os.environ.items() if not key.startswith("PG")},
         )
 
     def _initialise(self, initdb: Path) -> None:

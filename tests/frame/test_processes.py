@@ -107,7 +107,7 @@ def test_the_practice_provider_refuses_production(tmp_path: Path) -> None:
     [
         ({"VITRINE_CUSTOMER_KEY": "short"}, "VITRINE_CUSTOMER_KEY is not a Fernet key"),
         ({"VITRINE_PORT": "high"}, "VITRINE_PORT='high': "),
-        ({"SANDBOX_PORT": "99999"}, "<SERVICE>_PORT='99999': "),
+        ({"SANDBOX_PORT": "99999"}, "SANDBOX_PORT='99999': "),
         ({"VITRINE_ENVIRONMENT": "staging"}, "VITRINE_ENVIRONMENT='staging': "),
         ({"CHECKOUT_URL": ""}, "sandbox alone needs to know where the services are that it calls"),
     ],
