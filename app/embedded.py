@@ -54,6 +54,7 @@ class Gateway:
             if path.startswith(prefix) or path == prefix.rstrip("/"):
                 await app(scope, receive, send)
                 return
+        await self._routes[-1][1](scope, receive, send)  # `*`, which asks about all of us
 
 
 def build_all(platform: Platform) -> dict[str, Service]:

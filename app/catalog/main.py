@@ -21,6 +21,7 @@ from app.catalog.shelf import REFRESH_SECONDS, Shelf
 from app.catalog.signals import CatalogSignals
 from app.catalog.store import Store
 from app.catalog.swap import is_rehearsal
+from app.frame.bodies import FEED_BYTES
 from app.frame.consumers import Consumer
 from app.frame.database import Database
 from app.frame.jobs import Job, leased
@@ -139,6 +140,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         jobs=jobs,
         close=[checkout.aclose],
         priorities={f"{PREFIX}/feeds": Priority.BACKGROUND},
+        larger_bodies={f"{PREFIX}/feeds/": FEED_BYTES},
     )
 
 

@@ -27,8 +27,9 @@ from app.contracts.catalog import (
     ModelList,
     Sort,
 )
-from app.contracts.wire import Market, problem_responses
+from app.contracts.wire import Identifier, Market, problem_responses
 from app.frame.callers import caller_of
+from app.frame.conditional import has_already
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput, NotAuthorised, NotFound
 
@@ -103,7 +104,7 @@ def _add_cars(router: APIRouter, shelf: Shelf, clock: Clock) -> None:
         now = minute(clock.now())
         tag = f'W/"{shelf.version}-{int(now.timestamp()) // 60}-{"s" if caller.synthetic else "p"}"'
         headers = {**REVALIDATE, "etag": tag}
-        if tag in request.headers.get("if-none-match", ""):
+        if has_already(request.headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=headers)
         query = CarQuery(
             market=market,
@@ -130,9 +131,7 @@ def _add_cars(router: APIRouter, shelf: Shelf, clock: Clock) -> None:
         response_model=Car,
         responses=problem_responses(404, 422, 503),
     )
-    async def car(
-        request: Request, car_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
-    ) -> Response:
+    async def car(request: Request, car_id: Identifier) -> Response:
         """Held, reserved and sold cars are shown with their state; withdrawn ones are gone."""
         found = await shelf.car(car_id)
         if (
@@ -159,7 +158,7 @@ def _add_range(router: APIRouter, shelf: Shelf, models: list[Model]) -> None:
         response_model=Model,
         responses=problem_responses(404, 422),
     )
-    async def model(model_id: Annotated[str, Path(max_length=80)]) -> Response:
+    async def model(model_id: Identifier) -> Response:
         found = by_id.get(model_id)
         if found is None:
             raise NotFound("There is no model with this id in the range.")

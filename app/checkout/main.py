@@ -22,7 +22,7 @@ from app.checkout.providers.guard import GuardedProvider
 from app.checkout.providers.named import named_providers
 from app.checkout.providers.protocol import PaymentProvider
 from app.checkout.providers.sandbox import SandboxProvider
-from app.checkout.routes import UseCases, add_routes, export_invariants, internal_routes
+from app.checkout.routes import PREFIX, UseCases, add_routes, export_invariants, internal_routes
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.stock import Stock
@@ -30,6 +30,7 @@ from app.checkout.store import Store
 from app.checkout.store_postgresql import PostgresqlExpress
 from app.checkout.store_sqlite import SqliteExpress
 from app.checkout.tokens import OrderTokens
+from app.frame.bodies import WEBHOOK_BYTES
 from app.frame.consumers import Consumer
 from app.frame.database import Database
 from app.frame.jobs import Job, leased
@@ -205,6 +206,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         telemetry,
         database=database,
         api=api,
+        larger_bodies={f"{PREFIX}/payment-events/": WEBHOOK_BYTES},
         outbox=parts.outbox,
         internal=internal_routes(use),
         migrate=lambda: migrate(database, NAME, METADATA),

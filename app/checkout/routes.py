@@ -27,14 +27,13 @@ from app.contracts.checkout import (
     Erasure,
     Hold,
     HoldRequest,
-    Identifier,
     Order,
     OrderRequest,
     ReturnRequest,
 )
-from app.contracts.wire import problem_responses
+from app.contracts.wire import Identifier, problem_responses
 from app.frame import problems
-from app.frame.callers import Caller, caller_of
+from app.frame.callers import Caller, caller_of, passed_on
 from app.frame.direct import DirectRoute, taking
 from app.frame.platform import Platform
 from app.kernel.clock import rfc3339
@@ -103,7 +102,7 @@ def _add_holds(router: APIRouter, use: UseCases) -> DirectRoute:
             address_hash=caller.address_hash,
             synthetic=caller.synthetic,
             context=caller.context(),
-            headers=_passed_on(request),
+            headers=passed_on(request, language=caller.language),
             refusal=lambda error: _kept(request, error),
         )
         return await _once(request, use, command.claim, use.holds.place(command))
@@ -373,15 +372,6 @@ def _bearer(authorization: Annotated[str, Header()] = "") -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise NotAuthorised("Send the token as Authorization: Bearer <token>.")
     return token.strip()
-
-
-def _passed_on(request: Request) -> dict[str, str]:
-    """The headers that let the catalogue see the same caller."""
-    names = ("cookie", "x-vitrine-synthetic", "accept-language")
-    passed = {name: request.headers[name] for name in names if name in request.headers}
-    if request.client is not None:
-        passed["x-forwarded-for"] = request.client.host
-    return passed
 
 
 def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> str:

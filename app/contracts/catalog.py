@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import httpx
 
-from app.contracts.client import ServiceClient
+from app.contracts.client import ServiceClient, segment
 from app.contracts.wire import CarState, Market, MoneyWire, Timestamp, Wire
 
 Body = Literal[
@@ -211,13 +211,15 @@ class CatalogClient(ServiceClient):
         return CarPage.model_validate_json(response)
 
     async def car(self, car_id: str) -> Car:
-        return Car.model_validate_json(await self.get(f"/api/catalog/v1/cars/{car_id}"))
+        body = await self.get(f"/api/catalog/v1/cars/{segment(car_id)}")
+        return Car.model_validate_json(body)
 
     async def models(self) -> list[Model]:
         return ModelList.model_validate_json(await self.get("/api/catalog/v1/models")).items
 
     async def model(self, model_id: str) -> Model:
-        return Model.model_validate_json(await self.get(f"/api/catalog/v1/models/{model_id}"))
+        body = await self.get(f"/api/catalog/v1/models/{segment(model_id)}")
+        return Model.model_validate_json(body)
 
     async def dealers(self, *, market: str | None = None) -> list[Dealer]:
         body = await self.get("/api/catalog/v1/dealers", params=_given({"market": market}))

@@ -6,14 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from app.contracts.client import ServiceClient
-from app.contracts.wire import MoneyWire, Timestamp, Wire
+from app.contracts.client import ServiceClient, segment
+from app.contracts.wire import Identifier, MoneyWire, Timestamp, Wire
 
 OrderState = Literal[
     "payment_pending", "confirmed", "declined", "expired", "cancelled", "returned", "refunded"
 ]
 Provider = Literal["sandbox", "stripe"]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
 Campaign = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
 LocalPath = Annotated[str, StringConstraints(max_length=500)]
 """A path or URL of our own origin; checked against it."""
@@ -112,10 +111,12 @@ class CheckoutClient(ServiceClient):
         return Hold.model_validate_json(body)
 
     async def read_hold(self, hold_id: str) -> Hold:
-        return Hold.model_validate_json(await self.get(f"/api/checkout/v1/holds/{hold_id}"))
+        return Hold.model_validate_json(
+            await self.get(f"/api/checkout/v1/holds/{segment(hold_id)}")
+        )
 
     async def release(self, hold_id: str) -> None:
-        await self.delete(f"/api/checkout/v1/holds/{hold_id}")
+        await self.delete(f"/api/checkout/v1/holds/{segment(hold_id)}")
 
     async def order(self, request: OrderRequest, *, key: str) -> Order:
         body = await self.post("/api/checkout/v1/orders", request.model_dump(mode="json"), key=key)
@@ -123,7 +124,8 @@ class CheckoutClient(ServiceClient):
 
     async def read_order(self, order_id: str, *, token: str) -> Order:
         body = await self.get(
-            f"/api/checkout/v1/orders/{order_id}", headers={"authorization": f"Bearer {token}"}
+            f"/api/checkout/v1/orders/{segment(order_id)}",
+            headers={"authorization": f"Bearer {token}"},
         )
         return Order.model_validate_json(body)
 
@@ -131,7 +133,7 @@ class CheckoutClient(ServiceClient):
         """Withdraw from an order before handover; a paid deposit goes back."""
         body = await self._send(
             "POST",
-            f"/api/checkout/v1/orders/{order_id}/cancellation",
+            f"/api/checkout/v1/orders/{segment(order_id)}/cancellation",
             headers={"authorization": f"Bearer {token}", "idempotency-key": f'"{key}"'},
         )
         return Order.model_validate_json(body)
@@ -140,7 +142,7 @@ class CheckoutClient(ServiceClient):
         """Forget whose order it was. Raises `UpstreamProblem` `order-open` before it is over."""
         body = await self._send(
             "POST",
-            f"/api/checkout/v1/orders/{order_id}/erasure",
+            f"/api/checkout/v1/orders/{segment(order_id)}/erasure",
             headers={"authorization": f"Bearer {token}", "idempotency-key": f'"{key}"'},
         )
         return Erasure.model_validate_json(body)

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 import orjson
 import stamina
 
-from app.kernel.errors import Unavailable, VitrineError
+from app.kernel.errors import NotFound, Unavailable, VitrineError
 
 ATTEMPTS: Final = 2
 """A read is tried once more; anything that changes something is retried by whoever has its key."""
 
 BUDGET_SECONDS: Final = 4.0
+
+
+def segment(text: str) -> str:
+    """One segment of a path, quoted: no `?` in it becomes a query, no `/` another address.
+
+    Raises `NotFound` for what no quoting makes a name (RFC 3986, 3.3: dot segments).
+    """
+    if text in ("", ".", ".."):
+        raise NotFound("There is nothing at this address.")
+    return quote(text, safe=":", errors="replace")
 
 
 class UpstreamProblem(Exception):
@@ -39,13 +50,18 @@ class _Retryable(Exception):
 class ServiceClient:
     """A client of one service on behalf of one caller.
 
-    `headers` carry the caller on (session cookie, synthetic proof, language). Raises
-    `UpstreamProblem` for an answer of 400 and over, `Unavailable` when there is no answer.
+    `headers` carry the caller on (session cookie, synthetic proof, language); a value that no
+    header can carry is left out. Raises `UpstreamProblem` for an answer of 400 and over,
+    `Unavailable` when there is no answer.
     """
 
     def __init__(self, http: httpx.AsyncClient, headers: Mapping[str, str] | None = None) -> None:
         self._http = http
-        self._headers = dict(headers or {})
+        self._headers = {
+            name: value
+            for name, value in (headers or {}).items()
+            if value.isascii() and value.isprintable()
+        }
 
     async def get(self, path: str, **options: Any) -> bytes:
         """The body of a 2xx answer; retried once when the service does not answer."""

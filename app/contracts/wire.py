@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 from app.kernel.clock import rfc3339
+from app.kernel.errors import NOT_AN_IDENTIFIER
 
 Market = Literal["SE", "NO", "DK", "FI", "US"]
 """ISO 3166-1 alpha-2."""
@@ -19,6 +30,38 @@ CURRENCY_OF_MARKET: Final[dict[str, str]] = {
     "FI": "EUR",
     "US": "USD",
 }
+
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}")
+
+
+def _identifier(value: str) -> str:
+    if _IDENTIFIER.fullmatch(value) is None:
+        raise PydanticCustomError(
+            NOT_AN_IDENTIFIER,
+            "An identifier begins with a letter or digit; at most 80 letters, digits, _ . : -",
+        )
+    return value
+
+
+Identifier = Annotated[
+    str,
+    AfterValidator(_identifier),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_IDENTIFIER.pattern}$"}),
+]
+"""What names a car, a hold, an order, a model: safe in an address, a header and a cookie's path."""
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError(
+            "outside_the_calendar", "The moment lies outside of the years 1 to 9999 in UTC"
+        ) from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment that a caller names, in UTC."""
 
 CarState = Literal["available", "held", "reserved", "sold"]
 

@@ -50,4 +50,5 @@ async def _serve(build: Build, name: str) -> None:
         internal=service.internal,
         public_socket=public,
         internal_socket=internal,
+        gateway=True,
     )

@@ -70,6 +70,21 @@ def caller_of(request: Request) -> Caller:
     )
 
 
+def passed_on(request: Request, *, language: str, session: str | None = None) -> dict[str, str]:
+    """The headers that let a neighbour see the same caller: ours only, whatever else was sent.
+
+    `session` is the session cookie's value when it is newer than the request's.
+    """
+    cookie = session or request.cookies.get(COOKIE)
+    found = {
+        "cookie": f"{COOKIE}={cookie}" if cookie else "",
+        HEADER: request.headers.get(HEADER, ""),
+        "accept-language": language,
+        "x-forwarded-for": request.client.host if request.client else "",
+    }
+    return {name: value for name, value in found.items() if value}
+
+
 def preferred_language(header: str, offered: tuple[str, ...] = ("en", "sv")) -> str:
     """The offered language that `Accept-Language` (RFC 9110) wants most; the first when none."""
     wanted: list[tuple[float, str]] = []

@@ -8,12 +8,14 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from opentelemetry import trace
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 
-from app.kernel.errors import VitrineError
+from app.kernel.errors import NOT_AN_IDENTIFIER, NotFound, VitrineError
 from telemetry.catalogue.outcomes import Outcome
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -112,6 +114,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
+        if leads_nowhere(error):
+            answer: Response = await request.app.exception_handlers[VitrineError](
+                request, NotFound("There is nothing at this address: no identifier looks like it.")
+            )
+            return answer
         errors = [_field_error(item) for item in error.errors()]
         malformed = any(_cannot_be_read(item) for item in error.errors())
         return problem(
@@ -130,6 +137,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
+        if (answer := of_address(request, error)) is not None:
+            return answer
         code, title = _HTTP_ERRORS.get(
             error.status_code, ("http-error", "The request could not be answered")
         )
@@ -142,12 +151,48 @@ def install(app: FastAPI) -> None:
             detail=f"body: {error.detail}" if error.status_code == 400 else str(error.detail),
             extensions={"errors": unread} if error.status_code == 400 else {},
             outcome=Outcome.from_status(error.status_code),
-            headers=error.headers,  # Allow, of a method that is not offered
+            headers={"allow": allowed(request)} if error.status_code == 405 else error.headers,
         )
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:
         return of_fault(request)
+
+
+def leads_nowhere(error: RequestValidationError) -> bool:
+    """Whether the address itself has something that cannot be an identifier."""
+    return any(
+        each["loc"][0] == "path" and each["type"] == NOT_AN_IDENTIFIER for each in error.errors()
+    )
+
+
+def allowed(request: Request) -> str:
+    """The methods that the request's address answers to; empty when it has none."""
+    found = {
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+    more = {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())
+    return ", ".join(sorted(found | more)) if found else ""
+
+
+def of_address(request: Request, error: HTTPException) -> Response | None:
+    """The answer to a request whose address is right but for its end, or that asks what it offers.
+
+    The framework would redirect to whatever the Host header says; here the address stays ours.
+    """
+    path = request.scope.get("raw_path", b"").partition(b"?")[0].decode("latin-1")
+    tidy = path.rstrip("/")
+    if error.status_code == 405 and request.method == "OPTIONS":
+        return Response(status_code=204, headers={"allow": allowed(request)})
+    if error.status_code == 404 and tidy != path and tidy and not tidy.startswith("//"):
+        scope = {**request.scope, "path": request.url.path.rstrip("/")}
+        if any(r.matches(scope)[0] is Match.FULL for r in iter_route_contexts(request.app.routes)):
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(f"{tidy}{query}", 307)
+    return None
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:

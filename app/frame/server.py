@@ -13,11 +13,15 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.frame.listening import Connection
 from app.frame.service import Service
 from app.kernel.errors import CannotStart
 
 DRAIN_SECONDS = 5
 """How long requests under way may take after a stop signal."""
+
+GATEWAY_SECONDS = 5.0
+"""Behind a gateway: how long its idle connections are left to it before that."""
 
 
 class PortTaken(CannotStart):
@@ -47,17 +51,40 @@ def bind(host: str, port: int, *, variable: str, shared: bool = False) -> socket
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: one process runs two servers."""
+    """uvicorn without its own signal handling (one process runs two servers), and a gentle end.
+
+    `idle_seconds` is how long connections without a request may live on after a stop signal.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, idle_seconds: float) -> None:
+        super().__init__(config)
+        self._idle_seconds = idle_seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody, answer everybody; only then end what nobody uses."""
+        for listener in self.servers:
+            listener.close()
+        for bound in sockets or []:
+            bound.close()
+        connections: set[Connection] = self.server_state.connections  # type: ignore[assignment]
+        for connection in connections:
+            connection.drain()
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._idle_seconds
+        while any(each.idle for each in connections) and loop.time() < until:  # noqa: ASYNC110 - uvicorn tells of no end
+            await asyncio.sleep(0.05)
+        await super().shutdown()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-def _server(app: ASGIApp) -> _Server:
+def _server(app: ASGIApp, *, idle_seconds: float = 0.0) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -66,7 +93,8 @@ def _server(app: ASGIApp) -> _Server:
             timeout_graceful_shutdown=DRAIN_SECONDS,
             workers=1,  # else uvicorn reads WEB_CONCURRENCY, which is somebody else's
             proxy_headers=False,  # frame.service knows whom to trust, for calls in process too
-        )
+        ),
+        idle_seconds=idle_seconds,
     )
 
 
@@ -88,15 +116,23 @@ async def serve(
     internal: ASGIApp,
     public_socket: socket.socket,
     internal_socket: socket.socket,
+    gateway: bool = False,
 ) -> None:
-    """Start the services, answer on both ports, drain and stop on SIGINT or SIGTERM."""
+    """Start the services, answer on both ports, drain and stop on SIGINT or SIGTERM.
+
+    Behind a `gateway` stopping takes up to `GATEWAY_SECONDS` more, and no request of it is lost.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     started: list[Service] = []
     services[0].telemetry.adopt_stdlib_logging()
-    servers = [(_server(internal), internal_socket), (_server(public), public_socket)]
+    idle_seconds = GATEWAY_SECONDS if gateway else 0.0
+    servers = [
+        (_server(internal), internal_socket),
+        (_server(public, idle_seconds=idle_seconds), public_socket),
+    ]
     try:
         for service in services:
             started.append(service)

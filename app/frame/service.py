@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, FastAPI
@@ -15,6 +15,7 @@ from app.frame.bodies import BodyLimit
 from app.frame.database import Database
 from app.frame.direct import DirectRoute, straight
 from app.frame.documentation import reference_routes
+from app.frame.edge import Answered, WellFormed
 from app.frame.internal import internal_app
 from app.frame.jobs import Job, run_job
 from app.frame.outbox import Outbox
@@ -22,9 +23,6 @@ from app.frame.overload import LoadShedder, Priority
 from app.frame.platform import Platform
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.frame import FLAG_ENABLED, OUTBOX_LAG, OUTBOX_ROWS
-
-MAX_BODY_BYTES = 8 * 1024 * 1024
-"""A stock feed of 30,000 cars fits; the gateway has the same limit."""
 
 Hook = Callable[[], Awaitable[object]]
 
@@ -87,7 +85,7 @@ def new_api(platform: Platform, *, name: str, title: str, prefix: str) -> FastAP
         docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        max_body_size=MAX_BODY_BYTES,
+        redirect_slashes=False,  # frame.problems does, to our own address
     )
     app.state.platform = platform
     app.state.service = name
@@ -116,13 +114,14 @@ def assemble(
     priorities: dict[str, Priority] | None = None,
     places: int = 200,
     direct: tuple[DirectRoute, ...] = (),
+    larger_bodies: Mapping[str, int] | None = None,
 ) -> Service:
     """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox."""
     own_jobs = [*jobs, _flag_job(platform, telemetry)]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
     shedder = LoadShedder(
-        BodyLimit(straight(api, direct), most_bytes=MAX_BODY_BYTES),
+        BodyLimit(straight(api, direct), larger=larger_bodies),
         telemetry,
         places=places,
         priorities=priorities or {},
@@ -133,9 +132,11 @@ def assemble(
         platform=platform,
         telemetry=telemetry,
         database=database,
-        api=ProxyHeadersMiddleware(
-            telemetry.observe(shedder),  # type: ignore[arg-type]
-            _trusted(platform.settings.trusted_proxies),
+        api=Answered(
+            ProxyHeadersMiddleware(
+                telemetry.observe(WellFormed(shedder)),  # type: ignore[arg-type]
+                _trusted(platform.settings.trusted_proxies),
+            )
         ),
         internal=internal_app(
             name, platform, outbox=outbox, router=internal, ready=[database.check, *ready]

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from app.contracts.wire import Identifier
 from app.frame import problems
 from app.frame.callers import caller_of
 from app.frame.documentation import reference_page
@@ -136,7 +137,7 @@ def _open_router(console: Console) -> APIRouter:
         return answer
 
     @router.get("/console/static/{name}")
-    async def static(name: str) -> Response:
+    async def static(name: Identifier) -> Response:
         path = console.file(name)
         if path is None:
             raise NotFound("there is no such asset")
@@ -174,7 +175,7 @@ def _pages(console: Console) -> APIRouter:
         return console.page(request, "orders.html", orders=found, traffic=traffic)
 
     @router.get("/console/orders/{order_id}")
-    async def order(request: Request, order_id: str) -> Response:
+    async def order(request: Request, order_id: Identifier) -> Response:
         found = await console.readings.last_orders(limit=1, order_id=order_id)
         if not found:
             raise OrderNotInLedger(
@@ -232,7 +233,7 @@ def _traces(console: Console) -> APIRouter:
         )
 
     @router.get("/console/traces/{trace_id}")
-    async def trace(request: Request, trace_id: str) -> Response:
+    async def trace(request: Request, trace_id: Identifier) -> Response:
         if console.traces is None:
             raise NotFound("Traces of this deployment are kept in its trace store, not here.")
         told = await journey(console.traces, [trace_id[:32]])

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.contracts.events import FeedbackGiven, SoftwareDeployed
-from app.contracts.wire import Market, Wire, problem_responses
+from app.contracts.wire import Market, Moment, Wire, problem_responses
 from app.frame.callers import caller_of
 from app.frame.database import Database
 from app.frame.outbox import Outbox
@@ -24,11 +25,13 @@ from app.insight.invariants import INVARIANTS, violations
 from app.insight.readings import Readings
 from app.insight.reports import funnel
 from app.insight.signals import Signals
-from app.kernel.errors import InvalidInput, NotAuthorised
+from app.kernel.errors import InvalidInput, MalformedRequest, NotAuthorised
 from app.kernel.facts import EventContext
 from telemetry.catalogue.labels import SERVICES
 
 PREFIX = "/api/insight/v1"
+BEACON_TYPES = ("application/json", "text/plain", "application/x-www-form-urlencoded")
+"""What `sendBeacon` says of a Blob, of a string, and of a form; the bytes are JSON in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,19 @@ def api_router(api: Api) -> APIRouter:
             **problem_responses(400, 413, 422),
             204: {"description": "Dropped: the shopper has not agreed to be measured"},
         },
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": Envelope.model_json_schema()},
+                    "text/plain": {"schema": {"type": "string"}},
+                },
+            }
+        },
     )
-    async def events(request: Request, envelope: Envelope) -> Response:
+    async def events(request: Request) -> Response:
         """Beacons of a browser. Without the shopper's consent they are dropped: 204."""
+        envelope = await _envelope(request)
         caller = caller_of(request)
         session = caller.session
         if session is None or session.analytics is not True:
@@ -125,8 +138,8 @@ def reports_router(api: Api) -> APIRouter:
     @router.get("/reports/funnel", responses=problem_responses(401, 422))
     async def report(
         request: Request,
-        since: Annotated[AwareDatetime, Query(alias="from")],
-        until: Annotated[AwareDatetime, Query(alias="to")],
+        since: Annotated[Moment, Query(alias="from")],
+        until: Annotated[Moment, Query(alias="to")],
         traffic: Literal["human", "bot", "synthetic", "all"] = "human",
         market: Market | None = None,
         format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
@@ -170,6 +183,18 @@ def internal_router(api: Api) -> APIRouter:
         return {"stored": await api.alerting.receive(notification)}
 
     return router
+
+
+async def _envelope(request: Request) -> Envelope:
+    """JSON, whatever the browser calls it: `sendBeacon` names the type by what it was handed."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind not in BEACON_TYPES:
+        raise MalformedRequest(f"body: is {', '.join(BEACON_TYPES)}; not {kind[:100]!r}.")
+    try:
+        return Envelope.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(found) from None
 
 
 def _bears(authorization: str, key: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from telemetry.catalogue.outcomes import Outcome
+
+NOT_AN_IDENTIFIER: Final = "not_an_identifier"
+"""Type of the validation error of an identifier: in an address, nothing can be there."""
 
 
 class CannotStart(Exception):

@@ -8,17 +8,14 @@ import random
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
-from pydantic import StringConstraints
 from starlette.responses import JSONResponse
 
 from app.contracts.sandbox import Payment, PaymentRequest, RefundRequest
-from app.contracts.wire import problem_responses
+from app.contracts.wire import Identifier, problem_responses
 from app.frame.platform import Platform
 from app.kernel.errors import NotAuthorised
 from app.sandbox.errors import BrownOut
 from app.sandbox.payments import Payments
-
-PaymentId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
 
 def money_routes(payments: Payments, platform: Platform) -> APIRouter:
@@ -44,15 +41,15 @@ def money_routes(payments: Payments, platform: Platform) -> APIRouter:
         return JSONResponse(await payments.create(body))
 
     @router.get("/payments/{payment_id}", response_model=Payment, responses=answers)
-    async def find(payment_id: PaymentId) -> JSONResponse:
+    async def find(payment_id: Identifier) -> JSONResponse:
         return JSONResponse(payments.wire(await payments.find(payment_id)))
 
     @router.post("/payments/{payment_id}/refunds", response_model=Payment, responses=answers)
-    async def refund(payment_id: PaymentId, body: RefundRequest) -> JSONResponse:
+    async def refund(payment_id: Identifier, body: RefundRequest) -> JSONResponse:
         return JSONResponse(await payments.refund(payment_id))
 
     @router.post("/payments/{payment_id}/cancellation", response_model=Payment, responses=answers)
-    async def cancel(payment_id: PaymentId) -> JSONResponse:
+    async def cancel(payment_id: Identifier) -> JSONResponse:
         return JSONResponse(await payments.cancel(payment_id))
 
     return router

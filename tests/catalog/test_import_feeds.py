@@ -18,7 +18,7 @@ from app.catalog.main import build
 from app.catalog.range.loading import load_range
 from app.contracts.catalog import CarPage, FeedReport
 from app.contracts.events import CarListed, CarWithdrawn, FeedImported
-from app.frame.service import MAX_BODY_BYTES
+from app.frame.bodies import FEED_BYTES
 from tests.builders.checkout_events import CheckoutEvents
 from tests.builders.feeds import car, feed
 from tests.builders.services import DEALER, Running, running, synthetic_headers
@@ -266,7 +266,7 @@ async def test_without_the_dealer_key_nothing_is_imported(
         (feed(TEN), {"adapter": "spreadsheet"}, 422, "invalid-input", "google_vehicle_ads"),
         (feed(TEN), {"market": "XX"}, 422, "invalid-input", "market"),
         (feed(TEN), {"adapter": "us_listings"}, 422, "feed-unreadable", "market US"),
-        (b"x" * (MAX_BODY_BYTES + 1), {}, 413, "too-large", "8388608"),
+        (b"x" * (FEED_BYTES + 1), {}, 413, "too-large", "8388608"),
     ],
     ids=["empty", "commas", "latin-1", "zip", "adapter", "market", "other kind", "too large"],
 )

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.frame.callers import caller_of, preferred_language
+from app.contracts.client import ServiceClient
+from app.frame.callers import caller_of, passed_on, preferred_language
 from app.frame.platform import Platform
 from app.frame.service import new_api
 from app.frame.sessions import IDLE_SECONDS, Session, SessionCodec
@@ -172,3 +173,37 @@ async def test_a_signed_session_keeps_the_traffic_that_was_proved(platform: Plat
     claimed = await _who(app, "127.0.0.1", **{"x-vitrine-synthetic": f"{now}.00"})
 
     assert (seen[1:], claimed[1:]) == (["synthetic", "ses_9"], ["human", ""])
+
+
+def test_only_what_is_ours_is_passed_on() -> None:
+    headers = {
+        "cookie": "city=G\xf6teborg; vitrine_session=signed; other=1",
+        "accept-language": "sv-SE,sv;q=0.9",
+        "x-forwarded-for": "203.0.113.9",
+        "authorization": "Bearer secret",
+    }
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    request = Request({"type": "http", "headers": raw, "client": ("192.0.2.7", 1)})
+
+    assert passed_on(request, language="sv") == {
+        "cookie": "vitrine_session=signed",
+        "accept-language": "sv",
+        "x-forwarded-for": "192.0.2.7",
+    }
+
+
+async def test_a_header_that_cannot_be_sent_is_left_out() -> None:
+    seen: list[httpx.Headers] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers)
+        return httpx.Response(200, content=b"{}")
+
+    async with httpx.AsyncClient(
+        transport=httpx.MockTransport(answer), base_url="http://catalog"
+    ) as http:
+        odd = {"cookie": "a=\xf6", "x-forwarded-for": "a\r\nb", "accept-language": "sv"}
+        await ServiceClient(http, odd).get("/x")
+
+    assert {name for name in odd if name in seen[0]} == {"accept-language"}
+    assert seen[0]["accept-language"] == "sv"

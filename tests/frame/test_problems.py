@@ -109,7 +109,7 @@ async def test_an_unknown_address_is_404_and_a_wrong_method_says_what_is_offered
     assert (wrong.status_code, wrong.json()["type"], wrong.headers["allow"]) == (
         405,
         "/problems/method-not-allowed",
-        "POST",
+        "OPTIONS, POST",
     )
 
 

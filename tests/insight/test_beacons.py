@@ -173,3 +173,25 @@ async def test_no_body_is_our_fault(world: World) -> None:
             assert answer.status_code in (202, 400, 422), body[:60]
             if answer.status_code != 202:
                 assert orjson.loads(answer.content)["type"].startswith("/problems/")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 204),
+        ("text/plain;charset=UTF-8", 204),
+        ("application/x-www-form-urlencoded;charset=UTF-8", 204),
+        (None, 204),
+        ("image/png", 400),
+    ],
+)
+async def test_a_beacon_is_json_whatever_the_browser_calls_it(
+    world: World, kind: str | None, status: int
+) -> None:
+    service = await world.replica()
+    transport = httpx.ASGITransport(service.api)
+    headers = {"content-type": kind} if kind else {}
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        answer = await client.post(EVENTS, content=b'{"events":[]}', headers=headers)
+
+    assert answer.status_code == status

@@ -16,7 +16,7 @@ from app.kernel.clock import ManualClock
 from app.storefront.headers import SecurityHeaders
 from app.storefront.main import build
 from tests.builders.services import running
-from tests.storefront.conftest import TUESDAY, Shopfront, available_car
+from tests.storefront.conftest import DETAILS, TUESDAY, Shopfront, available_car
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -357,3 +357,102 @@ async def test_a_catalogue_that_is_away_is_a_kind_page_or_a_missing_part(tmp_pat
 
 async def _away(scope: object, receive: object, send: object) -> None:
     raise ConnectionError("away")
+
+
+ODD = (
+    "%00",
+    "%01",
+    "%0d%0ax",
+    "a%09b",
+    "%3Flimit=1",
+    "@",
+    "%F0%9F%98%80",
+    "%ff",
+    "%2e%2e",
+    "x" * 90,
+)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("/cars/{}", "/se/en/cars/{}", "/se/en/models/{}", "/se/en/purchases/{}", "/{}/en"),
+        *(
+            "/se/en/purchases/{}/order",
+            "/problems/{}",
+            "/se/en/problems/{}",
+            "/se/{}",
+            "/static/{}",
+        ),
+    ],
+)
+async def test_what_cannot_be_there_is_a_missing_page(shopfront: Shopfront, address: str) -> None:
+    async with shopfront.visitor() as browser:
+        statuses = [(await browser.get(address.format(odd))).status_code for odd in ODD]
+
+    assert set(statuses) == {404}
+
+
+@pytest.mark.parametrize("page", ["order", "release", "feedback", "cancellation"])
+async def test_a_form_to_a_purchase_that_cannot_be_is_a_missing_page(
+    shopfront: Shopfront, page: str
+) -> None:
+    async with shopfront.visitor() as browser:
+        statuses = [
+            (await browser.post(f"/se/en/purchases/{odd}/{page}", data=DETAILS)).status_code
+            for odd in ODD
+        ]
+
+    assert set(statuses) == {404}
+
+
+async def test_a_monitor_that_asks_for_headers_is_no_visitor(shopfront: Shopfront) -> None:
+    before = len(await shopfront.facts())
+    async with shopfront.visitor() as monitor:
+        answers = [
+            await monitor.head(path) for path in ("/", "/se/sv", "/se/sv/cars", "/robots.txt")
+        ]
+        wrong = await monitor.head("/se/sv/purchases")
+
+    assert [answer.status_code for answer in answers] == [302, 200, 200, 200]
+    assert {answer.content for answer in (*answers, wrong)} == {b""}
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "OPTIONS, POST")
+    assert "vitrine_session" not in monitor.cookies
+    assert len(await shopfront.facts()) == before
+
+
+@pytest.mark.parametrize(
+    ("address", "right"),
+    [
+        ("/SE/SV", "/se/sv"),
+        ("/SE/sv/cars?today=1", "/se/sv/cars?today=1"),
+        ("/No/EN/models/alken", "/no/en/models/alken"),
+        ("/se/sv/cars/", "/se/sv/cars"),
+        ("/se/sv/?x=1", "/se/sv?x=1"),
+    ],
+)
+async def test_an_address_that_is_nearly_right_leads_to_the_right_one_of_ours(
+    shopfront: Shopfront, address: str, right: str
+) -> None:
+    async with shopfront.visitor(host="evil.test") as browser:
+        answer = await browser.get(address)
+
+    assert (answer.is_redirect, answer.headers["location"]) == (True, right)
+
+
+async def test_headers_that_no_header_can_carry_do_no_harm(shopfront: Shopfront) -> None:
+    async with shopfront.visitor() as browser:
+        car = re.search(r"/se/en/cars/(car_\w+)", (await browser.get("/se/en/cars")).text)
+        assert car is not None
+        odd = {
+            "cookie": "city=Göteborg; vitrine_session=é; vitrine_shop=å".encode(),
+            "x-vitrine-synthetic": "é.ü".encode(),
+            "accept-language": "sv, é;q=ä".encode(),
+            "x-forwarded-for": "ü".encode(),
+            "baggage": "stad=Göteborg".encode(),
+        }
+        page = await browser.get(
+            f"/se/en/cars/{car.group(1)}", headers={k.encode(): v for k, v in odd.items()}
+        )
+
+    assert page.status_code == 200

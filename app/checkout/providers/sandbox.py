@@ -19,6 +19,7 @@ from app.checkout.providers.protocol import (
     ProviderRefused,
 )
 from app.checkout.providers.signatures import check_signature
+from app.contracts.client import segment
 from app.contracts.sandbox import Payment, PaymentRequest, WebhookEvent
 from app.kernel.errors import MalformedRequest
 
@@ -63,17 +64,19 @@ class SandboxProvider:
         return await self._ask("POST", "/sandbox/v1/payments", request.model_dump_json())
 
     async def find(self, payment_id: str) -> ProviderPayment:
-        return await self._ask("GET", f"/sandbox/v1/payments/{payment_id}", None)
+        return await self._ask("GET", f"/sandbox/v1/payments/{segment(payment_id)}", None)
 
     async def capture(self, payment_id: str, reference: str) -> ProviderPayment:
         return await self.find(payment_id)  # it has no authorised state: money is taken at once
 
     async def void(self, payment_id: str, reference: str) -> ProviderPayment:
-        return await self._ask("POST", f"/sandbox/v1/payments/{payment_id}/cancellation", None)
+        return await self._ask(
+            "POST", f"/sandbox/v1/payments/{segment(payment_id)}/cancellation", None
+        )
 
     async def refund(self, payment_id: str, reference: str) -> None:
         body = orjson.dumps({"reference": reference}).decode()
-        await self._ask("POST", f"/sandbox/v1/payments/{payment_id}/refunds", body)
+        await self._ask("POST", f"/sandbox/v1/payments/{segment(payment_id)}/refunds", body)
 
     def verify(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
         check_signature(

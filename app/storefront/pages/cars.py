@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from app.contracts.catalog import Car, CarPage, Model
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed
+from app.contracts.wire import Identifier
 from app.storefront.cards import Card, card_of, cards_of, features_of, most_alike
 from app.storefront.filters import (
     City,
@@ -57,7 +58,7 @@ def routes(front: Front) -> APIRouter:
         )
 
     @router.get("/{market}/{language}/cars/{car_id}", summary="One car")
-    async def car(request: Request, market: str, language: str, car_id: str) -> Response:
+    async def car(request: Request, market: str, language: str, car_id: Identifier) -> Response:
         page = front.open(request, market, language)
         models, found = await asyncio.gather(front.range.models(), page.shop.catalog.car(car_id))
         if found.market != page.place.market:

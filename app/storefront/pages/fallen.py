@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from app.contracts.client import UpstreamProblem
+from app.frame import problems
 from app.kernel.errors import VitrineError
 from app.storefront import cookies
 from app.storefront.pages.page import UNKEPT, Front
@@ -71,19 +73,7 @@ BY_CODE: Final = {
 
 def install(app: FastAPI, front: Front) -> None:
     """Answer every error with a page in the house style instead of a problem document."""
-
-    def fallen(request: Request, status: int, code: str, outcome: Outcome) -> Response:
-        market, language = _whose(request)
-        page = front.open_quietly(request, market, language)
-        return page.render(
-            "fallen.html",
-            status=status,
-            outcome=outcome,
-            cache=UNKEPT,
-            explanation=BY_CODE.get(code) or _by_status(status),
-            code=code,
-            retry=status == 503 and request.method == "GET",
-        )
+    fallen = partial(_fallen, front)
 
     @app.exception_handler(VitrineError)
     async def business(request: Request, error: VitrineError) -> Response:
@@ -96,18 +86,55 @@ def install(app: FastAPI, front: Front) -> None:
         return fallen(request, status, error.code, outcome)
 
     @app.exception_handler(RequestValidationError)
-    async def validation(request: Request, _: RequestValidationError) -> Response:
+    async def validation(request: Request, error: RequestValidationError) -> Response:
+        if problems.leads_nowhere(error):
+            return fallen(request, 404, "not-found", Outcome.INVALID)
         return fallen(request, 422, "invalid-input", Outcome.INVALID)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return fallen(
+        if (answer := problems.of_address(request, error)) is not None:
+            return answer
+        response = fallen(
             request, error.status_code, "http-error", Outcome.from_status(error.status_code)
         )
+        if error.status_code == 405:
+            response.headers["allow"] = problems.allowed(request)
+        return response
 
     @app.exception_handler(Exception)
     async def fault(request: Request, _: Exception) -> Response:
         return fallen(request, 500, "fault", Outcome.FAULT)
+
+
+def _fallen(front: Front, request: Request, status: int, code: str, outcome: Outcome) -> Response:
+    """The page; or the way to the right address when only its capital letters are wrong."""
+    right = _lower_case(request) if status == 404 else None
+    if right is not None:
+        return RedirectResponse(right, 302, headers={"cache-control": UNKEPT})
+    market, language = _whose(request)
+    page = front.open_quietly(request, market, language)
+    return page.render(
+        "fallen.html",
+        status=status,
+        outcome=outcome,
+        cache=UNKEPT,
+        explanation=BY_CODE.get(code) or _by_status(status),
+        code=code,
+        retry=status == 503 and request.method == "GET",
+    )
+
+
+def _lower_case(request: Request) -> str | None:
+    """The same address with market and language as we write them, when only that was wrong."""
+    parts = request.scope["raw_path"].decode("latin-1").split("/")
+    wanted = [part.lower() for part in parts[1:3]]
+    if request.method != "GET" or wanted == parts[1:3] or len(wanted) < 2:
+        return None
+    if wanted[0] not in PLACES or wanted[1] not in LANGUAGES:
+        return None
+    query = f"?{request.url.query}" if request.url.query else ""
+    return "/".join(["", *wanted, *parts[3:]]) + query
 
 
 def _by_status(status: int) -> Explanation:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.contracts.catalog import Car, Model
 from app.contracts.events import PageViewed
+from app.contracts.wire import Identifier
 from app.storefront import cookies
 from app.storefront.cards import cards_of, one_per_model, spread
 from app.storefront.errors import PageMissing
@@ -38,7 +39,7 @@ def routes(front: Front) -> APIRouter:
         return _to(request, *_wanted(request), "/cars")
 
     @router.get("/cars/{car_id}", response_class=RedirectResponse, summary="To a car's page")
-    async def car(request: Request, car_id: str) -> Response:
+    async def car(request: Request, car_id: Identifier) -> Response:
         """Feeds link here; a car's market is asked for only when the link does not say it."""
         market, language = _wanted(request)
         page = front.open_quietly(request, market, language)  # the visit begins where it leads
@@ -58,8 +59,6 @@ def routes(front: Front) -> APIRouter:
 
     @router.get("/{market}/{language}", summary="First page")
     async def home(request: Request, market: str, language: str) -> Response:
-        if market.lower() in PLACES and market not in PLACES:
-            return _to(request, market.lower(), language.lower())
         page = front.open(request, market, language)
         models = await page.part("catalog", front.range.models()) or {}
         stock = await page.part(

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from app.contracts.checkout import Order
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import FeedbackGiven, PageViewed
+from app.contracts.wire import Identifier
 from app.storefront import cookies
 from app.storefront.cards import card_of
 from app.storefront.cookies import DAY, Cookie
@@ -35,7 +36,7 @@ def routes(front: Front) -> APIRouter:
     router = APIRouter(default_response_class=HTMLResponse)
 
     @router.get("/{market}/{language}/purchases/{hold_id}/order", summary="An order's state")
-    async def order(request: Request, market: str, language: str, hold_id: str) -> Response:
+    async def order(request: Request, market: str, language: str, hold_id: Identifier) -> Response:
         page = front.open(request, market, language)
         found = await _order(page)
         return await _order_page(page, hold_id, found)
@@ -43,7 +44,7 @@ def routes(front: Front) -> APIRouter:
     @router.post(
         "/{market}/{language}/purchases/{hold_id}/cancellation", summary="Withdraw from an order"
     )
-    async def cancel(request: Request, market: str, language: str, hold_id: str) -> Response:
+    async def cancel(request: Request, market: str, language: str, hold_id: Identifier) -> Response:
         page = front.open(request, market, language)
         order_id, token = _known(page)
         key = key_of(await form_of(request))
@@ -53,7 +54,9 @@ def routes(front: Front) -> APIRouter:
     @router.post(
         "/{market}/{language}/purchases/{hold_id}/feedback", summary="What the shopper thought"
     )
-    async def feedback(request: Request, market: str, language: str, hold_id: str) -> Response:
+    async def feedback(
+        request: Request, market: str, language: str, hold_id: Identifier
+    ) -> Response:
         page = front.open(request, market, language)
         await _order(page)  # only who has the order may speak about it
         form = await form_of(request)

@@ -17,6 +17,8 @@ from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed, SessionStarted
 from app.frame import problems
 from app.frame.behaviour import Behaviour
+from app.frame.callers import passed_on
+from app.frame.edge import HEAD
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, IDLE_SECONDS
 from app.frame.synthetic import HEADER, proves_synthetic
@@ -79,6 +81,9 @@ class Front:
         if request.method == "POST":
             _check_origin(request)
         page = self._page(request, place, language)
+        if HEAD in request.scope:  # a monitor or link checker: nobody looks at a page
+            page.visit = replace(page.visit, changed=False)
+            return page
         if page.visit.started:
             landing = route_template(request.scope)
             page.record(SessionStarted(page.visit.session.session_id, landing))
@@ -141,15 +146,10 @@ class Page:
     @property
     def shop(self) -> Shop:
         """The other services on behalf of this visit."""
-        headers = {
-            "cookie": f"{COOKIE}={self.front.platform.sessions.encode(self.visit.session)}",
-            "accept-language": self.language,
-        }
-        if HEADER in self.request.headers:
-            headers[HEADER] = self.request.headers[HEADER]
-        if self.request.client is not None:
-            headers["x-forwarded-for"] = self.request.client.host
-        return self.front.connections.on_behalf_of(headers)
+        session = self.front.platform.sessions.encode(self.visit.session)
+        return self.front.connections.on_behalf_of(
+            passed_on(self.request, language=self.language, session=session)
+        )
 
     def url(self, path: str = "", query: str | Mapping[str, Any] = "") -> str:
         """An address in this market and language, `/se/sv/cars?today=1`."""
@@ -198,7 +198,9 @@ class Page:
         ]
 
     def record(self, fact: Fact) -> None:
-        """State a behaviour fact of this visit."""
+        """State a behaviour fact of this visit; nobody looks at the answer to a HEAD."""
+        if HEAD in self.request.scope:
+            return
         self.front.behaviour.record(fact, self.context())
 
     def context(self) -> EventContext:

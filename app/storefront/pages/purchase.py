@@ -13,6 +13,7 @@ from app.contracts.catalog import Car
 from app.contracts.checkout import Attribution, Customer, Hold, OrderRequest, PaymentChoice
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed
+from app.contracts.wire import Identifier
 from app.kernel.errors import Unavailable
 from app.storefront import cookies
 from app.storefront.cards import card_of, cards_of
@@ -43,7 +44,9 @@ def routes(front: Front) -> APIRouter:
         return page.redirect(page.url(f"/purchases/{hold.hold_id}"))
 
     @router.get("/{market}/{language}/purchases/{hold_id}", summary="Details of an order")
-    async def details(request: Request, market: str, language: str, hold_id: str) -> Response:
+    async def details(
+        request: Request, market: str, language: str, hold_id: Identifier
+    ) -> Response:
         page = front.open(request, market, language)
         hold = await _hold(page, hold_id)
         if isinstance(hold, Response):
@@ -51,7 +54,7 @@ def routes(front: Front) -> APIRouter:
         return await _details_page(page, hold, NOTHING_TYPED, str(uuid4()))
 
     @router.post("/{market}/{language}/purchases/{hold_id}/order", summary="Order the held car")
-    async def order(request: Request, market: str, language: str, hold_id: str) -> Response:
+    async def order(request: Request, market: str, language: str, hold_id: Identifier) -> Response:
         page = front.open(request, market, language)
         form = await form_of(request)
         typed = read_details(form)
@@ -63,7 +66,9 @@ def routes(front: Front) -> APIRouter:
         return await _submit(page, hold_id, typed, typed.customer, form)
 
     @router.post("/{market}/{language}/purchases/{hold_id}/release", summary="Give the car back")
-    async def release(request: Request, market: str, language: str, hold_id: str) -> Response:
+    async def release(
+        request: Request, market: str, language: str, hold_id: Identifier
+    ) -> Response:
         page = front.open(request, market, language)
         form = await form_of(request)
         await page.shop.checkout.release(cookies.read_identifier(hold_id))

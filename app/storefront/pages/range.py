@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from app.contracts.events import PageViewed
+from app.contracts.wire import Identifier
 from app.storefront.cards import cards_of
 from app.storefront.errors import PageMissing
 from app.storefront.pages.page import Front
@@ -34,7 +35,7 @@ def routes(front: Front) -> APIRouter:
         )
 
     @router.get("/{market}/{language}/models/{model_id}", summary="One model")
-    async def model(request: Request, market: str, language: str, model_id: str) -> Response:
+    async def model(request: Request, market: str, language: str, model_id: Identifier) -> Response:
         page = front.open(request, market, language)
         known = await front.range.models()
         found = known.get(model_id)
