@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from app.catalog.documents import car_document, car_id_of, digest_of
 from app.catalog.errors import FeedNotReadable, TooMuchRemoved
+from app.catalog.feeds.delimited import SHOWN_CHARACTERS
 from app.catalog.feeds.discovery import discover_adapters
 from app.catalog.feeds.record import (
     FeedAdapter,
@@ -25,16 +26,27 @@ from app.catalog.signals import CatalogSignals
 from app.catalog.store import FeedState, Store
 from app.catalog.swap import OfferedCar, Swap, difference, is_rehearsal
 from app.contracts.catalog import FeedReport, RowReport
-from app.contracts.events import CarListed, CarWithdrawn, FeedImported
+from app.contracts.events import LONGEST_TITLE, CarListed, CarWithdrawn, FeedImported
+from app.contracts.wire import Market
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput
 from app.kernel.facts import EventContext, Fact
 
 DEFAULT_ADAPTER: Final = "google_vehicle_ads"
 
+LONGEST: Final[Mapping[str, int]] = {
+    "id": 100,
+    "make": 80,
+    "model": 80,
+    "trim": 120,
+    "colour": 100,
+    "title": LONGEST_TITLE,
+    "option": 200,
+}
+"""Characters that the texts of a car may have: what is listed must fit into its facts' contract.
 
-LONGEST_STOCK_ID: Final = 100
-"""As the column; adapters may allow more than can be stored."""
+The title is made of make, model, trim and year. Adapters may allow more than can be sold.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +150,12 @@ class Importer:
         staged = Staged()
         try:
             for outcome in adapter.read(feed.content, context):
-                if isinstance(outcome, StockRecord) and len(outcome.stock_id) > LONGEST_STOCK_ID:
-                    staged.rejections.append(_too_long(outcome))
-                elif isinstance(outcome, StockRecord):
-                    staged.offered.append(_offered(outcome, self._shipped))
+                if isinstance(outcome, StockRecord):
+                    refusal = _too_long(outcome)
+                    if refusal is not None:
+                        staged.rejections.append(refusal)
+                    else:
+                        staged.offered.append(_offered(outcome, self._shipped))
                 elif isinstance(outcome, Rejection):
                     staged.rejections.append(_rejection(outcome))
                 else:
@@ -177,15 +191,31 @@ def _offered(record: StockRecord, shipped: Range) -> OfferedCar:
     )
 
 
-def _too_long(record: StockRecord) -> RowReport:
-    return RowReport(
-        row=record.row,
-        stock_id=record.stock_id[:LONGEST_STOCK_ID],
-        field="id",
-        value=record.stock_id[:80],
-        reason=Reason.TEXT_TOO_LONG.value,
-        message=f"Row {record.row}: the id is longer than {LONGEST_STOCK_ID} characters.",
-    )
+def _too_long(record: StockRecord) -> RowReport | None:
+    """The rejection of a car with a text that is longer than can be sold; None for all others."""
+    texts = [
+        ("id", record.stock_id),
+        ("make", record.make),
+        ("model", record.model),
+        ("trim", record.trim or ""),
+        ("colour", record.colour.name),
+        ("title", record.title),
+        *(("option", feature.text) for feature in record.features),
+    ]
+    for field_name, text in texts:
+        if len(text) > LONGEST[field_name]:
+            return RowReport(
+                row=record.row,
+                stock_id=record.stock_id[: LONGEST["id"]],
+                field=field_name,
+                value=text[:SHOWN_CHARACTERS],
+                reason=Reason.TEXT_TOO_LONG.value,
+                message=(
+                    f"Row {record.row}: the {field_name} has {len(text)} characters;"
+                    f" {LONGEST[field_name]} is the most. Shorten it."
+                ),
+            )
+    return None
 
 
 def _rejection(rejection: Rejection) -> RowReport:
@@ -241,7 +271,7 @@ def _listed(feed: Feed, car: OfferedCar) -> CarListed:
         car_id=car.car_id,
         model_id=car.document["model_id"] or "",
         title=car.document["title"],
-        market=feed.market,
+        market=cast("Market", feed.market),
         dealer_id=car.dealer.dealer_id,
         source=feed.source,
         price=price["amount"],

@@ -4,15 +4,41 @@ A fact is a frozen dataclass: something that happened, in the past tense, with u
 Durable facts travel through the outbox of the service that states them. Money is integer minor
 units of `currency`; times are RFC 3339 UTC strings (they cross process borders as JSON).
 No fact carries anything personal: no name, e-mail, phone, address, VIN or token.
+
+A fact's types are its contract: what does not fit cannot be stated (`frame.outbox` checks), and
+what was stated nevertheless cannot be read (`fact_of`). Consumers' columns are at least as wide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import ClassVar, Final, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal
 
-from app.kernel.facts import Event, Fact
+from pydantic import Field
+
+from app.contracts.wire import CarState, Market
+from app.kernel.facts import Event, Fact, checked, text_of
+
+Id = Annotated[str, text_of(80)]
+"""An opaque identifier, or a closed name that its consumer may not know yet."""
+
+LONGEST_TITLE: Final = 200
+Title = Annotated[str, text_of(LONGEST_TITLE)]
+Currency = Annotated[str, text_of(3)]
+Rate = Annotated[str, text_of(8)]
+"""A decimal fraction."""
+
+Provider = Annotated[str, text_of(20)]
+Release = Annotated[str, text_of(60)]
+Moment = Annotated[str, text_of(40)]
+"""RFC 3339, UTC."""
+
+Amount = Annotated[int, Field(ge=-(2**53), le=2**53)]
+"""Minor units, within what JSON numbers hold exactly everywhere (RFC 8259, section 6)."""
+
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 # --- storefront -----------------------------------------------------------------------------
 
@@ -20,46 +46,46 @@ from app.kernel.facts import Event, Fact
 @dataclass(frozen=True, slots=True)
 class SessionStarted(Fact):
     TYPE: ClassVar[str] = "storefront.session.started"
-    session_id: str
-    landing_page: str
+    session_id: Id
+    landing_page: Title
     """Route template of the first page."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageViewed(Fact):
     TYPE: ClassVar[str] = "storefront.page.viewed"
-    page: str
+    page: Id
     """A closed name: home, cars, car, model, advisor, matches, details, order, …"""
-    car_id: str = ""
-    model_id: str = ""
+    car_id: Id = ""
+    model_id: Id = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AdviceStarted(Fact):
     TYPE: ClassVar[str] = "storefront.advice.started"
-    session_id: str
+    session_id: Id
 
 
 @dataclass(frozen=True, slots=True)
 class AdviceStepAnswered(Fact):
     TYPE: ClassVar[str] = "storefront.advice.step_answered"
-    step: str
+    step: Id
     """Name of the question page that was answered: people, luggage, budget, character, …"""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchViewed(Fact):
     TYPE: ClassVar[str] = "storefront.match.viewed"
-    advice_id: str
+    advice_id: Id
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackGiven(Fact):
     TYPE: ClassVar[str] = "storefront.feedback.given"
-    touchpoint: str
-    csat: int | None = None
+    touchpoint: Id
+    csat: Count | None = None
     """1 to 5."""
-    nps: int | None = None
+    nps: Count | None = None
     """0 to 10."""
 
 
@@ -69,11 +95,11 @@ class FeedbackGiven(Fact):
 @dataclass(frozen=True, slots=True)
 class AdviceGiven(Fact):
     TYPE: ClassVar[str] = "advisor.advice.given"
-    advice_id: str
+    advice_id: Id
     result: Literal["completed", "no_match"]
-    matches: int
-    relaxations: int
-    best_model_id: str = ""
+    matches: Count
+    relaxations: Count
+    best_model_id: Id = ""
 
 
 # --- catalog --------------------------------------------------------------------------------
@@ -84,22 +110,22 @@ class CarListed(Fact):
     """A car is on offer, or its offer changed; carries what checkout needs to sell it."""
 
     TYPE: ClassVar[str] = "catalog.car.listed"
-    car_id: str
-    model_id: str
-    title: str
-    market: str
-    dealer_id: str
-    source: str
-    price: int
+    car_id: Id
+    model_id: Id
+    title: Title
+    market: Market
+    dealer_id: Id
+    source: Id
+    price: Amount
     """Minor units, VAT included."""
-    currency: str
-    vat_rate: str
+    currency: Currency
+    vat_rate: Rate
     """Decimal fraction as text, `0.25`."""
     rehearsal: bool = False
     """Only synthetic callers see and buy it."""
-    ready_for_handover_at: str = ""
+    ready_for_handover_at: Moment = ""
     """The earliest moment of handover; empty when it is not known or counts from the order."""
-    handover_lead_seconds: int | None = None
+    handover_lead_seconds: Count | None = None
     """How long after an order the car can be handed over; None when it does not count from it."""
 
 
@@ -108,17 +134,17 @@ class CarWithdrawn(Fact):
     """The car left its feed."""
 
     TYPE: ClassVar[str] = "catalog.car.withdrawn"
-    car_id: str
+    car_id: Id
 
 
 @dataclass(frozen=True, slots=True)
 class FeedImported(Fact):
     TYPE: ClassVar[str] = "catalog.feed.imported"
-    source: str
-    accepted: int
-    rejected: int
-    unchanged: int
-    removed: int
+    source: Id
+    accepted: Count
+    rejected: Count
+    unchanged: Count
+    removed: Count
 
 
 # --- checkout -------------------------------------------------------------------------------
@@ -127,10 +153,10 @@ class FeedImported(Fact):
 @dataclass(frozen=True, slots=True)
 class HoldPlaced(Fact):
     TYPE: ClassVar[str] = "checkout.hold.placed"
-    hold_id: str
-    car_id: str
-    model_id: str
-    expires_at: str
+    hold_id: Id
+    car_id: Id
+    model_id: Id
+    expires_at: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +164,8 @@ class HoldRefused(Fact):
     """Somebody else was first: the shop sold out of this one car."""
 
     TYPE: ClassVar[str] = "checkout.hold.refused"
-    car_id: str
-    attempt_id: str
+    car_id: Id
+    attempt_id: Id
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,27 +176,27 @@ class HoldReleased(Fact):
     """
 
     TYPE: ClassVar[str] = "checkout.hold.released"
-    hold_id: str
-    car_id: str
+    hold_id: Id
+    car_id: Id
     reason: Literal["released", "expired"]
     """The shopper gave it back, or time ran out."""
     ended_as: Literal["abandoned", "declined", "expired"]
     """`declined`: the last payment was refused; `expired`: an order waited unpaid."""
-    order_id: str = ""
+    order_id: Id = ""
     """The unpaid order that went with it, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderSubmitted(Fact):
     TYPE: ClassVar[str] = "checkout.order.submitted"
-    order_id: str
-    hold_id: str
-    car_id: str
-    model_id: str
-    price: int
-    deposit: int
-    currency: str
-    provider: str
+    order_id: Id
+    hold_id: Id
+    car_id: Id
+    model_id: Id
+    price: Amount
+    deposit: Amount
+    currency: Currency
+    provider: Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,29 +204,29 @@ class PaymentAttempted(Fact):
     """The provider told us that the shopper tried to pay (whatever came of it)."""
 
     TYPE: ClassVar[str] = "checkout.payment.attempted"
-    order_id: str
-    hold_id: str
-    provider: str
+    order_id: Id
+    hold_id: Id
+    provider: Provider
     result: Literal["accepted", "declined", "action_required", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class OrderConfirmed(Fact):
     TYPE: ClassVar[str] = "checkout.order.confirmed"
-    order_id: str
-    hold_id: str
-    car_id: str
-    model_id: str
-    price: int
-    vat: int
-    deposit: int
-    currency: str
-    provider: str
-    order_seconds: float
+    order_id: Id
+    hold_id: Id
+    car_id: Id
+    model_id: Id
+    price: Amount
+    vat: Amount
+    deposit: Amount
+    currency: Currency
+    provider: Provider
+    order_seconds: Number
     """From submission to confirmation: the shopper's own typing included."""
-    confirmation_seconds: float
+    confirmation_seconds: Number
     """From the provider's acceptance to confirmation: the SLO."""
-    advice_id: str = ""
+    advice_id: Id = ""
     late: bool = False
     """Paid after its hold had ended: that checkout was already counted as ended."""
 
@@ -213,9 +239,9 @@ class OrderEnded(Fact):
     """
 
     TYPE: ClassVar[str] = "checkout.order.ended"
-    order_id: str
-    hold_id: str
-    car_id: str
+    order_id: Id
+    hold_id: Id
+    car_id: Id
     result: Literal["declined", "expired", "cancelled"]
 
 
@@ -224,8 +250,8 @@ class OrderCancelled(Fact):
     """A confirmed order was withdrawn before handover."""
 
     TYPE: ClassVar[str] = "checkout.order.cancelled"
-    order_id: str
-    car_id: str
+    order_id: Id
+    car_id: Id
     reason: Literal["shopper", "lapsed"]
 
 
@@ -234,24 +260,24 @@ class OrderReturned(Fact):
     """A car was given back within the 14-day right of withdrawal after handover."""
 
     TYPE: ClassVar[str] = "checkout.order.returned"
-    order_id: str
-    car_id: str
-    reason: str
+    order_id: Id
+    car_id: Id
+    reason: Id
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRefunded(Fact):
     TYPE: ClassVar[str] = "checkout.order.refunded"
-    order_id: str
-    amount: int
-    currency: str
+    order_id: Id
+    amount: Amount
+    currency: Currency
 
 
 @dataclass(frozen=True, slots=True)
 class CarHandedOver(Fact):
     TYPE: ClassVar[str] = "checkout.car.handed_over"
-    order_id: str
-    car_id: str
+    order_id: Id
+    car_id: Id
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +285,8 @@ class CarStateChanged(Fact):
     """What everybody else needs to know about a car: may it be shown as available?"""
 
     TYPE: ClassVar[str] = "checkout.car.state_changed"
-    car_id: str
-    state: Literal["available", "held", "reserved", "sold"]
+    car_id: Id
+    state: CarState
 
 
 # --- insight --------------------------------------------------------------------------------
@@ -270,23 +296,23 @@ class CarStateChanged(Fact):
 class WebVitalMeasured(Fact):
     TYPE: ClassVar[str] = "browser.web_vital"
     name: Literal["LCP", "INP", "CLS"]
-    value: float
+    value: Number
     """Seconds for LCP and INP, a plain score for CLS."""
-    page: str
+    page: Id
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserCrashed(Fact):
     TYPE: ClassVar[str] = "browser.crash"
-    release: str
-    session_id: str
+    release: Release
+    session_id: Id
 
 
 @dataclass(frozen=True, slots=True)
 class SoftwareDeployed(Fact):
     TYPE: ClassVar[str] = "delivery.deployment"
-    service: str
-    revision: str
+    service: Id
+    revision: Id
     outcome: Literal["succeeded", "failed"]
     kind: Literal["planned", "rework"]
 
@@ -298,16 +324,16 @@ FACT_TYPES: Final[Mapping[str, type[Fact]]] = {
 
 
 class UnknownFact(Exception):
-    """An event type of a later version: a consumer skips it and counts it."""
+    """An event type of a later version."""
 
 
 def fact_of(event: Event) -> Fact:
     """The typed fact of an event; members that this version does not know are left out.
 
-    Raises `UnknownFact` for a type that this version does not know at all.
+    Raises `UnknownFact` for a type that this version does not know at all, and
+    `kernel.facts.ContractBroken` for a fact that is not what its type declares.
     """
     cls = FACT_TYPES.get(event.type)
     if cls is None:
         raise UnknownFact(event.type)
-    known = {f.name for f in fields(cls)}
-    return cls(**{key: value for key, value in event.data.items() if key in known})
+    return cls(**checked(cls, event.data))

@@ -11,7 +11,7 @@ from typing import Final
 
 from app.frame.database import Database
 from app.frame.outbox import Outbox
-from app.kernel.facts import EventContext, Fact
+from app.kernel.facts import ContractBroken, EventContext, Fact, checked, values_of
 from telemetry.bootstrap import Telemetry
 from telemetry.tracing import link_to
 
@@ -36,7 +36,17 @@ class Behaviour:
         self._lost = 0
 
     def record(self, fact: Fact, context: EventContext) -> None:
-        """State a fact; it is durable within a second or so."""
+        """State a fact; it is durable within a second or so.
+
+        One that its contract does not allow is left out here, and said so: in a batch it would
+        keep all others from being written, and no page should fail for it.
+        """
+        try:
+            checked(type(fact), values_of(fact))
+            checked(EventContext, values_of(context))
+        except ContractBroken as error:
+            self._telemetry.log.exception("behaviour.refused", fact=fact.TYPE, detail=str(error))
+            return
         if len(self._waiting) >= self._limit:
             self._lost += 1
             return

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.frame.database import Database, UtcTime
 from app.kernel.clock import Clock, rfc3339
-from app.kernel.facts import Event, EventContext, Fact, values_of
+from app.kernel.facts import Event, EventContext, Fact, checked, values_of
 from app.kernel.ids import new_id
 
 NUMBERING_LOCK: Final = 0x76697472
@@ -84,15 +84,18 @@ class Outbox:
             await transaction.execute(self._rows.insert(), self.rows(facts))
 
     def rows(self, facts: Sequence[tuple[Fact, EventContext]]) -> list[FactRow]:
-        """Facts as rows of the outbox, for who writes them in a statement of its own."""
+        """Facts as rows of the outbox, for who writes them in a statement of its own.
+
+        Raises `ContractBroken`: what a consumer could not store fails here, at its origin.
+        """
         now = self._clock.now()
         return [
             {
                 "event_id": new_id("evt"),
                 "type": fact.TYPE,
                 "time": now,
-                "data": values_of(fact),
-                "context": values_of(context),
+                "data": checked(type(fact), values_of(fact)),
+                "context": checked(EventContext, values_of(context)),
             }
             for fact, context in facts
         ]

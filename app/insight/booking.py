@@ -10,7 +10,7 @@ from typing import Literal
 from app.contracts.events import UnknownFact, fact_of
 from app.insight.books import Books, segment_of
 from app.insight.rules import ACTS, KEY_EVENTS, PLAIN_RULES, RULES, Line, settle
-from app.kernel.facts import Event, Fact
+from app.kernel.facts import ContractBroken, Event, Fact
 
 Result = Literal["stored", "duplicate", "rejected"]
 
@@ -84,8 +84,8 @@ def _book(event: Event, books: Books) -> tuple[Result, str]:
         fact = fact_of(event)
     except UnknownFact:
         return "rejected", "a type of a later version"
-    except TypeError:
-        return "rejected", "members are missing"
+    except ContractBroken as error:
+        return "rejected", str(error)
     kind = type(fact)
     line = _line(event, fact)
     if kind in PLAIN_RULES:

@@ -6,14 +6,34 @@ The facts themselves are in `app.contracts.events`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, get_type_hints
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    StrictInt,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 Traffic = Literal["human", "bot", "synthetic"]
 Channel = Literal["web", "api", "dealer"]
 Device = Literal["phone", "tablet", "desktop", "unknown"]
 Entry = Literal["direct", "advisor"]
+
+
+class ContractBroken(Exception):
+    """A fact with a member that its type does not allow. The text names members, never values."""
+
+
+def text_of(most: int) -> StringConstraints:
+    """A text that every database can store: at most so many characters, none of them NUL."""
+    return StringConstraints(max_length=most, pattern=r"^[^\x00]*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +45,16 @@ class EventContext:
     `traceparent` is the W3C context of the span in which the fact was stated.
     """
 
-    session_id: str = ""
-    market: str = ""
+    session_id: Annotated[str, text_of(80)] = ""
+    market: Annotated[str, text_of(8)] = ""
     channel: Channel = "api"
     device: Device = "unknown"
     entry: Entry = "direct"
-    campaign: str = ""
-    release: str = ""
-    variant: str = ""
+    campaign: Annotated[str, text_of(100)] = ""
+    release: Annotated[str, text_of(60)] = ""
+    variant: Annotated[str, text_of(80)] = ""
     traffic: Traffic = "human"
-    traceparent: str = ""
+    traceparent: Annotated[str, text_of(60)] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,34 @@ def values_of(stated: Fact | EventContext) -> dict[str, Any]:
 @cache
 def _names(kind: Any) -> tuple[str, ...]:
     return tuple(each.name for each in fields(kind))
+
+
+def checked(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values` that `kind` has. Raises `ContractBroken` unless all are as it declares.
+
+    Types are taken at their word: `"5"` is no number, and 5 no text. Costs about 2 µs.
+    """
+    try:
+        _contract(kind).model_validate(values)
+    except ValidationError as error:
+        raise ContractBroken(f"{kind.__name__}: {_faults(error)}") from None
+    return {name: values[name] for name in _names(kind) if name in values}
+
+
+@cache
+def _contract(kind: Any) -> type[BaseModel]:
+    hints = get_type_hints(kind, include_extras=True)
+    members: dict[str, Any] = {
+        each.name: (hints[each.name], ... if each.default is MISSING else each.default)
+        for each in fields(kind)
+    }
+    return create_model(kind.__name__, __config__=ConfigDict(strict=True), **members)
+
+
+def _faults(error: ValidationError) -> str:
+    """What is wrong where, without what was given: it may be anything."""
+    found = error.errors(include_input=False, include_context=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)[:300]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +138,36 @@ class Event:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Event:
-        context = {
-            f.name: wire[f.name.replace("_", "")]
-            for f in fields(EventContext)
-            if f.name.replace("_", "") in wire
-        }
+        """Raises `ContractBroken` for what is no CloudEvent of ours.
+
+        A context's closed sets are open here: a later version may know more members.
+        """
+        try:
+            _Envelope.model_validate(wire)
+            context = {name: wire[key] for name, key in _EXTENSIONS.items() if key in wire}
+            _CONTEXT.validate_python(context)
+        except ValidationError as error:
+            raise ContractBroken(f"envelope: {_faults(error)}") from None
         return cls(
             id=wire["id"],
             source=wire["source"].lstrip("/"),
             type=wire["type"],
             time=wire["time"],
-            position=int(wire["sequence"]),
+            position=wire["sequence"],
             data=wire["data"],
             context=EventContext(**context),
         )
+
+
+class _Envelope(BaseModel):
+    specversion: Literal["1.0"]
+    id: Annotated[str, text_of(80)]
+    source: Annotated[str, text_of(80)]
+    type: Annotated[str, text_of(80)]
+    time: AwareDatetime
+    sequence: StrictInt
+    data: dict[str, Any]
+
+
+_CONTEXT: Final = TypeAdapter(dict[str, Annotated[str, text_of(100)]])
+_EXTENSIONS: Final = {name: name.replace("_", "") for name in _names(EventContext)}

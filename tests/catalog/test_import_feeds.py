@@ -361,3 +361,45 @@ def test_the_command_imports_as_the_api_does(
 
 def test_the_shipped_range_knows_every_market_of_the_contract() -> None:
     assert set(load_range().markets) == {"SE", "NO", "DK", "FI", "US"}
+
+
+@pytest.mark.parametrize(
+    ("field", "column", "most"),
+    [
+        ("trim", "trim", 120),
+        ("colour", "color", 100),
+        ("make", "brand", 80),
+        ("model", "model", 80),
+    ],
+)
+async def test_a_text_of_the_longest_length_is_listed_and_one_more_is_refused(
+    shop: Running, field: str, column: str, most: int
+) -> None:
+    longest = car("A0", **{column: "x" * most})
+    longer = car("A1", **{column: "x" * (most + 1)})
+    report = await send(shop, feed([longest, longer]))
+    assert report.accepted == 1
+    assert [(one.stock_id, one.field, one.reason, one.message) for one in report.rejections] == [
+        (
+            "A1",
+            field,
+            "text_too_long",
+            f"Row 3: the {field} has {most + 1} characters; {most} is the most. Shorten it.",
+        )
+    ]
+
+
+async def test_a_title_is_as_long_as_its_fact_allows_and_no_longer(shop: Running) -> None:
+    # Make, model and trim each fit; with the year and three blanks they are 200 or 201 characters.
+    rows = [
+        car(f"A{extra}", brand="b" * 70, model="m" * 60, trim="t" * (63 + extra))
+        for extra in (0, 1)
+    ]
+    before = await last_position(shop)
+    report = await send(shop, feed(rows))
+    assert report.accepted == 1
+    assert [(one.stock_id, one.field, one.reason) for one in report.rejections] == [
+        ("A1", "title", "text_too_long")
+    ]
+    stated = await facts(shop, before)
+    assert [len(data["title"]) for kind, data in stated if kind == CarListed.TYPE] == [200]

@@ -59,6 +59,20 @@ async def test_what_is_recorded_is_read_in_order_after_a_flush(
     await database.close()
 
 
+async def test_a_fact_that_breaks_its_contract_is_left_out_and_keeps_no_other_waiting(
+    new_database: NewDatabase, clock: object
+) -> None:
+    database, outbox = await _open(new_database, clock)
+    with capture("storefront") as emitted:
+        behaviour = Behaviour(database, outbox, emitted.telemetry)
+        behaviour.record(PageViewed("x" * 81), CONTEXT)
+        behaviour.record(PageViewed("car"), EventContext(campaign="x" * 101))
+        behaviour.record(PageViewed("car"), CONTEXT)
+        assert await behaviour.flush() == 1
+    assert [line["event"] for line in emitted.logs] == ["behaviour.refused"] * 2
+    await database.close()
+
+
 async def test_a_failed_flush_keeps_the_facts_for_the_next_one(
     new_database: NewDatabase, clock: object
 ) -> None:

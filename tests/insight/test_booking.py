@@ -221,7 +221,11 @@ def test_a_type_of_a_later_version_is_rejected_and_the_rest_is_booked() -> None:
             "its market is not one of ours",
         ),
         Booked(
-            "evt_bad", "storefront", "storefront.session.started", "rejected", "members are missing"
+            "evt_bad",
+            "storefront",
+            "storefront.session.started",
+            "rejected",
+            "SessionStarted: session_id: Field required; landing_page: Field required",
         ),
     ]
     assert {one.result for one in results[3:]} == {"stored"}
