@@ -70,17 +70,17 @@ def public_routes(
         if not showroom.open:
             raise ShowroomEmpty("The advisor is still reading the catalogue; try again shortly.")
         caller = caller_of(request)
-        began = time.perf_counter()
+        began, now = time.perf_counter(), clock.now()
         advice = advise(
             showroom,
             wanted,
-            now=clock.now(),
+            now=now,
             language=caller.language,
             rehearsal=caller.synthetic,
         )
         signals.advice_given(seconds=time.perf_counter() - began, matches=len(advice.matches))
         answer = MatchResponse(
-            advice_id=new_id("adv"),
+            advice_id=new_id("adv", now),
             result="completed" if advice.matches else "no_match",
             matches=list(advice.matches),
             relaxations=list(advice.relaxations),

@@ -231,7 +231,7 @@ class Holds:
         price = Money(car["price"], car["currency"])
         context = _of_car(command.context, car)
         hold: Record = {
-            "hold_id": new_id("hld"),
+            "hold_id": new_id("hld", now),
             "car_id": command.car_id,
             "state": "active",
             "session_id": command.session_id,
@@ -277,12 +277,13 @@ class Holds:
             similar_cars=similar,
         )
         async with self._store.begin() as transaction:
-            begun = await claim(transaction, command.claim, self._clock.now())
+            now = self._clock.now()
+            begun = await claim(transaction, command.claim, now)
             if isinstance(begun, Replay):
                 return begun
             refused = command.refusal(lost)
             await transaction.record(
-                HoldRefused(command.car_id, new_id("att")), _of_car(command.context, car)
+                HoldRefused(command.car_id, new_id("att", now)), _of_car(command.context, car)
             )
             await transaction.answer_key(command.claim.key, refused)
         self._signals.hold_attempted(Outcome.SOLD_OUT, car_id=command.car_id)

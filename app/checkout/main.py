@@ -41,6 +41,7 @@ from app.frame.overload import Priority
 from app.frame.platform import Platform
 from app.frame.service import Hook, Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.kernel.clock import Clock
 from app.kernel.errors import CannotStart
 from telemetry.bootstrap import Telemetry
 
@@ -91,6 +92,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         providers.append(
             SandboxProvider(
                 sandbox,
+                platform.clock,
                 api_key=secrets.payment_key,
                 webhook_secret=secrets.webhook_secret,
                 tolerance_seconds=own.webhook_tolerance_seconds,
@@ -99,7 +101,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
     if stripe_has_key:  # named or not: what was paid through it can still go back
         stripe = _outside()
         telemetry.instrument_httpx(stripe)
-        providers.append(_stripe(stripe, own))
+        providers.append(_stripe(stripe, platform.clock, own))
         close.append(stripe.aclose)
     guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
     payments = Payments(
@@ -144,7 +146,7 @@ def _outside() -> httpx.AsyncClient:
         ) from error
 
 
-def _stripe(http: httpx.AsyncClient, own: CheckoutSettings) -> PaymentProvider:
+def _stripe(http: httpx.AsyncClient, clock: Clock, own: CheckoutSettings) -> PaymentProvider:
     # Its client takes a while to import: only a shop that uses it pays for that.
     from app.checkout.providers.stripe import StripeProvider
 
@@ -156,6 +158,7 @@ def _stripe(http: httpx.AsyncClient, own: CheckoutSettings) -> PaymentProvider:
         )
     return StripeProvider(
         http,
+        clock,
         secret_key=own.stripe_secret_key.get_secret_value(),
         webhook_secret=webhook_secret,
         tolerance_seconds=own.webhook_tolerance_seconds,

@@ -217,7 +217,7 @@ class Orders:
         """An order for a held car, and the context in which it is stated."""
         price = Money(hold["price"], hold["currency"])
         context = replace(command.context, market=car["market"])
-        order_id = new_id("ord")
+        order_id = new_id("ord", now)
         order: Record = {
             "order_id": order_id,
             "hold_id": hold["hold_id"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -55,7 +54,7 @@ class Caller:
 def caller_of(request: Request) -> Caller:
     """The caller of a request to an application that `frame.service` built."""
     platform: Platform = request.app.state.platform
-    now = time.time()
+    now = platform.clock.now().timestamp()
     session = platform.sessions.decode(request.cookies.get(COOKIE), now=now)
     header = request.headers.get(HEADER)
     proven = proves_synthetic(header, platform.settings.synthetic_key, now=now)

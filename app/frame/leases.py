@@ -33,7 +33,7 @@ class Leases:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._holder = new_id("wrk")
+        self._holder = new_id("wrk", clock.now())
         self._held: dict[str, datetime] = {}
         """Until when each lease is ours: nobody else can take it before."""
         database.before_close.append(self.release_all)

@@ -91,7 +91,7 @@ class Outbox:
         now = self._clock.now()
         return [
             {
-                "event_id": new_id("evt"),
+                "event_id": new_id("evt", now),
                 "type": fact.TYPE,
                 "time": now,
                 "data": checked(type(fact), values_of(fact)),

@@ -15,7 +15,6 @@ from typing import Final
 import orjson
 
 from app.kernel.facts import Channel, Device, Entry, Traffic
-from app.kernel.ids import new_id
 
 COOKIE: Final = "vitrine_session"
 IDLE_SECONDS: Final = 30 * 60
@@ -42,10 +41,6 @@ class Session:
 
     def touched(self, at: int) -> Session:
         return replace(self, seen_at=at)
-
-
-def new_session_id() -> str:
-    return new_id("ses")
 
 
 class SessionCodec:

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.insight import charts
 from app.insight.alerting import Alerting
 from app.insight.doorkeeper import Doorkeeper
-from app.insight.formatting import FILTERS
+from app.insight.formatting import FILTERS, clock_time
 from app.insight.gateways import Prometheus
 from app.insight.journeys import Traces
 from app.insight.overview import Overviews
@@ -101,7 +101,7 @@ class Console:
         return path if known and path.is_file() else None
 
 
-def templates() -> Environment:
+def templates(clock: Clock) -> Environment:
     """Templates that escape everything and fail on a name that is not there."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -111,6 +111,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
+    environment.filters["clock_time"] = lambda moment: clock_time(moment, clock.now())
     environment.globals["charts"] = charts
     return environment
 

@@ -65,13 +65,13 @@ def duration(seconds: float | None) -> str:
     return f"{hours // 24}{GAP}days"
 
 
-def clock_time(moment: datetime | None) -> str:
-    """`09:31:05` UTC; with the date when it was another day than today."""
+def clock_time(moment: datetime | None, now: datetime) -> str:
+    """`09:31:05` UTC; with the date when it was another day than now."""
     if moment is None:
         return NONE
     moment = moment.astimezone(UTC)
     shown = moment.strftime("%H:%M:%S")
-    if moment.date() == datetime.now(UTC).date():
+    if moment.date() == now.astimezone(UTC).date():
         return shown
     return f"{moment.day}{GAP}{moment.strftime('%b')} {moment.strftime('%H:%M')}"
 
@@ -86,6 +86,5 @@ FILTERS: Final = {
     "money": money,
     "short_money": short_money,
     "duration": duration,
-    "clock_time": clock_time,
     "from_nanoseconds": from_nanoseconds,
 }

@@ -101,7 +101,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         traces=platform.traces,
         version=platform.version,
         secure_cookie=platform.settings.public_url.startswith("https:"),
-        templates=templates(),
+        templates=templates(platform.clock),
     )
     api = new_api(platform, name=NAME, title="Vitrine insight", prefix=PREFIX)
     api.include_router(api_router(used))

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
+from datetime import datetime
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-def new_id(prefix: str, *, at_seconds: float | None = None) -> str:
+def new_id(prefix: str, at: datetime) -> str:
     """A fresh identifier such as `ord_01jd…`; later ones sort after earlier milliseconds."""
-    milliseconds = int((time.time() if at_seconds is None else at_seconds) * 1000)
+    milliseconds = int(at.timestamp() * 1000)
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     digits = [_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"

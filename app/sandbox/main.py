@@ -43,7 +43,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     )
     api = new_api(platform, name=NAME, title="Sandbox payment provider", prefix="/sandbox")
     api.include_router(money_routes(payments, platform))
-    api.include_router(page_routes(payments, webhooks))
+    api.include_router(page_routes(payments, webhooks, platform.clock))
     leases = Leases(database, platform.clock)
     return assemble(
         NAME,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.frame.callers import preferred_language
+from app.kernel.clock import Clock
 from app.kernel.money import MINOR_UNITS
 from app.sandbox.cards import CARDS, CardForm, errors_of
 from app.sandbox.errors import PaymentClosed, PaymentUnknown
@@ -90,7 +90,7 @@ class Pages:
         return Response(html, status_code=404, media_type="text/html", headers=HEADERS)
 
 
-def page_routes(payments: Payments, webhooks: Webhooks) -> APIRouter:  # noqa: C901 - a list of routes
+def page_routes(payments: Payments, webhooks: Webhooks, clock: Clock) -> APIRouter:  # noqa: C901 - a list of routes
     """The shopper's side of the provider."""
     router = APIRouter(prefix="/sandbox", include_in_schema=False)
     pages = Pages()
@@ -139,7 +139,7 @@ def page_routes(payments: Payments, webhooks: Webhooks) -> APIRouter:  # noqa: C
         if payment is None:
             return pages.unknown(_language(request))
         form = CardForm(card_number, expiry, cvc, name)
-        errors = errors_of(form, datetime.now(UTC).date())
+        errors = errors_of(form, clock.now().date())
         if payment["state"] in OPEN and errors:
             return pages.form(payment, form, errors)
         try:

@@ -48,7 +48,7 @@ class Payments:
         async with self._store.begin() as transaction:
             await transaction.add_payment(
                 {
-                    "payment_id": new_id("pay"),
+                    "payment_id": new_id("pay", self._clock.now()),
                     "reference": request.reference,
                     "amount": request.amount.amount,
                     "currency": request.amount.currency,
@@ -183,7 +183,7 @@ class Payments:
     ) -> None:
         """Store a webhook with its effect; it is sent after the commit."""
         now = self._clock.now()
-        event_id = new_id("wh")
+        event_id = new_id("wh", now)
         body = {
             "event_id": event_id,
             "type": type_,

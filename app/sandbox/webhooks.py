@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -84,9 +83,10 @@ class Webhooks:
         return delivered
 
     async def _send(self, body: bytes) -> bool:
+        signed_at = int(self._clock.now().timestamp())
         headers = {
             "content-type": "application/json",
-            "webhook-signature": webhook_signature(body, self._secret, int(time.time())),
+            "webhook-signature": webhook_signature(body, self._secret, signed_at),
         }
         try:
             response = await self._http.post(PATH, content=body, headers=headers)

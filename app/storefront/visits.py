@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 
-from app.frame.sessions import Session, new_session_id
+from app.frame.sessions import Session
 from app.kernel.facts import Device, Entry, EventContext, Traffic
+from app.kernel.ids import new_id
 
 RENEW_SECONDS: Final = 60
 """The cookie's `seen_at` is renewed at most this often: most answers set no cookie."""
@@ -99,7 +101,7 @@ def visit(session: Session | None, arrival: Arrival) -> Visit:
 
 def _begin(arrival: Arrival, campaign: str) -> Session:
     return Session(
-        session_id=new_session_id(),
+        session_id=new_id("ses", datetime.fromtimestamp(arrival.at, UTC)),
         started_at=arrival.at,
         seen_at=arrival.at,
         market=arrival.market,

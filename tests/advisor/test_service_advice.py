@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,7 +176,7 @@ async def test_no_body_at_all_breaks_the_advice(shop: dict[str, Running]) -> Non
 async def test_synthetic_callers_are_advised_rehearsal_cars_and_people_are_not(
     shop: dict[str, Running],
 ) -> None:
-    proof = synthetic_headers(time.time())
+    proof = synthetic_headers(TUESDAY)
     machine = await ask(shop, {"market": "SE"}, **proof)
     person = await ask(shop, {"market": "SE"})
 

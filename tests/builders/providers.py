@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +17,7 @@ from app.checkout.providers.protocol import PaymentOrder, PaymentProvider, Provi
 from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.providers.stripe import StripeProvider
 from app.contracts.sandbox import webhook_signature
+from app.kernel.clock import SystemClock
 from app.kernel.money import Money
 from app.sandbox.main import build as build_sandbox
 from tests.builders import stripe
@@ -28,6 +27,13 @@ from tests.builders.shop import CHALLENGE, DECLINED, PAYS
 from tests.builders.stripe import LocalStripe
 
 DEPOSIT = Money(500_000, "SEK")
+CLOCK = SystemClock()
+"""The stand-in for Stripe is a process of its own and knows no other."""
+
+
+def seconds() -> int:
+    """The time as signatures carry it."""
+    return int(CLOCK.now().timestamp())
 
 
 def payment_order(reference: str = "ord_1", **changes: Any) -> PaymentOrder:
@@ -39,7 +45,7 @@ def payment_order(reference: str = "ord_1", **changes: Any) -> PaymentOrder:
         "cancel_url": "https://shop.example/se/en/checkout",
         "language": "sv",
         "traceparent": "",
-        "created_at": datetime.now(UTC),
+        "created_at": CLOCK.now(),
         **changes,
     }
     return PaymentOrder(**values)
@@ -106,7 +112,11 @@ class SandboxRig:
 
     def at(self, http: httpx.AsyncClient) -> PaymentProvider:
         return SandboxProvider(
-            http, api_key=KEYS["payment_key"], webhook_secret=self.secret, tolerance_seconds=300
+            http,
+            CLOCK,
+            api_key=KEYS["payment_key"],
+            webhook_secret=self.secret,
+            tolerance_seconds=300,
         )
 
     async def pay(self, payment: ProviderPayment) -> None:
@@ -144,7 +154,7 @@ class SandboxRig:
         return webhook_signature(body, secret, at)
 
     async def _card(self, payment: ProviderPayment, number: str) -> None:
-        form = {"card_number": number, "expiry": "12/29", "cvc": "123", "name": "Asa Oberg"}
+        form = {"card_number": number, "expiry": "12/49", "cvc": "123", "name": "Asa Oberg"}
         answer = await self.sandbox.public.post(f"/sandbox/pay/{payment.payment_id}", data=form)
         assert answer.status_code < 500, answer.text
 
@@ -175,6 +185,7 @@ class StripeRig:
     def at(self, http: httpx.AsyncClient) -> PaymentProvider:
         return StripeProvider(
             http,
+            CLOCK,
             secret_key=stripe.SECRET_KEY,
             webhook_secret=self.secret,
             tolerance_seconds=300,
@@ -206,7 +217,7 @@ class StripeRig:
             {
                 "id": "evt_other",
                 "type": "customer.created",
-                "created": int(time.time()),
+                "created": seconds(),
                 "data": {"object": {"id": "cus_1"}},
             }
         )
@@ -233,7 +244,7 @@ def stripe_event(event_id: str, intent: dict[str, Any]) -> bytes:
             "id": event_id,
             "object": "event",
             "type": f"payment_intent.{kind}",
-            "created": int(time.time()),
+            "created": seconds(),
             "data": {"object": intent},
         }
     )

@@ -50,7 +50,7 @@ class Buyer:
         return order
 
     def pay(self, order: dict[str, Any], card: str = PAYS) -> httpx.Response:
-        form = {"card_number": card, "expiry": "12/29", "cvc": "123", "name": "Asa Oberg"}
+        form = {"card_number": card, "expiry": "12/49", "cvc": "123", "name": "Asa Oberg"}
         return self.client.post(order["payment_url"], data=form)
 
     def read(self, order: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,9 @@ async def running(
         yield clients
 
 
-def synthetic_headers(at: float) -> dict[str, str]:
-    """What a synthetic caller sends; `at` is the real time, as the proof is checked against it."""
-    return {"x-vitrine-synthetic": sign(KEYS["synthetic_key"], int(at))}
+def synthetic_headers(at: datetime) -> dict[str, str]:
+    """What a synthetic caller sends `at` a moment of the services' clock."""
+    return {"x-vitrine-synthetic": sign(KEYS["synthetic_key"], int(at.timestamp()))}
 
 
 def _client(app: ASGIApp) -> httpx.AsyncClient:

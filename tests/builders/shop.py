@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -84,7 +83,7 @@ class Shop:
 
     def cookie(self, session_id: str) -> dict[str, str]:
         """The header of a browser with a session."""
-        now = int(time.time())
+        now = int(self.clock.now().timestamp())
         session = Session(
             session_id=session_id, started_at=now, seen_at=now, market="SE", language="sv"
         )
@@ -126,7 +125,7 @@ class Shop:
         """Send the hosted page's form; the webhook has been delivered when it answers."""
         return await self.sandbox.public.post(
             order["payment_url"],
-            data={"card_number": card, "expiry": "12/29", "cvc": "123", "name": "Åsa Öberg"},
+            data={"card_number": card, "expiry": "12/49", "cvc": "123", "name": "Åsa Öberg"},
         )
 
     async def challenge(self, order: Mapping[str, Any], decision: str) -> httpx.Response:
@@ -160,7 +159,7 @@ class Shop:
         self, body: bytes, *, at: float | None = None, secret: str = KEYS["webhook_secret"]
     ) -> httpx.Response:
         """Deliver a webhook by hand, signed at `at` (now) with `secret`."""
-        signed_at = int(time.time() if at is None else at)
+        signed_at = int(self.clock.now().timestamp() if at is None else at)
         return await self.checkout.public.post(
             "/api/checkout/v1/payment-events/sandbox",
             content=body,

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from app.checkout.providers.stripe import ORDER_KEY, StripeProvider
+from app.kernel.clock import SystemClock
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import ManagedProcess
 
@@ -35,6 +36,7 @@ class LocalStripe:
         """A bare adapter; without `payment_page` it redirects to hosted pages."""
         return StripeProvider(
             http,
+            SystemClock(),
             secret_key=SECRET_KEY,
             webhook_secret=WEBHOOK_SECRET,
             tolerance_seconds=300,

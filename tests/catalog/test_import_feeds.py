@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
@@ -331,7 +330,9 @@ async def test_two_imports_at_once_leave_one_of_the_two_feeds(shop: Running) -> 
 
 
 async def test_rehearsal_stock_is_off_when_it_is_not_asked_for(shop: Running) -> None:
-    response = await shop.public.get("/api/catalog/v1/cars", headers=synthetic_headers(time.time()))
+    response = await shop.public.get(
+        "/api/catalog/v1/cars", headers=synthetic_headers(shop.service.platform.clock.now())
+    )
 
     assert response.json()["total"] == 0
     with pytest.raises(StopIteration):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,7 +195,7 @@ async def test_an_unchanged_list_costs_no_body(shop: Running) -> None:
 
 
 async def test_synthetic_callers_see_rehearsal_stock_and_nobody_else_does(shop: Running) -> None:
-    proof = synthetic_headers(time.time())
+    proof = synthetic_headers(TUESDAY)
     people = await every_car(shop, market="SE", limit=100)
     response = await shop.public.get(CARS, params={"market": "SE", "limit": 100}, headers=proof)
     machines = CarPage.model_validate_json(response.content)
@@ -215,7 +214,9 @@ async def test_synthetic_callers_see_rehearsal_stock_and_nobody_else_does(shop: 
 
 async def test_a_claim_to_be_synthetic_without_proof_is_ignored(shop: Running) -> None:
     response = await shop.public.get(
-        CARS, params={"market": "SE"}, headers={"x-vitrine-synthetic": f"{int(time.time())}.00"}
+        CARS,
+        params={"market": "SE"},
+        headers={"x-vitrine-synthetic": f"{int(TUESDAY.timestamp())}.00"},
     )
 
     assert response.json()["total"] == 420

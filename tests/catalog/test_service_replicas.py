@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -164,7 +163,7 @@ async def test_sold_rehearsal_cars_are_replaced_through_the_importer(
     tmp_path: Path, url: str
 ) -> None:
     checkout = CheckoutEvents()
-    proof = synthetic_headers(time.time())
+    proof = synthetic_headers(TUESDAY)
     async with replica(tmp_path, url, checkout) as shop:
         first = await _rehearsal_cars(shop, proof)
         for sold in first[:65]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import httpx
@@ -201,7 +200,7 @@ async def test_a_limit_never_answers_for_a_car_that_is_gone(shop: Shop) -> None:
 
 
 async def test_synthetic_shoppers_and_people_never_meet_at_a_car(shop: Shop) -> None:
-    synthetic = synthetic_headers(time.time())
+    synthetic = synthetic_headers(shop.clock.now())
 
     answers = [
         await shop.hold("rehearsal_1"),

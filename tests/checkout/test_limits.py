@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -100,7 +99,7 @@ async def test_a_session_has_a_limit_of_its_own(strict_shop: Shop) -> None:
 
 
 async def test_a_robot_has_less_and_takes_nothing_from_people(strict_shop: Shop) -> None:
-    now = int(time.time())
+    now = int(strict_shop.clock.now().timestamp())
     session = Session(
         session_id="ses_bot",
         started_at=now,
@@ -130,7 +129,8 @@ async def test_rehearsals_webhooks_and_the_internal_port_are_not_limited(
     assert (await strict_shop.hold()).status_code == 429
 
     rehearsals = [
-        await strict_shop.hold("nothing", **synthetic_headers(time.time())) for _ in range(8)
+        await strict_shop.hold("nothing", **synthetic_headers(strict_shop.clock.now()))
+        for _ in range(8)
     ]
     webhooks = [await strict_shop.webhook((await strict_shop.sent_webhooks())[0]) for _ in range(8)]
     internal = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import orjson
 import pytest
@@ -50,7 +49,7 @@ async def test_a_webhook_without_a_signature_is_refused(
 
 async def test_a_webhook_of_another_secret_body_or_time_is_refused(shop: Shop) -> None:
     body = await _lost_webhook(shop)
-    now = time.time()
+    now = shop.clock.now().timestamp()
 
     answers = [
         await shop.webhook(body, secret="another secret"),

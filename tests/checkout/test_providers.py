@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import time
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.builders.providers import (
     http_answer,
     payment_order,
     sandbox_rig,
+    seconds,
     stripe_rig,
 )
 from tests.builders.stripe import PAGE, LocalStripe, local_stripe
@@ -70,7 +71,7 @@ _ORDER = iter(range(1, 1_000_000))
 
 def _reference() -> str:
     """A new order: the server lives longer than one test."""
-    return f"ord_{time.time_ns()}_{next(_ORDER)}"
+    return f"ord_{secrets.token_hex(8)}_{next(_ORDER)}"
 
 
 # --- a payment's life -----------------------------------------------------------------------------
@@ -220,9 +221,7 @@ async def test_a_signed_message_says_what_asking_would_say(rig: Rig) -> None:
     found = await rig.provider.find(payment.payment_id)
     told = await rig.told(payment)
 
-    event = rig.provider.verify(
-        told.body, {rig.header: rig.sign(told.body, rig.secret, int(time.time()))}
-    )
+    event = rig.provider.verify(told.body, {rig.header: rig.sign(told.body, rig.secret, seconds())})
 
     assert event.payment is not None
     assert event.event_id == told.event_id
@@ -241,7 +240,7 @@ async def test_a_refusal_and_a_challenge_are_told(rig: Rig) -> None:
     states = []
     for payment in (refused, challenged):
         body = (await rig.told(payment)).body
-        signed = rig.sign(body, rig.secret, int(time.time()))
+        signed = rig.sign(body, rig.secret, seconds())
         event = rig.provider.verify(body, {rig.header: signed})
         states.append(event.payment and event.payment.state)
 
@@ -251,7 +250,7 @@ async def test_a_refusal_and_a_challenge_are_told(rig: Rig) -> None:
 async def test_only_a_fresh_signature_over_these_bytes_counts(rig: Rig) -> None:
     payment = await rig.provider.create(payment_order(_reference()))
     await rig.pay(payment)
-    body, now = (await rig.told(payment)).body, int(time.time())
+    body, now = (await rig.told(payment)).body, seconds()
     good = rig.sign(body, rig.secret, now)
     at, hexes = good.split(",")
     other = rig.sign(body, "another secret", now).split(",")[1]
@@ -306,7 +305,7 @@ async def test_a_signed_body_that_cannot_be_read_is_malformed(rig: Rig) -> None:
 
 def _signed(rig: Rig, body: bytes) -> str:
     """Stripe's own signer wants text, and these bytes are none."""
-    now = int(time.time())
+    now = seconds()
     digest = hmac.new(rig.secret.encode(), b"%d." % now + body, hashlib.sha256).hexdigest()
     return f"t={now},v1={digest}"
 
@@ -317,7 +316,7 @@ async def test_messages_about_other_things_are_nobody_s_payment(rig: Rig) -> Non
         assert rig.takes_at_once  # the practice provider has nothing else to tell
         return
 
-    event = rig.provider.verify(body, {rig.header: rig.sign(body, rig.secret, int(time.time()))})
+    event = rig.provider.verify(body, {rig.header: rig.sign(body, rig.secret, seconds())})
 
     assert event == ProviderEvent("evt_other", "customer.created", None)
 

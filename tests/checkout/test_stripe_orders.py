@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import secrets
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 import uvicorn
 from stripe import WebhookSignature
 
-from app.kernel.clock import ManualClock
+from app.kernel.clock import ManualClock, SystemClock
 from app.kernel.errors import CannotStart
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import wait_until
@@ -72,8 +71,10 @@ async def _payment_id(shop: Shop, order: dict[str, Any]) -> str:
 async def _tell(shop: Shop, stripe: LocalStripe, payment_id: str, **changes: Any) -> httpx.Response:
     """Deliver the message that Stripe sends about a payment as it is, with `changes`."""
     intent = {**await stripe.intent(payment_id), **changes}
-    body = stripe_event(f"evt_{time.time_ns()}", intent)
-    signed = WebhookSignature.generate_signature_header(body.decode(), WEBHOOK_SECRET)
+    body = stripe_event(f"evt_{secrets.token_hex(8)}", intent)
+    signed = WebhookSignature.generate_signature_header(
+        body.decode(), WEBHOOK_SECRET, int(shop.clock.now().timestamp())
+    )
     return await shop.checkout.public.post(
         "/api/checkout/v1/payment-events/stripe",
         content=body,
@@ -307,7 +308,7 @@ async def _until(shop: Shop, states: dict[str, str]) -> None:
 async def test_a_shopper_may_be_sent_to_a_hosted_page(
     tmp_path: Path, stripe: LocalStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = ManualClock(datetime.now(UTC))  # Stripe measures a page's life by its own clock
+    clock = ManualClock(SystemClock().now())  # Stripe measures a page's life by its own clock
     monkeypatch.setenv("CHECKOUT_STRIPE_SECRET_KEY", SECRET_KEY)
     monkeypatch.setenv("CHECKOUT_STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET)
     monkeypatch.setenv("CHECKOUT_STRIPE_API_BASE", stripe.base_url)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import pytest
 from hypothesis import given
@@ -163,7 +161,7 @@ async def test_only_a_trusted_proxy_says_for_whom_it_asks(platform: Platform) ->
 
 async def test_a_signed_session_keeps_the_traffic_that_was_proved(platform: Platform) -> None:
     app = _echo(platform, "127.0.0.1")
-    now = int(time.time())
+    now = int(platform.clock.now().timestamp())
     visit = Session(
         session_id="ses_9", started_at=now, seen_at=now, market="SE", language="sv",
         traffic="synthetic",

@@ -118,12 +118,8 @@ def consenting(world: World, analytics: bool | None) -> Session:
     )
 
 
-async def test_beacons_count_only_with_consent(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_beacons_count_only_with_consent(world: World) -> None:
     service = await world.replica()
-    now = world.clock.now().timestamp()
-    monkeypatch.setattr("app.frame.callers.time.time", lambda: now)
     body = {"events": [vital("LCP", 900), vital("FID", 1)]}
     transport = httpx.ASGITransport(service.api)
     answers = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -21,6 +20,7 @@ from app.checkout.providers.protocol import (
 from app.checkout.providers.signatures import check_signature
 from app.contracts.client import segment
 from app.contracts.sandbox import Payment, PaymentRequest, WebhookEvent
+from app.kernel.clock import Clock
 from app.kernel.errors import MalformedRequest
 
 DEADLINE: Final = httpx.Timeout(2.5, connect=1.0)
@@ -42,8 +42,15 @@ class SandboxProvider:
     name = "sandbox"
 
     def __init__(
-        self, http: httpx.AsyncClient, *, api_key: str, webhook_secret: str, tolerance_seconds: int
+        self,
+        http: httpx.AsyncClient,
+        clock: Clock,
+        *,
+        api_key: str,
+        webhook_secret: str,
+        tolerance_seconds: int,
     ) -> None:
+        self._clock = clock
         self._http = http
         self._headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
         self._secret = webhook_secret
@@ -84,7 +91,7 @@ class SandboxProvider:
             headers.get("webhook-signature", ""),
             self._secret,
             tolerance_seconds=self._tolerance,
-            now=time.time(),
+            now=self._clock.now().timestamp(),
             name="webhook-signature",
         )
         try:

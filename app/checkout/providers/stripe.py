@@ -13,7 +13,6 @@ Stripe is told: the amount, the car's name and our order's id. Nothing about the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
@@ -31,6 +30,7 @@ from app.checkout.providers.protocol import (
     ProviderRefused,
 )
 from app.checkout.providers.signatures import check_signature
+from app.kernel.clock import Clock
 from app.kernel.errors import MalformedRequest
 
 stripe.enable_telemetry = False
@@ -123,6 +123,7 @@ class StripeProvider:
     def __init__(
         self,
         http: httpx.AsyncClient,
+        clock: Clock,
         *,
         secret_key: str,
         webhook_secret: str,
@@ -130,6 +131,7 @@ class StripeProvider:
         api_base: str = "",
         payment_page: str = "",
     ) -> None:
+        self._clock = clock
         self._secret = webhook_secret
         self._tolerance = tolerance_seconds
         self._page = payment_page
@@ -195,7 +197,7 @@ class StripeProvider:
             headers.get("stripe-signature", ""),
             self._secret,
             tolerance_seconds=self._tolerance,
-            now=time.time(),
+            now=self._clock.now().timestamp(),
             name="Stripe-Signature",
         )
         try:

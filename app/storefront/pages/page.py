@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,9 +98,10 @@ class Front:
         return page
 
     def _page(self, request: Request, place: Place, language: str) -> Page:
-        at = int(time.time())
         jar = request.cookies
         platform = self.platform
+        now = platform.clock.now()
+        at = int(now.timestamp())
         arrival = Arrival(
             at=at,
             market=place.market,
@@ -120,7 +120,7 @@ class Front:
             request=request,
             place=place,
             texts=texts,
-            formats=formats_of(place, texts, platform.clock.now()),
+            formats=formats_of(place, texts, now),
             visit=visit(known, arrival),
             hold=cookies.read_hold(jar.get(cookies.HOLD), now=at),
         )
