@@ -7,7 +7,7 @@ PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 NAME ?= payment-brownout
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format peak drill drills prove-crash prove-checkout bench-checkout screenshots render lock clean
+.PHONY: help setup setup-dev demo test check format peak drill drills env prove-crash prove-checkout bench-checkout screenshots render lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-checkout: setup ## purchases per second beside pgbench, on one core; write
 
 screenshots: setup-dev ## the pictures in the README, taken from a running demo's pages
 	@$(PYTHON) -m tests.screenshots
+
+env: setup ## write .env with fresh secrets for docker-compose.yml; never over one that is there
+	@$(PYTHON) -m app.frame.envfile
 
 # The larger lock is made first; the smaller ones are held to its versions, so that all three agree.
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

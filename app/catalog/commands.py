@@ -50,7 +50,7 @@ def import_feed(
     """Import FILE as the whole stock of SOURCE in MARKET, as `POST /feeds/{source}` does."""
     if market not in CURRENCY_OF_MARKET:
         cannot_start(f"--market {market}: must be one of {', '.join(CURRENCY_OF_MARKET)}.")
-    platform = new_platform(read_settings(), local_traces=False)
+    platform = new_platform(read_settings(NAME), local_traces=False)
     feed = Feed(source, market, adapter, file.read_bytes())
     with one_sentence():
         try:

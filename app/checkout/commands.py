@@ -156,7 +156,7 @@ def differences_table(found: list[Difference]) -> Table:
 
 def _with_parts(work: Callable[[Parts], Awaitable[None]]) -> None:
     async def main() -> None:
-        platform = new_platform(read_settings(), local_traces=False)
+        platform = new_platform(read_settings(NAME), local_traces=False)
         parts = put_together(platform, ServiceSettings.of(NAME))
         try:
             if "orders" not in await parts.database.tables():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sqlalchemy.engine import make_url
+
+from app.frame.keys import refuse_weak_password
 from app.frame.platform import AddressMissing, Platform
 from app.frame.server import bind, serve
 from app.frame.service import Service
@@ -21,12 +24,15 @@ def run(name: str, build: Build) -> None:
     run_until_stopped(_serve(build, name))
 
 
-def build_alone(build: Build, settings: ServiceSettings) -> Service:
+def build_alone(build: Build, settings: ServiceSettings, name: str) -> Service:
     """The only service of this process.
 
     Raises `AddressMissing`, naming the variables, when it calls services it has no address of.
     """
-    platform = new_platform(read_settings(), local_traces=False)
+    shared = read_settings(name)
+    if shared.environment == "production" and settings.database_url:
+        refuse_weak_password(name, make_url(settings.database_url).password)
+    platform = new_platform(shared, local_traces=False)
     service = build(platform, settings)
     if platform.unaddressed:
         names = ", ".join(sorted(platform.unaddressed))
@@ -43,7 +49,7 @@ async def _serve(build: Build, name: str) -> None:
     internal = bind(
         settings.internal_host, settings.internal_port, variable=f"{variable}_INTERNAL_PORT"
     )
-    service = build_alone(build, settings)
+    service = build_alone(build, settings, name)
     await serve(
         [service],
         public=service.api,

@@ -26,8 +26,8 @@ VERSION: Final = "0.1.0"
 CANNOT_START: Final = 2
 
 
-def read_settings() -> PlatformSettings:
-    """The platform's settings with all secrets; ends the process with a sentence when wrong."""
+def read_settings(service: str = "") -> PlatformSettings:
+    """The settings with one service's secrets, or all; ends the process with a sentence if not."""
     _forget_libpq()
     try:
         settings = PlatformSettings()
@@ -35,7 +35,7 @@ def read_settings() -> PlatformSettings:
         cannot_start(explain(error))
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
-        return with_keys(settings)
+        return with_keys(settings, service)
     except KeysMissing as error:
         cannot_start(str(error))
     except OSError as error:

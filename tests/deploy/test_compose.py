@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from app.frame.flags import resting_state
-from app.frame.keys import NAMES
+from app.frame.keys import SECRETS, secrets_of
 from deploy.local.alertmanager import CONFIGURATION as ALERTMANAGER
 from deploy.local.prometheus import FLAGS
 
@@ -78,7 +78,7 @@ def test_nothing_starts_without_its_secrets(tmp_path: Path) -> None:
     )
 
     assert done.returncode != 0
-    assert "copy .env.example to .env" in done.stderr
+    assert "run make env" in done.stderr
 
 
 def bytes_of(limit: str | int) -> int:
@@ -192,11 +192,15 @@ def test_every_service_knows_where_the_others_are(services: dict[str, dict[str, 
         }
 
 
-def test_every_secret_that_production_needs_is_passed(services: dict[str, dict[str, Any]]) -> None:
-    for name in APP:
-        environment = services[name]["environment"]
-        missing = [key for key in NAMES if not environment.get(f"VITRINE_{key.upper()}")]
-        assert (name, missing) == (name, [])
+def test_each_service_gets_the_secrets_that_it_uses_and_no_other(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    known = {secret.variable for secret in SECRETS}
+    given = {name: known & set(services[name]["environment"]) for name in APP}
+
+    assert given == {name: {secret.variable for secret in secrets_of(name)} for name in APP}
+    stripe = [name for name in APP if "CHECKOUT_STRIPE_SECRET_KEY" in services[name]["environment"]]
+    assert stripe == ["checkout"]
 
 
 def test_health_checks_of_services_ask_the_internal_port(

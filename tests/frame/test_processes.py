@@ -19,6 +19,7 @@ from app.frame.settings import PlatformSettings
 from app.kernel.clock import ManualClock
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import ManagedProcess, wait_until
+from deploy.local.production import new_secrets
 from tests.builders.shop import open_shop
 
 pytestmark = pytest.mark.integration
@@ -82,22 +83,32 @@ def test_a_data_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     assert said.endswith("or set VITRINE_DATA to another folder.")
 
 
-def test_production_without_secrets_names_each(tmp_path: Path) -> None:
-    said = _refusal(tmp_path, VITRINE_ENVIRONMENT="production", VITRINE_SESSION_KEY="x")
+def test_production_names_every_secret_that_it_refuses(tmp_path: Path) -> None:
+    said = _refusal(tmp_path, VITRINE_ENVIRONMENT="production", VITRINE_SESSION_KEY="change-me-x")
 
-    assert said.startswith("production needs these secrets set: VITRINE_SYNTHETIC_KEY, ")
-    assert "VITRINE_SESSION_KEY" not in said
+    assert said == (
+        "production refuses these secrets: VITRINE_SESSION_KEY is an example's value;"
+        " VITRINE_SYNTHETIC_KEY is not set; VITRINE_PAYMENT_KEY is not set; VITRINE_WEBHOOK_SECRET"
+        " is not set. `make env` writes a .env with fresh ones."
+    )
+
+
+def test_production_refuses_a_published_database_password(tmp_path: Path) -> None:
+    said = _refusal(
+        tmp_path,
+        **new_secrets(),
+        VITRINE_ENVIRONMENT="production",
+        SANDBOX_DATABASE_URL="postgresql+asyncpg://sandbox:change-me-sandbox@127.0.0.1:9/sandbox",
+    )
+
+    assert said == (
+        "the password in SANDBOX_DATABASE_URL is an example's value: change it for the role in"
+        " PostgreSQL and in the address."
+    )
 
 
 def test_the_practice_provider_refuses_production(tmp_path: Path) -> None:
-    names = ["SESSION", "SYNTHETIC", "DEALER", "DELIVERY", "REPORT", "PAYMENT"]
-    secrets = {f"VITRINE_{name}_KEY": "x" for name in names} | {
-        "VITRINE_WEBHOOK_SECRET": "x",
-        "VITRINE_CONSOLE_PASSWORD": "x",
-        "VITRINE_CUSTOMER_KEY": "dGVzdC1jdXN0b21lci1rZXktdGVzdC1jdXN0b21lcjA=",
-    }
-
-    said = _refusal(tmp_path, VITRINE_ENVIRONMENT="production", **secrets)
+    said = _refusal(tmp_path, VITRINE_ENVIRONMENT="production", **new_secrets())
 
     assert "VITRINE_ALLOW_SANDBOX_IN_PRODUCTION=true" in said
 
@@ -105,7 +116,6 @@ def test_the_practice_provider_refuses_production(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"VITRINE_CUSTOMER_KEY": "short"}, "VITRINE_CUSTOMER_KEY is not a Fernet key"),
         ({"VITRINE_PORT": "high"}, "VITRINE_PORT='high': "),
         ({"SANDBOX_PORT": "99999"}, "SANDBOX_PORT='99999': "),
         ({"VITRINE_ENVIRONMENT": "staging"}, "VITRINE_ENVIRONMENT='staging': "),
