@@ -9,12 +9,12 @@ the status decides), `vitrine.attributes` (a dict of business attributes for the
 """
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
 from structlog.typing import FilteringBoundLogger
 
 from telemetry.catalogue import Outcome
@@ -29,7 +29,7 @@ from telemetry.instruments import Instruments
 from telemetry.logs import LOGGED_MARK, AccessLog
 from telemetry.redaction import redact_mapping, redact_text
 from telemetry.routes import route_template
-from telemetry.tracing import context_from, traceparent_of
+from telemetry.tracing import CALLER, TraceMarks, context_from, span_context_from, traceparent_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -40,6 +40,12 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 OUTCOME_KEY = "vitrine.outcome"
 ATTRIBUTES_KEY = "vitrine.attributes"
 SPAN_KEY = "vitrine.span"
+CALLER_KEY = "vitrine.caller"
+
+_TRACE_HEADERS = frozenset(
+    {b"traceparent", b"tracestate", b"baggage", b"b3"}
+    | {b"x-b3-" + name for name in (b"traceid", b"spanid", b"parentspanid", b"sampled", b"flags")}
+)
 
 # nginx's number for "the client closed the connection before there was an answer".
 CLIENT_CLOSED = 499
@@ -65,9 +71,11 @@ class ObservedApp:
         instruments: Instruments,
         log: FilteringBoundLogger,
         access_log: AccessLog,
+        marks: TraceMarks,
         own_spans: bool = True,
     ) -> None:
         self.app = app
+        self._marks = marks
         self._tracer = tracer
         self._log = log
         self._access_log = access_log
@@ -83,17 +91,29 @@ class ObservedApp:
             return
         exchange = _Exchange(scope, receive, send, describe_early=not self._own_spans)
         token = None
+        claimed, vouched = self._claimed(scope["headers"])
+        caller = None if vouched else span_context_from(claimed)
         if self._own_spans:
-            parent = context_from(exchange.request_header(b"traceparent"))
+            parent = context_from(claimed if vouched else None)
             span = self._tracer.start_span(
                 exchange.method,
                 context=parent,
                 kind=SpanKind.SERVER,
                 attributes=exchange.start_attributes(),
+                links=_links(caller),
                 record_exception=False,
             )
+            _tell_caller(span, caller)
             scope[SPAN_KEY] = span
             token = otel_context.attach(trace.set_span_in_context(span, parent))
+        else:
+            # The contrib instrumentation believes whatever header it finds.
+            kept = (b"traceparent", claimed.encode("latin-1")) if vouched and claimed else None
+            scope["headers"] = [
+                *(pair for pair in scope["headers"] if pair[0] not in _TRACE_HEADERS),
+                *((kept,) if kept else ()),
+            ]
+            scope[CALLER_KEY] = caller
         self._active.inc()
         try:
             await self.app(scope, exchange.receive, exchange.send)
@@ -106,6 +126,15 @@ class ObservedApp:
             if token is not None:
                 exchange.span.end()
                 otel_context.detach(token)
+
+    def _claimed(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, bool]:
+        """The caller's `traceparent`, and whether it is a neighbour's (see `TraceMarks`)."""
+        parents = [value for key, value in headers if key == b"traceparent"]
+        if len(parents) != 1:
+            return None, False
+        claimed = bytes(parents[0]).decode("latin-1")
+        states = [bytes(value).decode("latin-1") for key, value in headers if key == b"tracestate"]
+        return claimed, len(states) == 1 and self._marks.vouch_for(claimed, states[0])
 
     def _finish(self, exchange: "_Exchange") -> None:
         seconds = time.perf_counter() - exchange.started
@@ -152,6 +181,24 @@ class ObservedApp:
         self._access_log.write(outcome.log_level, HTTP_REQUEST.name, fields)
 
 
+def leave_span(span: Span, scope: Scope) -> None:
+    """What the contrib instrumentation does with its new span: leave it where we look for it."""
+    scope[SPAN_KEY] = span
+    caller: SpanContext | None = scope.get(CALLER_KEY)
+    for link in _links(caller):
+        span.add_link(link.context, link.attributes)
+    _tell_caller(span, caller)
+
+
+def _links(caller: SpanContext | None) -> list[Link]:
+    return [] if caller is None else [Link(caller, CALLER)]
+
+
+def _tell_caller(span: Span, caller: SpanContext | None) -> None:
+    if caller is not None:
+        span.set_attribute("vitrine.caller.trace_id", f"{caller.trace_id:032x}")
+
+
 class _Exchange:
     """One request and its response, as far as the middleware needs to remember them."""
 
@@ -191,13 +238,6 @@ class _Exchange:
         """The server span: ours, or the one that the contrib instrumentation left."""
         found: Span = self.scope.get(SPAN_KEY, trace.INVALID_SPAN)
         return found
-
-    def request_header(self, name: bytes) -> str | None:
-        """The first header of that (lower-case) name."""
-        for key, value in self.scope["headers"]:
-            if key == name:
-                return bytes(value).decode("latin-1")
-        return None
 
     def start_attributes(self) -> dict[str, Any]:
         """What is known before the application runs. No query, no user agent: they are personal."""

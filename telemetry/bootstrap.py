@@ -19,11 +19,11 @@ from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NoOpTracerProvider, Span, Tracer, TracerProvider
+from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 from sqlalchemy.engine import Engine
 from structlog.typing import FilteringBoundLogger
 
-from telemetry.asgi import SPAN_KEY, ASGIApp, ObservedApp
+from telemetry.asgi import ASGIApp, ObservedApp, leave_span
 from telemetry.catalogue.frame import APP_INFO, TELEMETRY_SPANS_DROPPED
 from telemetry.database import database_span, instrument_engine
 from telemetry.export import SpanQueue
@@ -32,6 +32,7 @@ from telemetry.logs import AccessLog, LineWriter, LogFormat, StdlibRoute, logger
 from telemetry.outbound import instrument_client
 from telemetry.spans import LeanTracer
 from telemetry.tracestore import TraceStore
+from telemetry.tracing import TraceMarks
 
 Mode = Literal["lean", "contrib", "off"]
 
@@ -47,6 +48,7 @@ class Telemetry:
     instruments: Instruments
     log: FilteringBoundLogger
     _access_log: AccessLog = field(repr=False)
+    _marks: TraceMarks = field(repr=False)
     trace_store: TraceStore | None = None
     _database_system: str = field(default="other_sql", repr=False)
     _stdlib: StdlibRoute | None = field(default=None, repr=False)
@@ -67,13 +69,17 @@ class Telemetry:
             instruments=self.instruments,
             log=self.log,
             access_log=self._access_log,
+            marks=self._marks,
             own_spans=own_spans,
         )
 
-    def instrument_httpx(self, client: httpx.Client | httpx.AsyncClient) -> None:
-        """Observe the calls of a client; see outbound.py."""
+    def instrument_httpx(
+        self, client: httpx.Client | httpx.AsyncClient, *, neighbour: bool = False
+    ) -> None:
+        """Observe the calls of a client; a `neighbour` on the other side continues our traces."""
         if self.mode != "off":
-            instrument_client(client, self.tracer, self.instruments)
+            marks = self._marks if neighbour else TraceMarks(b"")
+            instrument_client(client, self.tracer, self.instruments, marks)
 
     def instrument_engine(self, engine: Engine) -> None:
         """Trace the statements of an engine; for an async engine give its `sync_engine`."""
@@ -117,7 +123,7 @@ class Telemetry:
                 tracer_provider=self.tracer_provider,
                 meter_provider=NoOpMeterProvider(),
                 exclude_spans=["receive", "send"],
-                server_request_hook=_leave_span,
+                server_request_hook=leave_span,
             )
             instrumented: ASGIApp = app
             return instrumented
@@ -126,7 +132,7 @@ class Telemetry:
             tracer_provider=self.tracer_provider,
             meter_provider=NoOpMeterProvider(),
             exclude_spans=["receive", "send"],
-            server_request_hook=_leave_span,
+            server_request_hook=leave_span,
         )
 
 
@@ -135,6 +141,7 @@ def start_telemetry(
     service: str,
     registry: MetricRegistry,
     trace_store: TraceStore | None = None,
+    trace_key: bytes = b"",
     otlp_endpoint: str | None = None,
     log_stream: IO[Any] | None = None,
     version: str = "0.0.0",
@@ -148,9 +155,11 @@ def start_telemetry(
 ) -> Telemetry:
     """Start the telemetry of one service and state its `app_info`.
 
-    `sample_ratio` (0 to 1) is the share of traces that begin here and are recorded at all; a
-    caller's decision is honoured. `otlp_endpoint` is a collector's base address
-    (`http://collector:4318`); `log_stream` defaults to standard output.
+    `trace_key` (at most 64 bytes) is what the services of one deployment share: whoever signs with
+    it is a neighbour, whose trace and sampling go on here; all others' traces begin anew.
+    `sample_ratio` (0 to 1) is the share of traces that begin here and are recorded at all.
+    `otlp_endpoint` is a collector's base address (`http://collector:4318`); `log_stream` defaults
+    to standard output.
     """
     instruments = registry.for_service(service)
     instruments.gauge(APP_INFO).set(1, version=version, revision=revision)
@@ -198,6 +207,7 @@ def start_telemetry(
         instruments=instruments,
         log=logger_for(service, writer, log_format, log_level),
         _access_log=AccessLog(service, writer, log_format, log_level),
+        _marks=TraceMarks(trace_key),
         trace_store=trace_store,
     )
 
@@ -211,7 +221,3 @@ def _otlp_queue(endpoint: str, on_drop: Any) -> SpanQueue:
         address += "/v1/traces"
     exporter = OTLPSpanExporter(endpoint=address, timeout=5, compression=Compression.Gzip)
     return SpanQueue(exporter, on_drop)
-
-
-def _leave_span(span: Span, scope: dict[str, Any]) -> None:
-    scope[SPAN_KEY] = span

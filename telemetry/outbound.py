@@ -19,7 +19,7 @@ from telemetry.catalogue.http import HTTP_CLIENT_REQUEST_DURATION, METHODS
 from telemetry.catalogue.labels import PEERS, SERVICES
 from telemetry.instruments import HistogramInstrument, Instruments
 from telemetry.redaction import redact_text
-from telemetry.tracing import traceparent_of
+from telemetry.tracing import TraceMarks, traceparent_of
 
 PEER_EXTENSION = "vitrine.peer"
 _KNOWN_METHODS = frozenset(METHODS)
@@ -31,9 +31,15 @@ _PEER_OF_PREFIX = {
 
 
 def instrument_client(
-    client: httpx.Client | httpx.AsyncClient, tracer: Tracer, instruments: Instruments
+    client: httpx.Client | httpx.AsyncClient,
+    tracer: Tracer,
+    instruments: Instruments,
+    marks: TraceMarks,
 ) -> None:
-    """Observe every request of a client. Doing it twice to one client does it once."""
+    """Observe every request of a client; `marks` are for neighbours, who continue our traces.
+
+    Doing it twice to one client does it once.
+    """
     if getattr(client, "_vitrine_observed", False):
         return
     duration = instruments.histogram(HTTP_CLIENT_REQUEST_DURATION)
@@ -41,7 +47,7 @@ def instrument_client(
         send_async = client.send
 
         async def observed_async(request: httpx.Request, **options: Any) -> httpx.Response:
-            with observed_call(request, tracer, duration) as call:
+            with observed_call(request, tracer, duration, marks) as call:
                 call.response = await send_async(request, **options)
                 return call.response
 
@@ -50,7 +56,7 @@ def instrument_client(
         send = client.send
 
         def observed(request: httpx.Request, **options: Any) -> httpx.Response:
-            with observed_call(request, tracer, duration) as call:
+            with observed_call(request, tracer, duration, marks) as call:
                 call.response = send(request, **options)
                 return call.response
 
@@ -77,16 +83,21 @@ class observed_call:  # noqa: N801 - used like a function: `with observed_call(.
     """
 
     __slots__ = (
-        "_context", "_duration", "_peer", "_request", "_span", "_started", "_token", "_tracer",
-        "response",
+        "_context", "_duration", "_marks", "_peer", "_request", "_span", "_started", "_token",
+        "_tracer", "response",
     )  # fmt: skip
 
     def __init__(
-        self, request: httpx.Request, tracer: Tracer, duration: HistogramInstrument
+        self,
+        request: httpx.Request,
+        tracer: Tracer,
+        duration: HistogramInstrument,
+        marks: TraceMarks,
     ) -> None:
         self._request = request
         self._tracer = tracer
         self._duration = duration
+        self._marks = marks
         self.response: httpx.Response | None = None
 
     def __enter__(self) -> Self:
@@ -107,7 +118,10 @@ class observed_call:  # noqa: N801 - used like a function: `with observed_call(.
         )
         self._context = context = span.get_span_context()
         if context.is_valid:
-            request.headers["traceparent"] = traceparent_of(context)
+            request.headers["traceparent"] = traceparent = traceparent_of(context)
+            mark = self._marks.of(traceparent)
+            if mark is not None:
+                request.headers["tracestate"] = mark
         self._started = time.perf_counter()
         self._token = otel_context.attach(trace.set_span_in_context(span))
         return self

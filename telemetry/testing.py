@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -35,6 +36,11 @@ class Signals:
     def spans(self) -> list[SpanRecord]:
         """Finished spans in the order in which they ended, redacted as they would be stored."""
         return [record_of(span) for span in self._exporter.get_finished_spans()]
+
+    @property
+    def exported(self) -> list[ReadableSpan]:
+        """The same spans as an exporter gets them."""
+        return list(self._exporter.get_finished_spans())
 
     @property
     def logs(self) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import orjson
 from opentelemetry.sdk.trace import ReadableSpan
 
 from telemetry.redaction import redact_mapping, redact_text
+from telemetry.tracing import causes
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS traces (
@@ -59,7 +60,7 @@ class SpanRecord:
     """One stored span. Ids are lower-case hex; times are Unix nanoseconds.
 
     `kind` is server, client, internal, producer or consumer; `status` is unset, ok or error;
-    `links` are the trace ids that the span points to.
+    `links` are the trace ids that the span points to, without a stranger's.
     """
 
     trace_id: str
@@ -228,7 +229,7 @@ def record_of(span: ReadableSpan) -> SpanRecord:
             SpanEvent(found.name, found.timestamp, redact_mapping(found.attributes or {}))
             for found in span.events
         ),
-        links=tuple(f"{link.context.trace_id:032x}" for link in span.links),
+        links=tuple(f"{context.trace_id:032x}" for context in causes(span)),
     )
 
 

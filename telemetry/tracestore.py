@@ -26,7 +26,7 @@ from telemetry.tracefile import (
     TraceSummary,
     record_of,
 )
-from telemetry.tracing import KeepRules
+from telemetry.tracing import KeepRules, causes
 
 __all__ = ["SpanEvent", "SpanRecord", "TraceStore", "TraceStoreDamagedError", "TraceSummary"]
 
@@ -274,7 +274,7 @@ class _StoreProcessor(SpanProcessor):
 
 
 def _targets(spans: Iterable[ReadableSpan]) -> set[int]:
-    return {link.context.trace_id for span in spans for link in span.links}
+    return {context.trace_id for span in spans for context in causes(span)}
 
 
 def _is_trace_id(text: str) -> bool:

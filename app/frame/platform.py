@@ -5,6 +5,7 @@ Embedded mode has one platform and six services; in production a process has a p
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class Platform:
             service=service,
             registry=self.registry,
             trace_store=self.traces,
+            trace_key=self._trace_key(),
             otlp_endpoint=self.otlp_endpoint,
             version=self.version,
             revision=self.revision,
@@ -62,6 +64,11 @@ class Platform:
             mode=self.settings.telemetry_mode,
             log_format=self.settings.log_format,
         )
+
+    def _trace_key(self) -> bytes:
+        """Marks a trace context as a neighbour's; made of the secret that all services share."""
+        key = self.settings.session_key.encode()
+        return hashlib.blake2b(key, person=b"trace").digest() if key else b""
 
     def database_url(self, service: str, configured: str) -> str:
         """The configured address, or one SQLite file per service under the data folder."""
@@ -94,7 +101,7 @@ class Platform:
                 InProcessTransport(lambda: self._local(service, internal)),
                 timeout=timeout,
             )
-        telemetry.instrument_httpx(client)
+        telemetry.instrument_httpx(client, neighbour=True)
         return client
 
     def _local(self, service: str, internal: bool) -> ASGIApp:

@@ -16,9 +16,10 @@ from telemetry.catalogue import Outcome
 from telemetry.catalogue.http import HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION
 from telemetry.routes import ROUTE_KEY
 from telemetry.testing import Signals, capture
-from telemetry.tracing import span_context_from
+from telemetry.tracing import TraceMarks, span_context_from
 
 MODES = ("lean", "contrib")
+KEY = b"shared by all services"
 REMOTE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 
 
@@ -72,7 +73,7 @@ def shop(static: Any) -> FastAPI:
 
 @pytest.fixture(params=MODES)
 def signals(request: pytest.FixtureRequest) -> Iterator[Signals]:
-    with capture("catalog", mode=request.param) as captured:
+    with capture("catalog", mode=request.param, trace_key=KEY) as captured:
         yield captured
 
 
@@ -155,11 +156,72 @@ async def test_an_exception_is_told_with_its_redacted_traceback(
     assert event.attributes["exception.message"] == "no mail to [redacted]"
 
 
-async def test_a_callers_trace_is_continued(signals: Signals, tmp_path: Any) -> None:
+NEIGHBOURS = TraceMarks(KEY)
+
+
+async def test_a_neighbours_trace_is_continued(signals: Signals, tmp_path: Any) -> None:
     app = signals.telemetry.observe(shop(tmp_path))
-    await ask(app, "GET", "/api/catalog/v1/cars/7", headers={"traceparent": REMOTE})
+    mark = {"traceparent": REMOTE, "tracestate": str(NEIGHBOURS.of(REMOTE))}
+    await ask(app, "GET", "/api/catalog/v1/cars/7", headers=mark)
     (span,) = signals.spans
     assert (span.trace_id, span.parent_span_id) == ("ab" * 16, "cd" * 8)
+    assert "vitrine.caller.trace_id" not in span.attributes
+
+
+NOT_SAMPLED = REMOTE[:-1] + "0"
+
+CLAIMS = [
+    # What a caller says of its trace, and the trace that is told as the caller's.
+    ([("traceparent", REMOTE)], "ab" * 16),
+    ([("traceparent", NOT_SAMPLED)], "ab" * 16),
+    ([("traceparent", "01" + REMOTE[2:] + "-more")], "ab" * 16),
+    ([("traceparent", REMOTE), ("tracestate", "vitrine=" + "0" * 32)], "ab" * 16),
+    ([("traceparent", REMOTE), ("tracestate", "vitrine=å")], "ab" * 16),
+    ([("traceparent", REMOTE), ("tracestate", "a=b," * 300)], "ab" * 16),
+    # A neighbour's mark is for one span and its flags only.
+    ([("traceparent", NOT_SAMPLED), ("tracestate", str(NEIGHBOURS.of(REMOTE)))], "ab" * 16),
+    ([("traceparent", REMOTE), ("traceparent", REMOTE)], None),
+    ([("traceparent", "ff" + REMOTE[2:])], None),
+    ([("traceparent", "00-" + "0" * 32 + REMOTE[35:])], None),
+    ([("traceparent", REMOTE[:36] + "0" * 16 + "-01")], None),
+    ([("traceparent", REMOTE.upper())], None),
+    ([("traceparent", "")], None),
+    ([("traceparent", "é" * 600)], None),
+    ([("tracestate", str(NEIGHBOURS.of(REMOTE)))], None),
+    ([("b3", "ab" * 16 + "-" + "cd" * 8 + "-0"), ("baggage", "user=a@b.se")], None),
+    ([("x-b3-traceid", "ab" * 16), ("x-b3-spanid", "cd" * 8), ("x-b3-sampled", "0")], None),
+]
+
+
+@pytest.mark.parametrize(("claims", "told"), CLAIMS)
+async def test_a_strangers_trace_is_told_and_not_continued(
+    signals: Signals, tmp_path: Any, claims: list[tuple[str, str]], told: str | None
+) -> None:
+    app = signals.telemetry.observe(shop(tmp_path))
+    headers = [(name.encode(), value.encode()) for name, value in claims]
+    response = await ask(app, "GET", "/api/catalog/v1/cars/7", headers=headers)
+    (span,) = signals.spans
+    assert span.trace_id != "ab" * 16
+    assert span.parent_span_id is None
+    assert response.headers["x-trace-id"] == span.trace_id
+    assert span.attributes.get("vitrine.caller.trace_id") == told
+    # The stored record's links lead to spans of ours only; a collector gets the caller's too.
+    assert span.links == ()
+    (exported,) = signals.exported
+    assert [f"{link.context.trace_id:032x}" for link in exported.links] == ([told] if told else [])
+
+
+async def test_callers_with_one_trace_id_are_kept_apart(signals: Signals, tmp_path: Any) -> None:
+    app = signals.telemetry.observe(shop(tmp_path))
+    for _ in range(2):
+        await ask(app, "GET", "/api/catalog/v1/cars/7", headers={"traceparent": REMOTE})
+    assert len({span.trace_id for span in signals.spans}) == 2
+
+
+def test_without_a_key_nobody_is_a_neighbour() -> None:
+    marks = TraceMarks(b"")
+    assert marks.of(REMOTE) is None
+    assert not marks.vouch_for(REMOTE, "vitrine=")
 
 
 async def test_business_attributes_of_the_application_are_on_the_span(

@@ -13,7 +13,7 @@ from telemetry.catalogue.http import HTTP_CLIENT_REQUEST_DURATION
 from telemetry.outbound import PEER_EXTENSION
 from telemetry.redaction import redact_text
 from telemetry.testing import Signals, capture
-from telemetry.tracing import span_context_from
+from telemetry.tracing import TraceMarks, span_context_from
 
 
 @pytest.fixture
@@ -52,6 +52,23 @@ def test_a_call_carries_its_own_span_to_the_other_side(signals: Signals) -> None
         "service.peer.name": "checkout",
         "http.response.status_code": 200,
     }
+
+
+def test_only_a_neighbour_gets_the_mark_that_lets_it_continue_the_trace() -> None:
+    seen: list[httpx.Request] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200)
+
+    with capture("storefront", trace_key=b"shared") as signals:
+        for neighbour in (True, False):
+            with httpx.Client(transport=httpx.MockTransport(note), base_url="http://x") as made:
+                signals.telemetry.instrument_httpx(made, neighbour=neighbour)
+                made.get("/api/checkout/v1/holds")
+    ours, theirs = (request.headers for request in seen)
+    assert ours["tracestate"] == TraceMarks(b"shared").of(ours["traceparent"])
+    assert "tracestate" not in theirs
 
 
 @pytest.mark.parametrize(
