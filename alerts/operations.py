@@ -9,7 +9,12 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_PAYMENT_DURATION,
     CHECKOUT_PAYMENT_SUBMISSIONS,
 )
-from telemetry.catalogue.frame import APP_INFO, OUTBOX_LAG, OVERLOAD_SHED
+from telemetry.catalogue.frame import (
+    APP_INFO,
+    CONSUMER_EVENTS_UNDIGESTED,
+    OUTBOX_LAG,
+    OVERLOAD_SHED,
+)
 from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import INSIGHT_FACTS, LEDGER_LAG
 from telemetry.catalogue.labels import SERVICES
@@ -35,7 +40,14 @@ def rule_files(timing: Timing) -> tuple[RuleFile, ...]:
     return (
         RuleFile("payments", (Group("payments", (payment_provider_failing(timing),)),)),
         RuleFile("integrity", (Group("integrity", (INVARIANT_VIOLATED,)),)),
-        RuleFile("flow", (Group("flow", (ledger_behind(timing), OUTBOX_STUCK, STOCK_FEED_STALE)),)),
+        RuleFile(
+            "flow",
+            (
+                Group(
+                    "flow", (ledger_behind(timing), OUTBOX_STUCK, FACTS_SET_ASIDE, STOCK_FEED_STALE)
+                ),
+            ),
+        ),
         RuleFile("overload", (Group("overload", (overload_shedding(timing),)),)),
         RuleFile("telemetry", (Group("telemetry", (*TELEMETRY_MISSING, WATCHDOG)),)),
     )
@@ -122,6 +134,21 @@ OUTBOX_STUCK = Alert(
     description=(
         "A registered consumer does not read this outbox. Held and sold cars stay visible to other"
         " shoppers, who are then told that the car is gone, and the ledger stands still."
+    ),
+)
+FACTS_SET_ASIDE = Alert(
+    name="FactsSetAside",
+    expr=promql.value(CONSUMER_EVENTS_UNDIGESTED, by=("service", "source"), aggregate="max")
+    + " > 0",
+    severity="page",
+    service=None,
+    team="platform",
+    hold_seconds=2 * MINUTE,
+    summary="{{ $labels.service }} cannot digest {{ $value }} facts of {{ $labels.source }}.",
+    description=(
+        "They are set aside and tried again, less and less often. Until a version runs that can"
+        " digest them, these cars are sold at an old price or not at all, or the ledger's numbers"
+        " are too low by these facts. All other facts go on."
     ),
 )
 STOCK_FEED_STALE = Alert(

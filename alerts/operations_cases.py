@@ -11,7 +11,12 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_PAYMENT_DURATION,
     CHECKOUT_PAYMENT_SUBMISSIONS,
 )
-from telemetry.catalogue.frame import APP_INFO, OUTBOX_LAG, OVERLOAD_SHED
+from telemetry.catalogue.frame import (
+    APP_INFO,
+    CONSUMER_EVENTS_UNDIGESTED,
+    OUTBOX_LAG,
+    OVERLOAD_SHED,
+)
 from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import INSIGHT_FACTS, LEDGER_LAG, SHOP_ORDERS, SHOP_SESSIONS
 
@@ -24,7 +29,7 @@ def operations_cases() -> dict[str, tuple[Case, ...]]:
         "business": tuple(_no_orders()),
         "payments": tuple(_payments()),
         "integrity": tuple(_integrity()),
-        "flow": (*_ledger(), *_outbox(), *_feeds()),
+        "flow": (*_ledger(), *_outbox(), *_set_aside(), *_feeds()),
         "overload": tuple(_overload()),
         "telemetry": (*_telemetry(), *_watchdog()),
     }
@@ -200,6 +205,27 @@ def _outbox() -> Iterable[Case]:
             series=(series(OUTBOX_LAG, steady(lag, 20), service="checkout"),),
             at_seconds=10 * MINUTE,
             firing=({"service": "checkout", "team": "platform"},) if fires else (),
+        )
+
+
+def _set_aside() -> Iterable[Case]:
+    for count, fires in ((1, True), (0, False)):
+        yield Case(
+            name=f"set aside: {count} facts wait",
+            alert="FactsSetAside",
+            severity="page",
+            series=(
+                series(
+                    CONSUMER_EVENTS_UNDIGESTED,
+                    steady(count, 20),
+                    service="checkout",
+                    source="catalog",
+                ),
+            ),
+            at_seconds=10 * MINUTE,
+            firing=({"service": "checkout", "source": "catalog", "team": "platform"},)
+            if fires
+            else (),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from app.catalog.availability import following
+from app.catalog.availability import DIET, following
 from app.catalog.documents import dealer_of, model_of
 from app.catalog.imports import Feed, Importer
 from app.catalog.models import metadata, outbox
@@ -71,6 +71,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         clock=platform.clock,
         telemetry=telemetry,
         apply=following(store),
+        diet=DIET,
     )
 
     async def open_shop() -> None:

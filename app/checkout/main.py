@@ -25,7 +25,7 @@ from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.routes import PREFIX, UseCases, add_routes, export_invariants, internal_routes
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.stock import Stock
+from app.checkout.stock import DIET, Stock
 from app.checkout.store import Store
 from app.checkout.store_postgresql import PostgresqlExpress
 from app.checkout.store_sqlite import SqliteExpress
@@ -189,6 +189,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         clock=platform.clock,
         telemetry=telemetry,
         apply=Stock(store).apply,
+        diet=DIET,
     )
     api = new_api(platform, name=NAME, title="Vitrine checkout", prefix="/api/checkout/v1")
     direct = add_routes(api, use)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final
 
 from app.checkout.store import Store
 from app.contracts.events import CarListed, CarWithdrawn, fact_of
+from app.frame.undigested import Diet
 from app.kernel.facts import Event
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+DIET: Final = Diet(
+    subjects=("car_id",),
+    types=frozenset({CarListed.TYPE, CarWithdrawn.TYPE}),
+    latest_wins=True,
+)
+"""The last word about a car says all that we need to know of it."""
 
 
 class Stock:
@@ -24,8 +32,8 @@ class Stock:
         """Store the effect of some events in the consumer's transaction."""
         transaction = self._store.within(connection)
         for event in events:
-            if event.type == CarListed.TYPE:
-                fact = cast("CarListed", fact_of(event))
+            fact = fact_of(event)
+            if isinstance(fact, CarListed):
                 await transaction.list_car(
                     {
                         "car_id": fact.car_id,
@@ -41,8 +49,8 @@ class Stock:
                         "handover_lead_seconds": fact.handover_lead_seconds,
                     }
                 )
-            elif event.type == CarWithdrawn.TYPE:
-                await transaction.unlist_car(str(event.data["car_id"]))
+            elif isinstance(fact, CarWithdrawn):
+                await transaction.unlist_car(fact.car_id)
 
 
 def _moment(rfc3339: str) -> datetime | None:

@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from app.contracts.wire import CarState, Market
-from app.kernel.facts import Event, Fact, checked, text_of
+from app.kernel.facts import ContractBroken, Event, Fact, checked, text_of
 
 Id = Annotated[str, text_of(80)]
 """An opaque identifier, or a closed name that its consumer may not know yet."""
@@ -323,7 +323,7 @@ FACT_TYPES: Final[Mapping[str, type[Fact]]] = {
 """Every fact by its CloudEvents type."""
 
 
-class UnknownFact(Exception):
+class UnknownFact(ContractBroken):
     """An event type of a later version."""
 
 
@@ -335,5 +335,5 @@ def fact_of(event: Event) -> Fact:
     """
     cls = FACT_TYPES.get(event.type)
     if cls is None:
-        raise UnknownFact(event.type)
+        raise UnknownFact("type: is of a later version")
     return cls(**checked(cls, event.data))

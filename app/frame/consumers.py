@@ -1,7 +1,9 @@
 """Reading another service's outbox: at-least-once transport, exactly-once effect.
 
 The consumer's position is stored in the transaction of the effect, so an event is applied once
-whatever crashes. The position is leased, so replicas of the consumer never read twice.
+whatever crashes. The position is leased, so replicas of the consumer never read twice. An event
+that cannot be digested is set aside (`frame.undigested`); while something else is away (the
+database, the source) nothing moves, and the next poll begins where the last one stopped.
 """
 
 from __future__ import annotations
@@ -17,9 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.frame.database import Database
 from app.frame.leases import Leases
+from app.frame.undigested import (
+    Diet,
+    Left,
+    Undigested,
+    Wire,
+    is_to_blame,
+    undigested_table,
+    words_of,
+)
 from app.kernel.clock import Clock
 from app.kernel.facts import Event
 from telemetry.bootstrap import Telemetry
+from telemetry.catalogue.frame import CONSUMER_EVENTS_SET_ASIDE, CONSUMER_EVENTS_UNDIGESTED
 from telemetry.tracing import link_to
 
 BATCH: Final = 500
@@ -32,12 +44,17 @@ Apply = Callable[[AsyncConnection, Sequence[Event]], Awaitable[None]]
 
 
 def position_table(metadata: MetaData) -> Table:
+    """Add the tables of a consuming service to its metadata; returns the table of positions."""
+    undigested_table(metadata)
     return Table(
         "consumer_positions",
         metadata,
         Column("source", String(40), primary_key=True),
         Column("position", BigInteger, nullable=False),
     )
+
+
+_UNDIGESTED: Final = undigested_table(MetaData())
 
 
 class Consumer:
@@ -54,17 +71,27 @@ class Consumer:
         clock: Clock,
         telemetry: Telemetry,
         apply: Apply,
+        diet: Diet,
     ) -> None:
         self.name = name
         self.source = source
         self.lag_seconds = 0.0
-        """Age of the oldest event not stored yet, as of the last poll; 0 when up to date."""
+        """Age of the oldest event not stored yet, as of the last poll; 0 when up to date.
+
+        While something is set aside at least a second.
+        """
         self._client = client
         self._database = database
         self._leases = leases
         self._clock = clock
         self._telemetry = telemetry
         self._apply = apply
+        self._diet = diet
+        self._undigested = Undigested(source, _UNDIGESTED)
+        self._retaken = False
+        """Whether this process has tried all that was set aside: it may be what mends them."""
+        self._left = telemetry.instruments.gauge(CONSUMER_EVENTS_UNDIGESTED)
+        self._set_aside_total = telemetry.instruments.counter(CONSUMER_EVENTS_SET_ASIDE)
 
     async def poll(self) -> int:
         """Store everything that is there; returns how many events were stored.
@@ -73,20 +100,25 @@ class Consumer:
         database raises; nothing is lost then, the next poll begins where this one stopped.
         """
         stored = 0
+        left = await self._measure()
         while await self._leases.claim(f"consume:{self.source}", ttl_seconds=LEASE_SECONDS):
+            if self._is_due(left):
+                stored += await self._retake()
+                left = await self._measure()
+            self._retaken = True
             after = await self.position()
-            events = await self._fetch(after)
-            if not events:
-                self.lag_seconds = 0.0
+            wires = await self._fetch(after)
+            if not wires:
+                self.lag_seconds = self._age_of(left)
                 break
-            oldest = datetime.fromisoformat(events[0].time)
-            self.lag_seconds = max(0.0, (self._clock.now() - oldest).total_seconds())
-            await self._store(after, events)
-            stored += len(events)
+            self.lag_seconds = max(self._age_of(left), self._age_of_event(wires[0]))
+            await self._digest(after, wires)
+            left = await self._measure()
+            stored += len(wires)
         return stored
 
     async def position(self) -> int:
-        """The position up to which events are stored; 0 at the very start."""
+        """The position up to which events are stored or set aside; 0 at the very start."""
         async with self._database.read() as connection:
             found = await connection.scalar(
                 text("SELECT position FROM consumer_positions WHERE source = :source"),
@@ -94,15 +126,56 @@ class Consumer:
             )
         return int(found or 0)
 
-    async def _fetch(self, after: int) -> list[Event]:
+    async def _measure(self) -> Left:
+        async with self._database.read() as connection:
+            left = await self._undigested.left(connection)
+        self._left.set(left.count, source=self.source)
+        return left
+
+    def _is_due(self, left: Left) -> bool:
+        if not left.count:
+            return False
+        return not self._retaken or left.due_at is None or left.due_at <= self._clock.now()
+
+    def _age_of(self, left: Left) -> float:
+        if left.since is None:
+            return 0.0
+        return max(1.0, (self._clock.now() - left.since).total_seconds())
+
+    def _age_of_event(self, wire: Wire) -> float:
+        try:
+            stated_at = datetime.fromisoformat(wire["time"])
+            return max(0.0, (self._clock.now() - stated_at).total_seconds())
+        except (KeyError, TypeError, ValueError):
+            return 0.0  # its time is what is wrong with it
+
+    async def _fetch(self, after: int) -> list[Wire]:
         response = await self._client.get(
             f"/internal/{self.source}/events",
             params={"consumer": self.name, "after": after, "limit": BATCH},
         )
         response.raise_for_status()
-        return [Event.from_wire(item) for item in response.json()["items"]]
+        items: list[Wire] = response.json()["items"]
+        if [type(item["sequence"]) for item in items] != [int] * len(items):
+            raise TypeError("an event without a position: nobody can say where to go on")
+        return items
 
-    async def _store(self, after: int, events: Sequence[Event]) -> None:
+    async def _digest(self, after: int, wires: Sequence[Wire]) -> None:
+        """Store a batch; where it fails for an event in it, halves of it, down to that event."""
+        try:
+            await self._store(after, wires)
+        except Exception as error:
+            if not is_to_blame(error):
+                raise
+            if len(wires) == 1:
+                await self._set_aside(after, wires[0], error)
+                return
+            middle = len(wires) // 2
+            await self._digest(after, wires[:middle])
+            await self._digest(wires[middle - 1]["sequence"], wires[middle:])
+
+    async def _store(self, after: int, wires: Sequence[Wire]) -> None:
+        events = [Event.from_wire(wire) for wire in wires if self._diet.takes(wire)]
         links = [link for parent in _parents(events) for link in link_to(parent)]
         with self._telemetry.tracer.start_as_current_span(
             f"process {self.source}",
@@ -117,23 +190,117 @@ class Consumer:
             },
         ):
             async with self._database.transaction() as transaction:
-                await transaction.execute(
-                    text(
-                        "INSERT INTO consumer_positions (source, position) VALUES (:source, 0)"
-                        " ON CONFLICT (source) DO NOTHING"
-                    ),
-                    {"source": self.source},
-                )
-                moved = await transaction.execute(
-                    text(
-                        "UPDATE consumer_positions SET position = :last"
-                        " WHERE source = :source AND position = :after"
-                    ),
-                    {"source": self.source, "after": after, "last": events[-1].position},
-                )
-                if moved.rowcount != 1:
+                if not await self._move(transaction, after, wires[-1]["sequence"]):
                     return  # another replica was faster: its transaction stored these events
-                await self._apply(transaction, events)
+                free = await self._in_turn(transaction, events)
+                if free:
+                    await self._apply(transaction, free)
+
+    async def _move(self, transaction: AsyncConnection, after: int, last: int) -> bool:
+        await transaction.execute(
+            text(
+                "INSERT INTO consumer_positions (source, position) VALUES (:source, 0)"
+                " ON CONFLICT (source) DO NOTHING"
+            ),
+            {"source": self.source},
+        )
+        moved = await transaction.execute(
+            text(
+                "UPDATE consumer_positions SET position = :last"
+                " WHERE source = :source AND position = :after"
+            ),
+            {"source": self.source, "after": after, "last": last},
+        )
+        return moved.rowcount == 1
+
+    async def _in_turn(
+        self, transaction: AsyncConnection, events: Sequence[Event]
+    ) -> Sequence[Event]:
+        """Those events that no earlier one of their subject stands before."""
+        aside = await self._undigested.waiting(transaction)
+        if not aside:
+            return events
+        if self._diet.latest_wins:
+            for event in events:
+                await self._supersede(transaction, event)
+            return events
+        waiting = frozenset[str]().union(*(one.subjects for one in aside))
+        free: list[Event] = []
+        for event in events:
+            subjects = self._diet.subjects_of(event.data)
+            if not subjects & waiting:
+                free.append(event)
+                continue
+            waiting |= subjects
+            await self._undigested.add(
+                transaction,
+                event.to_wire(),
+                subjects,
+                error="waits behind an earlier event of the same subject",
+                attempts=0,
+                now=self._clock.now(),
+            )
+        return free
+
+    async def _supersede(self, transaction: AsyncConnection, event: Event) -> None:
+        subjects = self._diet.subjects_of(event.data)
+        said = [
+            one.position
+            for one in await self._undigested.waiting(transaction)
+            if one.position < event.position and one.subjects & subjects
+        ]
+        await self._undigested.take(transaction, said)
+
+    async def _set_aside(self, after: int, wire: Wire, error: Exception) -> None:
+        async with self._database.transaction() as transaction:
+            if not await self._move(transaction, after, wire["sequence"]):
+                return
+            await self._undigested.add(
+                transaction,
+                wire,
+                self._diet.subjects_of(wire.get("data")),
+                error=words_of(error),
+                attempts=1,
+                now=self._clock.now(),
+            )
+        self._set_aside_total.inc(source=self.source)
+        self._telemetry.log.error(
+            "consumer.set_aside",
+            source=self.source,
+            position=wire["sequence"],
+            error=words_of(error),
+        )
+
+    async def _retake(self) -> int:
+        """Try what is set aside and due, in order; returns how many were digested."""
+        now = self._clock.now()
+        async with self._database.read() as connection:
+            aside = await self._undigested.waiting(connection)
+        waiting: frozenset[str] = frozenset()
+        digested = 0
+        for one in aside:
+            due = not self._retaken or one.attempts == 0 or one.due_at <= now
+            blocked = bool(one.subjects & waiting) and not self._diet.latest_wins
+            if due and not blocked:
+                try:
+                    async with self._database.transaction() as transaction:
+                        if await self._undigested.take(transaction, [one.position]) != 1:
+                            continue  # another replica has it, or a later one said it all
+                        event = Event.from_wire(one.wire)
+                        await self._apply(transaction, [event])
+                        if self._diet.latest_wins:
+                            await self._supersede(transaction, event)
+                    digested += 1
+                    continue
+                except Exception as error:
+                    if not is_to_blame(error):
+                        raise
+                    async with self._database.transaction() as transaction:
+                        await self._undigested.failed_again(
+                            transaction, one, error=words_of(error), now=now
+                        )
+            waiting |= one.subjects
+        return digested
 
 
 def _parents(events: Sequence[Event]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from app.contracts.events import UnknownFact, fact_of
+from app.contracts.events import fact_of
 from app.insight.books import Books, segment_of
 from app.insight.rules import ACTS, KEY_EVENTS, PLAIN_RULES, RULES, Line, settle
 from app.kernel.facts import ContractBroken, Event, Fact
@@ -68,9 +68,11 @@ def needed(events: Iterable[Event]) -> Needed:
 
 
 def book_all(events: Sequence[Event], books: Books) -> list[Booked]:
-    """Book a batch in order; an event that cannot be booked is skipped, said so, and lost.
+    """Book a batch in order.
 
-    One bad event must not stop the ledger: everything after it would wait for ever.
+    Raises `ContractBroken` for a fact that this version cannot book, also one of a later version:
+    its numbers are due, so it is set aside until a version comes that can. One without a market
+    has no number: it is rejected.
     """
     return [_booked(event, *_book(event, books)) for event in events]
 
@@ -80,12 +82,7 @@ def _booked(event: Event, result: Result, why: str) -> Booked:
 
 
 def _book(event: Event, books: Books) -> tuple[Result, str]:
-    try:
-        fact = fact_of(event)
-    except UnknownFact:
-        return "rejected", "a type of a later version"
-    except ContractBroken as error:
-        return "rejected", str(error)
+    fact = fact_of(event)
     kind = type(fact)
     line = _line(event, fact)
     if kind in PLAIN_RULES:
@@ -93,7 +90,9 @@ def _book(event: Event, books: Books) -> tuple[Result, str]:
     if kind not in RULES:
         return "stored", ""
     if line.segment is None:
-        return "rejected", "its market is not one of ours"
+        if line.context.market:
+            raise ContractBroken("context: its market is not one of ours")
+        return "rejected", "it has no market"
     new = RULES[kind](fact, line, line.segment, books)
     _visit(kind, line, books)
     return ("stored" if new else "duplicate"), ""

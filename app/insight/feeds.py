@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from app.frame.undigested import Diet
 from app.insight.booking import Booked
 from app.insight.projections import Projection
 from app.insight.signals import Signals
@@ -20,6 +21,9 @@ SOURCES: Final[Mapping[str, float]] = {
     "catalog": 2.0,
 }
 """Each source and how often it is asked, in seconds: money is waited for, car titles are not."""
+
+DIET: Final = Diet(subjects=("hold_id", "attempt_id", "order_id", "advice_id"))
+"""All facts are booked, and those of one checkout, order or advice in the order of their source."""
 
 
 class Reader(Protocol):

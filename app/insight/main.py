@@ -16,7 +16,7 @@ from app.insight.alerting import Alerting
 from app.insight.console import Console, templates
 from app.insight.doorkeeper import Doorkeeper
 from app.insight.exporter import REFRESH_SECONDS, Exporter
-from app.insight.feeds import SOURCES, Connect, Feed
+from app.insight.feeds import DIET, SOURCES, Connect, Feed
 from app.insight.gateways import Alertmanager, Prometheus
 from app.insight.models import METADATA, OUTBOX
 from app.insight.overview import Overviews
@@ -57,6 +57,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             clock=platform.clock,
             telemetry=telemetry,
             apply=apply,
+            diet=DIET,
         )
 
     feeds += [

@@ -136,6 +136,23 @@ FACTS = Row(
             runbook="OutboxStuck",
         ),
         graph(
+            "Facts set aside",
+            "What a consumer could not digest and will try again. Anything over zero is a fault.",
+            "none",
+            Query(
+                promql.value(
+                    frame.CONSUMER_EVENTS_UNDIGESTED, by=("service", "source"), aggregate="max"
+                ),
+                "{{service}} of {{source}}",
+            ),
+            Query(
+                promql.rate(frame.CONSUMER_EVENTS_SET_ASIDE, by=("service", "source")),
+                "{{service}} of {{source}}, per second",
+            ),
+            smallest=0.0,
+            runbook="FactsSetAside",
+        ),
+        graph(
             "Ledger: behind by",
             "Age of the oldest fact that the ledger has not booked. At zero the numbers are exact.",
             "s",

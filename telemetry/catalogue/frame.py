@@ -1,6 +1,6 @@
 """What the frame around every service measures: outbox, overload, flags, and telemetry itself."""
 
-from telemetry.catalogue.labels import SERVICE
+from telemetry.catalogue.labels import SERVICE, SERVICES
 from telemetry.catalogue.spec import Label, Metric
 
 # The order in which work is given up under overload, first to last; `critical` never is.
@@ -31,6 +31,25 @@ OUTBOX_ROWS = Metric(
     description="Facts in the outbox, read or not, that have not been pruned.",
     labels=(SERVICE,),
     unit="rows",
+    owner="frame",
+    shown_on="services",
+)
+CONSUMED_SOURCE = Label("source", SERVICES, "The service whose events are read.")
+CONSUMER_EVENTS_UNDIGESTED = Metric(
+    name="consumer_events_undigested",
+    kind="gauge",
+    description="Events of a source that a consumer could not digest and has set aside.",
+    labels=(SERVICE, CONSUMED_SOURCE),
+    unit="events",
+    owner="frame",
+    shown_on="services",
+)
+CONSUMER_EVENTS_SET_ASIDE = Metric(
+    name="consumer_events_set_aside_total",
+    kind="counter",
+    description="Events that a consumer set aside because it could not digest them.",
+    labels=(SERVICE, CONSUMED_SOURCE),
+    unit="events",
     owner="frame",
     shown_on="services",
 )
@@ -83,6 +102,8 @@ TELEMETRY_LABELS_OVERFLOWED = Metric(
 METRICS = (
     OUTBOX_LAG,
     OUTBOX_ROWS,
+    CONSUMER_EVENTS_UNDIGESTED,
+    CONSUMER_EVENTS_SET_ASIDE,
     OVERLOAD_SHED,
     APP_INFO,
     FLAG_ENABLED,

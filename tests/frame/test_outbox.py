@@ -20,6 +20,7 @@ from app.frame.internal import internal_app
 from app.frame.leases import Leases, lease_table
 from app.frame.outbox import Outbox, outbox_tables
 from app.frame.platform import Platform
+from app.frame.undigested import Diet
 from app.kernel.clock import ManualClock
 from app.kernel.facts import Event, EventContext
 from telemetry.testing import capture
@@ -34,6 +35,7 @@ EFFECTS = Table(
     "effects", SINK, Column("id", Integer, primary_key=True), Column("car_id", String(40))
 )
 CONTEXT = EventContext(market="SE")
+PLAIN = Diet()
 
 
 @dataclass
@@ -57,7 +59,7 @@ class World:
             for event in await self.outbox.read(after=after, limit=1000)
         ]
 
-    def replica(self, crash: type[BaseException] | None = None) -> Consumer:
+    def replica(self, crash: type[BaseException] | None = None, diet: Diet = PLAIN) -> Consumer:
         """A consumer that stores each car; `crash` is raised after it did, before the commit."""
 
         async def apply(transaction: AsyncConnection, events: Sequence[Event]) -> None:
@@ -81,6 +83,7 @@ class World:
                 clock=self.clock,
                 telemetry=signals.telemetry,
                 apply=apply,
+                diet=diet,
             )
 
     async def effects(self) -> list[str]:
@@ -227,7 +230,7 @@ async def _data_version(database: Database) -> int:
     return await asyncio.to_thread(lambda: Path(f"{url}-wal").stat().st_size)
 
 
-@pytest.mark.parametrize("crash", [ZeroDivisionError, asyncio.CancelledError])
+@pytest.mark.parametrize("crash", [MemoryError, asyncio.CancelledError])
 async def test_a_crash_between_effect_and_commit_leaves_no_effect(
     world: World, crash: type[BaseException]
 ) -> None:
