@@ -34,6 +34,32 @@ LEAVING_SECONDS = 90.0
 """How long the last shoppers may take after the last arrival: more than a confirmation's minute."""
 
 
+def _refuse_division(options: Any) -> None:
+    """Refuse what would walk the planned day several times, or let nobody in.
+
+    As soon as the command line is known: later Locust has forked, or waits for its master.
+    """
+    wrong = [
+        flag
+        for flag, given in (
+            ("--processes", options.processes is not None),
+            ("--master", options.master),
+            ("--worker", options.worker),
+            ("--users", options.num_users not in (None, 1)),
+            ("--spawn-rate", options.spawn_rate not in (None, 1)),
+            ("--run-time", options.run_time is not None),
+        )
+        if given
+    ]
+    if wrong:
+        sys.stderr.write(
+            f"{', '.join(wrong)}: this load is not divided among processes or Locust's users."
+            " Run one process without it; --base-rate says how many shoppers arrive per second"
+            " and --seconds how long the day is.\n"
+        )
+        raise SystemExit(2)
+
+
 def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--shape", choices=sorted(SHAPES), default="smoke", help="load shape")
     parser.add_argument("--mix", choices=sorted(MIXES), default="holiday", help="journey mix")
@@ -48,6 +74,7 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--repeat-seconds", type=float, default=10.0, help="how long shoppers retry an order"
     )
+    _refuse_division(parser.parse_known_args()[0])
 
 
 events.init_command_line_parser.add_listener(_options)  # type: ignore[no-untyped-call]

@@ -82,6 +82,39 @@ class PrometheusApi:
             for found in self._get("alerts", {})["alerts"]
         )
 
+    def unwell(self, alert: str) -> str | None:
+        """Why silence about an alert would mean nothing now; None when Prometheus is well.
+
+        Its rule is loaded and was evaluated without an error, and every target is up.
+        """
+        groups = self._get("rules", {"type": "alert"})["groups"]
+        rules = [rule for group in groups for rule in group["rules"] if rule["name"] == alert]
+        if not rules:
+            return f"no rule {alert} is loaded"
+        for rule in rules:
+            if rule["health"] != "ok":
+                return (
+                    f"rule {alert} is {rule['health']}: {rule.get('lastError') or 'not evaluated'}"
+                )
+        targets = self._get("targets", {"state": "active"})["activeTargets"]
+        down = [target["scrapeUrl"] for target in targets if target["health"] != "up"]
+        if not targets or down:
+            return f"targets are down: {', '.join(down)}" if down else "there are no targets"
+        return None
+
+    def evaluated_at(self, alert: str) -> str:
+        """When the alert's rule was evaluated last, as Prometheus writes it."""
+        groups = self._get("rules", {"type": "alert"})["groups"]
+        return max(
+            (
+                rule["lastEvaluation"]
+                for group in groups
+                for rule in group["rules"]
+                if rule["name"] == alert
+            ),
+            default="",
+        )
+
     def alert_names(self) -> frozenset[str]:
         """Every alerting rule that is loaded."""
         groups = self._get("rules", {"type": "alert"})["groups"]

@@ -13,7 +13,7 @@ from typing import IO, Any, Literal
 
 import httpx
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
@@ -26,7 +26,8 @@ from structlog.typing import FilteringBoundLogger
 from telemetry.asgi import ASGIApp, ObservedApp, leave_span
 from telemetry.catalogue.frame import APP_INFO, TELEMETRY_SPANS_DROPPED
 from telemetry.database import database_span, instrument_engine
-from telemetry.export import SpanQueue
+from telemetry.environment import Export
+from telemetry.export import OtlpExporter, SpanQueue
 from telemetry.instruments import Instruments, MetricRegistry
 from telemetry.logs import AccessLog, LineWriter, LogFormat, StdlibRoute, logger_for
 from telemetry.outbound import instrument_client
@@ -142,7 +143,7 @@ def start_telemetry(
     registry: MetricRegistry,
     trace_store: TraceStore | None = None,
     trace_key: bytes = b"",
-    otlp_endpoint: str | None = None,
+    otlp: Export | None = None,
     log_stream: IO[Any] | None = None,
     version: str = "0.0.0",
     revision: str = "unknown",
@@ -158,8 +159,8 @@ def start_telemetry(
     `trace_key` (at most 64 bytes) is what the services of one deployment share: whoever signs with
     it is a neighbour, whose trace and sampling go on here; all others' traces begin anew.
     `sample_ratio` (0 to 1) is the share of traces that begin here and are recorded at all.
-    `otlp_endpoint` is a collector's base address (`http://collector:4318`); `log_stream` defaults
-    to standard output.
+    `otlp` is where spans are exported to (environment.py); `log_stream` defaults to standard
+    output.
     """
     instruments = registry.for_service(service)
     instruments.gauge(APP_INFO).set(1, version=version, revision=revision)
@@ -174,14 +175,14 @@ def start_telemetry(
     else:
         limits = SpanLimits(max_span_attribute_length=4096, max_events=64, max_links=256)
         provider = sdk = SdkTracerProvider(
-            resource=Resource(
+            resource=_resource(
+                service,
                 {
-                    "service.name": service,
                     "service.namespace": "vitrine",
                     "service.version": version,
                     "vcs.ref.head.revision": revision,
                     "deployment.environment.name": environment,
-                }
+                },
             ),
             sampler=ParentBased(TraceIdRatioBased(sample_ratio)),
             span_limits=limits,
@@ -189,8 +190,8 @@ def start_telemetry(
         )
         if trace_store is not None:
             sdk.add_span_processor(trace_store.processor(service, on_drop))
-        if otlp_endpoint:
-            sdk.add_span_processor(_otlp_queue(otlp_endpoint, on_drop))
+        if otlp is not None:
+            sdk.add_span_processor(SpanQueue(OtlpExporter(otlp), on_drop))
         for processor in span_processors:
             sdk.add_span_processor(processor)
     tracer = provider.get_tracer("vitrine", version)
@@ -212,12 +213,14 @@ def start_telemetry(
     )
 
 
-def _otlp_queue(endpoint: str, on_drop: Any) -> SpanQueue:
-    from opentelemetry.exporter.otlp.proto.http import Compression
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+def _resource(service: str, ours: dict[str, str]) -> Resource:
+    """Our attributes, then what `OTEL_RESOURCE_ATTRIBUTES` says, which wins.
 
-    address = endpoint.rstrip("/")
-    if not address.endswith("/v1/traces"):
-        address += "/v1/traces"
-    exporter = OTLPSpanExporter(endpoint=address, timeout=5, compression=Compression.Gzip)
-    return SpanQueue(exporter, on_drop)
+    `OTEL_SERVICE_NAME` names the whole shop, of which this is one of six services: it becomes the
+    namespace, and `service.name` stays what boards and rules know.
+    """
+    asked = dict(OTELResourceDetector().detect().attributes)
+    asked.pop("service.name", None)
+    shop = os.environ.get("OTEL_SERVICE_NAME", "").strip()
+    namespace = {"service.namespace": shop} if shop else {}
+    return Resource.create({**ours, **asked, **namespace, "service.name": service})

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+import httpx
+
 from app.frame.leases import Leases
 from app.kernel.errors import Unavailable
 from telemetry.bootstrap import Telemetry
@@ -16,6 +18,9 @@ from telemetry.bootstrap import Telemetry
 IDLE_FACTOR: Final = 3.0
 FAILING_SECONDS: Final = 5.0
 """A peer that is down for minutes is asked every few seconds, not three times a second."""
+
+TOLD_EVERY_SECONDS: Final = 60.0
+"""A peer that stays away is told of at once, and then once a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +45,55 @@ class Job:
 
 async def run_job(job: Job, telemetry: Telemetry) -> None:
     """Run one job until cancelled."""
-    turn = Turn(job.every_seconds)
+    turn, outage = Turn(job.every_seconds), Outage()
     while True:
         began = time.monotonic()
         try:
             turn = turn.after(await job.run())
+            outage = Outage()
         except asyncio.CancelledError:
             raise
-        except Unavailable as error:
-            turn = turn.after_failure()
-            telemetry.log.warning("job.unavailable", job=job.name, detail=error.detail)
         except Exception as error:
             turn = turn.after_failure()
-            telemetry.log.exception("job.failed", job=job.name, error=type(error).__name__)
+            reason = peer_is_away(error)
+            if reason is None:
+                outage = Outage()
+                telemetry.log.exception("job.failed", job=job.name, error=type(error).__name__)
+            else:
+                outage, tell = outage.goes_on(reason, now=began)
+                if tell:
+                    telemetry.log.warning("job.unavailable", job=job.name, detail=reason)
         pause = max(turn.pause, job.rest(time.monotonic() - began))
         # Replicas that started together drift apart.
         await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+
+
+def peer_is_away(error: Exception) -> str | None:
+    """Why a peer could not do its part; None when the failure is ours."""
+    if isinstance(error, Unavailable):
+        return error.detail
+    if isinstance(error, httpx.TransportError):
+        return f"{type(error).__name__}: {error}"
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code in _BUSY:
+        return f"{error.request.url.path} answers {error.response.status_code}"
+    return None
+
+
+_BUSY: Final = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An outage under way: its reason, and when it was told last (monotonic seconds)."""
+
+    reason: str = ""
+    told_at: float = 0.0
+
+    def goes_on(self, reason: str, *, now: float) -> tuple[Outage, bool]:
+        """The outage after another failed turn, and whether to tell of it now."""
+        if self.reason and now - self.told_at < TOLD_EVERY_SECONDS:
+            return self, False
+        return Outage(reason, now), True
 
 
 @dataclass(frozen=True, slots=True)

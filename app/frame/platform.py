@@ -21,6 +21,7 @@ from app.frame.settings import PlatformSettings, ServiceAddresses
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.errors import CannotStart
 from telemetry.bootstrap import Telemetry, start_telemetry
+from telemetry.environment import Export
 from telemetry.instruments import MetricRegistry
 from telemetry.tracestore import TraceStore
 
@@ -39,7 +40,7 @@ class Platform:
     traces: TraceStore | None = None
     version: str = ""
     revision: str = ""
-    otlp_endpoint: str | None = None
+    otlp: Export | None = None
     resolve: Resolve = lambda service, internal: None
     addresses: Callable[[str], ServiceAddresses] = ServiceAddresses.of
     """Where another service is; an empty address means: in this process."""
@@ -57,7 +58,7 @@ class Platform:
             registry=self.registry,
             trace_store=self.traces,
             trace_key=self._trace_key(),
-            otlp_endpoint=self.otlp_endpoint,
+            otlp=self.otlp,
             version=self.version,
             revision=self.revision,
             environment=self.settings.environment,

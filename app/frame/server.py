@@ -148,7 +148,9 @@ async def serve(
         await asyncio.gather(*running)
     finally:
         for service in reversed(started):
-            await service.stop()
+            await service.halt()
+        # Together: a collector that hangs is waited for once.
+        await asyncio.gather(*(service.send_telemetry() for service in started))
         platform = services[0].platform
         if platform.traces is not None:
             await asyncio.to_thread(platform.traces.close)

@@ -62,6 +62,15 @@ class Service:
 
     async def stop(self) -> None:
         """End background work, close connections, send what telemetry has left."""
+        await self.halt()
+        await self.send_telemetry()
+
+    async def send_telemetry(self) -> None:
+        """Send what telemetry has left, which may wait seconds for a collector."""
+        await asyncio.to_thread(self.telemetry.shutdown)
+
+    async def halt(self) -> None:
+        """End background work and close connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -70,7 +79,6 @@ class Service:
                 await hook()
             except Exception as error:  # the others must end too
                 self.telemetry.log.exception("stop.failed", error=type(error).__name__)
-        await asyncio.to_thread(self.telemetry.shutdown)
 
 
 def new_api(platform: Platform, *, name: str, title: str, prefix: str) -> FastAPI:

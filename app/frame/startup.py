@@ -19,6 +19,7 @@ from app.frame.keys import KeysMissing, with_keys
 from app.frame.platform import Platform
 from app.frame.settings import PlatformSettings, explain
 from app.kernel.errors import CannotStart, VitrineError
+from telemetry.environment import export_from
 from telemetry.instruments import MetricRegistry
 from telemetry.tracestore import TraceStore
 
@@ -59,6 +60,9 @@ def new_platform(settings: PlatformSettings, *, local_traces: bool) -> Platform:
         sentence = damaged(path)
         if sentence:
             cannot_start(sentence)
+    otlp, sentences = export_from(os.environ)
+    for sentence in sentences:
+        sys.stderr.write(f"vitrine: {sentence}\n")
     return Platform(
         settings=settings,
         registry=MetricRegistry(),
@@ -70,7 +74,7 @@ def new_platform(settings: PlatformSettings, *, local_traces: bool) -> Platform:
         ),
         version=VERSION,
         revision=os.environ.get("VITRINE_REVISION") or _revision(),
-        otlp_endpoint=os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
+        otlp=otlp,
     )
 
 

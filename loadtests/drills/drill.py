@@ -47,7 +47,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What happened when. `early` names alerts of the drill's kind seen before the fault."""
+    """What happened when.
+
+    `early` names the drill's alert when it was seen before the fault; `unsure` says why silence
+    before it would prove nothing.
+    """
 
     drill: Drill
     started_at: float
@@ -55,6 +59,7 @@ class Timeline:
     lifted_at: float | None
     stages: tuple[Stage, ...]
     early: tuple[str, ...] = ()
+    unsure: str = ""
 
     def seconds(self, stage: str, since: float | None) -> float | None:
         """Seconds from `since` to the stage; None when either never happened."""
@@ -87,7 +92,7 @@ def run_drill(drill: Drill, watchers: Watchers, flags_file: Path, say: Say) -> T
     """
     started = time.time()
     say(f"healthy baseline for {drill.baseline_seconds:.0f} s")
-    early = _watch_quiet(drill, watchers)
+    early, unsure = _watch_quiet(drill, watchers)
     say(f"injecting: {drill.fault.description}")
     with injected(flags_file, drill.fault):
         injected_at = time.time()
@@ -95,18 +100,28 @@ def run_drill(drill: Drill, watchers: Watchers, flags_file: Path, say: Say) -> T
     lifted_at = time.time()
     say("fault lifted")
     cleared = _clear(drill, watchers, lifted_at, say)
-    return Timeline(drill, started, injected_at, lifted_at, (*seen, *cleared), early)
+    return Timeline(drill, started, injected_at, lifted_at, (*seen, *cleared), early, unsure)
 
 
-def _watch_quiet(drill: Drill, watchers: Watchers) -> tuple[str, ...]:
-    """Names of alerts that spoil the baseline: the drill's own, pending or firing."""
-    spoilt: set[str] = set()
+def _watch_quiet(drill: Drill, watchers: Watchers) -> tuple[tuple[str, ...], str]:
+    """The drill's alert when it is pending or firing, and why silence would prove nothing.
+
+    Silence counts when Prometheus answered each time, was well, and evaluated the rule meanwhile.
+    """
+    prometheus, spoilt, unsure = watchers.prometheus, False, ""
     deadline = time.monotonic() + drill.baseline_seconds
+    evaluations: set[str] = set()
     while time.monotonic() < deadline:
-        if _state_in(watchers.prometheus, drill.alert) == "firing":
-            spoilt.add(drill.alert)
+        try:
+            spoilt = spoilt or any(alert.name == drill.alert for alert in prometheus.alerts())
+            unsure = unsure or prometheus.unwell(drill.alert) or ""
+            evaluations.add(prometheus.evaluated_at(drill.alert))
+        except CannotAsk as error:
+            unsure = unsure or str(error)
         time.sleep(POLL_SECONDS)
-    return tuple(sorted(spoilt))
+    if not unsure and len(evaluations) < 2:
+        unsure = f"rule {drill.alert} was not evaluated during the baseline"
+    return (drill.alert,) if spoilt else (), unsure
 
 
 def _detect(
@@ -163,9 +178,11 @@ def findings_of(timeline: Timeline) -> tuple[Finding, ...]:
             check="baseline_quiet",
             title="Silent before",
             weight="promise",
-            result=passed(not timeline.early),
-            measured=", ".join(timeline.early) or f"{drill.alert} silent",
-            required=f"{drill.alert} silent for {drill.baseline_seconds:.0f} s under load",
+            result=_quiet(timeline),
+            measured=", ".join(timeline.early)
+            or (f"cannot tell: {timeline.unsure}" if timeline.unsure else f"{drill.alert} silent"),
+            required=f"{drill.alert} neither pending nor firing for {drill.baseline_seconds:.0f} s"
+            " under load, in a Prometheus that is well",
             meaning="An alert that fires on a healthy shop proves nothing on a broken one.",
         ),
         *(
@@ -182,6 +199,12 @@ def findings_of(timeline: Timeline) -> tuple[Finding, ...]:
         _timed("detected", "Seconds to detect", detected, drill.detect_within),
         _timed("cleared", "Seconds to clear", cleared, drill.clear_within),
     )
+
+
+def _quiet(timeline: Timeline) -> Result:
+    if timeline.early:
+        return Result.FAIL
+    return Result.INVALID if timeline.unsure else Result.PASS
 
 
 def _timed(check: str, title: str, seconds: float | None, within: float) -> Finding:

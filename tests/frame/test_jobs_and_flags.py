@@ -8,11 +8,12 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 
 from app.frame.flags import FAULTS, Flags, resting_state
-from app.frame.jobs import FAILING_SECONDS, IDLE_FACTOR, Job, Turn, run_job
+from app.frame.jobs import FAILING_SECONDS, IDLE_FACTOR, Job, Outage, Turn, peer_is_away, run_job
 from app.kernel.errors import CannotStart, Unavailable
 from deploy.local.processes import wait_until
 from telemetry.testing import capture
@@ -44,6 +45,59 @@ async def test_a_failing_job_is_logged_and_goes_on() -> None:
         assert [line["detail"] for line in signals.logged("job.unavailable")] == [
             "the catalogue is away"
         ]
+
+
+def _refused(status: int) -> httpx.HTTPStatusError:
+    request = httpx.Request("GET", "http://catalog/internal/catalog/events")
+    return httpx.HTTPStatusError("", request=request, response=httpx.Response(status))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Unavailable("the catalogue is away"), "the catalogue is away"),
+        (httpx.ConnectError("refused"), "ConnectError: refused"),
+        (httpx.ReadTimeout("no answer"), "ReadTimeout: no answer"),
+        (_refused(503), "/internal/catalog/events answers 503"),
+        (_refused(500), None),
+        (_refused(404), None),
+        (ZeroDivisionError(), None),
+    ],
+)
+def test_a_peer_that_is_away_is_told_from_a_failure_of_ours(
+    error: Exception, reason: str | None
+) -> None:
+    assert peer_is_away(error) == reason
+
+
+async def test_a_peer_that_stays_away_is_one_line_until_it_was_back() -> None:
+    turns = iter([httpx.ConnectError("refused")] * 4 + [None, httpx.ReadTimeout("slow")])
+    enough = asyncio.Event()
+
+    async def work() -> None:
+        error = next(turns, enough)
+        if error is enough:
+            enough.set()
+        elif isinstance(error, Exception):
+            raise error
+
+    with capture("checkout") as signals:
+        task = asyncio.create_task(run_job(Job("consume", 0.001, work), signals.telemetry))
+        async with asyncio.timeout(20):
+            await enough.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        told = [(line["level"], line["detail"]) for line in signals.logged("job.unavailable")]
+        assert told == [("warning", "ConnectError: refused"), ("warning", "ReadTimeout: slow")]
+        assert signals.logged("job.failed") == []
+
+
+def test_a_long_outage_is_told_of_once_a_minute() -> None:
+    outage, told = Outage(), []
+    for second in range(0, 180, 5):
+        outage, tell = outage.goes_on("away", now=1000.0 + second)
+        told += [second] if tell else []
+    assert told == [0, 60, 120]
 
 
 def test_an_idle_job_slows_down_and_hurries_again_when_there_is_work() -> None:

@@ -68,6 +68,10 @@ class Standin:
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     holds: dict[str, str] = field(default_factory=dict)
     alert_states: list[str] = field(default_factory=list)
+    rule_health: str = "ok"
+    target_health: str = "up"
+    evaluates: bool = True
+    prometheus_answers: bool = True
     promql: Callable[[str], float | None] = lambda _: 1.0
     port: int = 0
 
@@ -249,6 +253,18 @@ class Standin:
         if request.path == "/api/v2/alerts":
             found = [{"labels": labels, "status": {"state": "active"}}] if state == "firing" else []
             return _json(200, found)
+        if not self.prometheus_answers:
+            return _json(503, {})
+        if request.path == "/api/v1/rules":
+            rule = {
+                "name": "PaymentProviderFailing",
+                "health": self.rule_health,
+                "lastEvaluation": f"{next(self._numbers) if self.evaluates else 0:09d}",
+            }
+            return _json(200, {"status": "success", "data": {"groups": [{"rules": [rule]}]}})
+        if request.path == "/api/v1/targets":
+            target = {"scrapeUrl": "http://shop/metrics", "health": self.target_health}
+            return _json(200, {"status": "success", "data": {"activeTargets": [target]}})
         if request.path == "/api/v1/alerts":
             shown = [{"labels": labels, "state": state}] if state else []
             return _json(200, {"status": "success", "data": {"alerts": shown}})

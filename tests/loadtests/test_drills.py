@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from tests.loadtests.standin import Standin
 
 pytestmark = pytest.mark.integration
 
-DRILL = replace(PAYMENT_BROWNOUT, baseline_seconds=0.3, detect_within=3.0, clear_within=3.0)
+DRILL = replace(PAYMENT_BROWNOUT, baseline_seconds=0.7, detect_within=3.0, clear_within=3.0)
 
 IMPATIENT = replace(DRILL, detect_within=0.8, clear_within=0.8)
 """For drills that must fail: nobody waits longer than the test has to."""
@@ -116,6 +117,28 @@ def test_an_alert_that_never_clears_fails(scene: Scene) -> None:
 def test_an_alert_that_fires_before_the_fault_fails(scene: Scene) -> None:
     scene.watchers.alert_states[:] = ["firing"]
     assert "Silent before" in _failed(scene.run())
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"alert_states": ["pending"]}, Result.FAIL),
+        ({"rule_health": "err"}, Result.INVALID),
+        ({"rule_health": "unknown"}, Result.INVALID),
+        ({"target_health": "down"}, Result.INVALID),
+        ({"evaluates": False}, Result.INVALID),
+        ({"prometheus_answers": False}, Result.INVALID),
+        ({}, Result.PASS),
+    ],
+)
+def test_silence_counts_only_in_a_prometheus_that_is_well(
+    scene: Scene, state: dict[str, Any], says: Result
+) -> None:
+    for name, value in state.items():
+        setattr(scene.watchers, name, value)
+    scene.drill = replace(DRILL, baseline_seconds=0.7, detect_within=0.0, clear_within=0.0)
+    baseline = next(f for f in findings_of(scene.run()) if f.check == "baseline_quiet")
+    assert baseline.result is says
 
 
 def test_an_interrupted_drill_lifts_its_fault(scene: Scene) -> None:

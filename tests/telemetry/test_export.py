@@ -1,6 +1,7 @@
 """Spans leave for a collector in batches, redacted, and whatever is lost is counted."""
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -10,9 +11,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from deploy.local.processes import wait_until
 from telemetry.bootstrap import start_telemetry
 from telemetry.catalogue.frame import APP_INFO, TELEMETRY_SPANS_DROPPED
-from telemetry.export import SpanQueue
+from telemetry.environment import Export, export_from
+from telemetry.export import SHUTDOWN_SECONDS, OtlpExporter, SpanQueue, TryLater
 from telemetry.instruments import MetricRegistry
 from telemetry.testing import capture
 
@@ -96,15 +99,154 @@ def test_a_collector_that_fails_costs_spans_and_nothing_else() -> None:
     assert drops == [("export_failed", 2)]
 
 
+def test_a_busy_collector_gets_the_spans_after_the_pause_it_asked_for() -> None:
+    drops: list[tuple[str, int]] = []
+
+    class Busy(Collector):
+        busy = True
+
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            if self.busy:
+                raise TryLater(0.5)
+            return super().export(spans)
+
+    collector = Busy()
+    queue = SpanQueue(collector, lambda reason, spans: drops.append((reason, spans)))
+    for span in finished(3):
+        queue.on_end(span)
+    queue.force_flush()
+    collector.busy = False
+    queue.force_flush()
+    assert (collector.spans, drops) == ([], [])  # the pause is kept
+    wait_until(lambda: (queue.force_flush(), len(collector.spans) == 3)[1], timeout_seconds=20)
+    queue.shutdown()
+    assert [span.name for span in collector.spans] == ["span-0", "span-1", "span-2"]
+    assert drops == []
+
+
+def test_a_collector_that_never_answers_does_not_hold_up_the_end() -> None:
+    drops: list[tuple[str, int]] = []
+    entered, leave = threading.Event(), threading.Event()
+
+    class Hanging(Collector):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            entered.set()
+            leave.wait(timeout=60)
+            return SpanExportResult.SUCCESS
+
+    queue = SpanQueue(Hanging(), lambda reason, spans: drops.append((reason, spans)))
+    for span in finished(600):
+        queue.on_end(span)
+    assert entered.wait(timeout=20)
+    began = time.monotonic()
+    queue.shutdown()
+    assert time.monotonic() - began < SHUTDOWN_SECONDS + 15
+    assert sum(spans for _, spans in drops) >= 600 - 512
+    leave.set()
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [((429, "7"), 7.0), ((503, "120"), 120.0), ((503, ""), 5.0), ((502, "soon"), 5.0)],
+)
+@pytest.mark.integration
+def test_the_pause_is_the_collectors(
+    collector_address: str, answer: tuple[int, str], seconds: float
+) -> None:
+    OtlpReceiver.answer = answer
+    exporter = OtlpExporter(Export(f"{collector_address}/v1/traces"))
+    with pytest.raises(TryLater) as later:
+        exporter.export(finished(1))
+    assert later.value.seconds == seconds
+    exporter.shutdown()
+
+
+BASE, TRACES = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+
+
+@pytest.mark.parametrize(
+    ("environ", "export"),
+    [
+        ({}, None),
+        ({BASE: "http://c:4318"}, Export("http://c:4318/v1/traces")),
+        ({BASE: "http://c:4318/x/"}, Export("http://c:4318/x/v1/traces")),
+        ({TRACES: "http://c:9/own"}, Export("http://c:9/own")),
+        ({BASE: "http://c:1", TRACES: "http://c:2/own"}, Export("http://c:2/own")),
+        ({BASE: "http://c:1", "OTEL_TRACES_EXPORTER": "none"}, None),
+        ({BASE: "http://c:1", "OTEL_SDK_DISABLED": "TRUE"}, None),
+        (
+            {
+                BASE: "http://c:1",
+                "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20abc, x-team = retail",
+                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "2500",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            },
+            Export(
+                "http://c:1/v1/traces", {"authorization": "Bearer abc", "x-team": "retail"}, 2.5
+            ),
+        ),
+    ],
+)
+def test_the_standard_variables_are_followed(
+    environ: dict[str, str], export: Export | None
+) -> None:
+    assert export_from(environ) == (export, ())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "key=secret%0A"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+    ],
+)
+def test_what_cannot_be_followed_is_one_sentence(variable: str, value: str) -> None:
+    _, sentences = export_from({BASE: "http://c:4318", variable: value})
+    (sentence,) = sentences
+    assert sentence.startswith(variable)
+    assert "secret" not in sentence
+
+
+def test_the_resource_is_merged_with_what_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=staging,team=retail%20north"
+    )
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "my-shop")
+    with capture("checkout") as signals:
+        signals.telemetry.tracer.start_span("order").end()
+        (span,) = signals.exported
+    told = span.resource.attributes
+    assert {name: told[name] for name in ("service.name", "service.namespace", "team")} == {
+        "service.name": "checkout",
+        "service.namespace": "my-shop",
+        "team": "retail north",
+    }
+    assert told["deployment.environment.name"] == "staging"
+    assert told["telemetry.sdk.name"] == "opentelemetry"
+
+
 class OtlpReceiver(BaseHTTPRequestHandler):
     """The one request of the OTLP/HTTP protocol that matters here."""
 
     received: ClassVar[list[tuple[str, bytes, str]]] = []
+    answer: ClassVar[tuple[int, str]] = (200, "")
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.received.append((self.path, body, self.headers["content-encoding"]))
-        self.send_response(200)
+        status, retry_after = self.answer
+        self.send_response(status)
+        if retry_after:
+            self.send_header("retry-after", retry_after)
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -116,6 +258,7 @@ class OtlpReceiver(BaseHTTPRequestHandler):
 def collector_address() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), OtlpReceiver)
     OtlpReceiver.received.clear()
+    OtlpReceiver.answer = (200, "")
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -131,7 +274,7 @@ def test_a_collector_receives_otlp_over_http(collector_address: str) -> None:
     telemetry = start_telemetry(
         service="checkout",
         registry=MetricRegistry(),
-        otlp_endpoint=collector_address,
+        otlp=Export(f"{collector_address}/v1/traces", {"x-team": "retail"}),
         version="1.2.3",
         revision="abc",
         environment="test",
