@@ -15,15 +15,17 @@ PROGRAM = Program(("nginx",), package="nginx")
 
 
 def upstreams(addresses: Mapping[str, str]) -> str:
-    """The text of ``upstreams.conf`` for services at host:port addresses."""
+    """The text of ``upstreams.conf``; a service's replicas are host:port addresses and blanks."""
     return "".join(
-        f"upstream {service} {{ server {address}; keepalive 8; }}\n"
-        for service, address in addresses.items()
+        f"upstream {service} {{ "
+        + "".join(f"server {replica} max_fails=0; " for replica in replicas.split())
+        + "keepalive 8; keepalive_timeout 4s; }\n"
+        for service, replicas in addresses.items()
     )
 
 
 class LocalGateway(ManagedProcess):
-    """nginx in ``folder``, routing to ``services`` (service name to host:port).
+    """nginx in ``folder``, routing to ``services`` (as ``upstreams`` takes them).
 
     ``start`` returns once it answers. ``check`` is ``nginx -t``.
     """
@@ -33,9 +35,9 @@ class LocalGateway(ManagedProcess):
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
-        self._root = folder
+        self._root = folder.resolve()  # nginx's paths are below its own prefix
         self._services = dict(services)
-        super().__init__("nginx", ["nginx", *self._arguments()], log_path=folder / "nginx.log")
+        super().__init__("nginx", ["nginx", *self._arguments()], log_path=self._root / "nginx.log")
 
     def start(self) -> None:
         """Write the configuration, start, and wait until the gateway answers for itself."""
@@ -71,7 +73,9 @@ class LocalGateway(ManagedProcess):
     def _prepare(self) -> None:
         self.command = (str(PROGRAM.require()), *self.command[1:])
         self._root.mkdir(parents=True, exist_ok=True)
-        for name in ("nginx.conf", "mime.conf"):
+        for name in ("nginx.conf", "mime.conf", "fallen.conf"):
             shutil.copy(CONFIGURATION / name, self._root)
-        (self._root / "listen.conf").write_text(f"listen {LOOPBACK}:{self.port};\n")
+        (self._root / "listen.conf").write_text(
+            f"listen {LOOPBACK}:{self.port};\nroot {CONFIGURATION.parent};\n"
+        )
         (self._root / "upstreams.conf").write_text(upstreams(self._services))

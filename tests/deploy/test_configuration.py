@@ -59,7 +59,8 @@ def test_group_waits_are_shortened_and_repeats_are_not() -> None:
 
 
 def test_upstreams_name_every_service() -> None:
-    assert upstreams({"catalog": "127.0.0.1:1", "advisor": "127.0.0.1:2"}) == (
-        "upstream catalog { server 127.0.0.1:1; keepalive 8; }\n"
-        "upstream advisor { server 127.0.0.1:2; keepalive 8; }\n"
+    assert upstreams({"catalog": "127.0.0.1:1", "advisor": "127.0.0.1:2 127.0.0.1:3"}) == (
+        "upstream catalog { server 127.0.0.1:1 max_fails=0; keepalive 8; keepalive_timeout 4s; }\n"
+        "upstream advisor { server 127.0.0.1:2 max_fails=0; server 127.0.0.1:3 max_fails=0;"
+        " keepalive 8; keepalive_timeout 4s; }\n"
     )

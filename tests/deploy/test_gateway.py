@@ -1,16 +1,20 @@
 """The real nginx with the gateway's configuration, in front of stand-ins for the six services."""
 
 import json
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
-from deploy.local.nginx import LocalGateway
+from app.frame.bodies import FEED_BYTES, FORM_BYTES, WEBHOOK_BYTES
+from deploy.local.nginx import CONFIGURATION, LocalGateway
 from deploy.local.postgres import SERVICES
 
 pytestmark = pytest.mark.integration
@@ -172,9 +176,73 @@ def test_the_access_log_holds_no_query_string(gateway: LocalGateway) -> None:
     assert "secret-token" not in gateway.log_tail(200)
 
 
-def test_a_service_that_is_away_is_a_502_and_the_gateway_lives(tmp_path: Path) -> None:
+def test_a_service_that_is_away_is_told_in_our_own_words_and_the_gateway_lives(
+    tmp_path: Path,
+) -> None:
     nobody = dict.fromkeys(SERVICES, "127.0.0.1:9")
     with LocalGateway(tmp_path / "gateway", services=nobody) as gateway:
-        answers = [ask(gateway, path).status_code for path in ("/", "/gateway/health")]
+        page, problem, health = (
+            ask(gateway, path)
+            for path in ("/se/sv/cars", "/api/checkout/v1/holds", "/gateway/health")
+        )
 
-    assert answers == [502, 200]
+    assert health.status_code == 200
+    assert (page.status_code, page.headers["content-type"]) == (502, "text/html; charset=utf-8")
+    assert "<h1>One moment, please</h1>" in page.text
+    assert "försök igen om en liten stund" in page.text
+    assert "nginx" not in page.text
+    assert problem.headers["content-type"].partition(";")[0] == "application/problem+json"
+    assert problem.json() == {
+        "type": "/problems/temporarily-unavailable",
+        "title": "One moment, please",
+        "status": 502,
+        "detail": "A part of the shop does not answer just now. Nothing is lost; please try again"
+        " shortly.",
+        "instance": "/api/checkout/v1/holds",
+        "trace_id": problem.headers["x-trace-id"],
+        "retry_after_seconds": 2,
+    }
+    assert [each.headers["retry-after"] for each in (page, problem)] == ["2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (b"GET /api/x HTTP/1.1\r\nHost: a\r\nCookie: %s\r\n\r\n" % (b"a" * 9000), 431, None),
+        (b"GET /api/%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 9000), 414, "malformed-request"),
+        (b"GET /api/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "malformed-request"),
+        (b"GET /api/unknown HTTP/1.1\r\nHost: a\r\n\r\n", 404, "not-found"),
+        (
+            b"POST /api/catalog/v1/feeds/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n",
+            413,
+            "too-large",
+        ),
+    ],
+)
+def test_what_never_reaches_a_service_is_a_page_or_a_problem_too(
+    gateway: LocalGateway, request_: bytes, status: int, code: str | None
+) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as caller:
+        caller.sendall(request_)
+        answer = HTTPResponse(caller)
+        answer.begin()
+        body = answer.read()
+
+    assert (answer.status, len(answer.headers["x-trace-id"])) == (status, 32)
+    assert b"nginx" not in body
+    if code is not None and answer.headers["content-type"].startswith("application/"):
+        problem = json.loads(body)
+        assert (problem["type"], problem["status"]) == (f"/problems/{code}", status)
+        assert ("send it whole" in problem["detail"]) is (status == 413)
+
+
+def test_the_gateway_and_the_services_have_the_same_limits() -> None:
+    text = (CONFIGURATION / "nginx.conf").read_text()
+    said = re.findall(r"client_max_body_size (\d+)([km]);", text)
+
+    units = {"k": 1024, "m": 1024 * 1024}
+    assert [int(number) * units[unit] for number, unit in said] == [
+        FORM_BYTES,
+        FEED_BYTES,
+        WEBHOOK_BYTES,
+    ]

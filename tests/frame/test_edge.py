@@ -28,6 +28,8 @@ from app.frame.platform import Platform
 from app.frame.server import _Server
 from app.frame.service import assemble, new_api
 from app.kernel.errors import NotFound
+from deploy.local.nginx import LocalGateway
+from deploy.local.postgres import SERVICES
 from telemetry.testing import Signals, capture
 
 
@@ -39,24 +41,24 @@ def signals() -> Iterator[Signals]:
 
 @pytest.fixture
 def app(platform: Platform, signals: Signals, tmp_path: Path) -> ASGIApp:
-    api = new_api(platform, name="advisor", title="test", prefix="/api")
+    api = new_api(platform, name="advisor", title="test", prefix="/api/advisor")
 
-    @api.get("/api/cars/{car_id}")
+    @api.get("/api/advisor/cars/{car_id}")
     async def car(car_id: Identifier) -> dict[str, str]:
         return {"car": car_id}
 
-    @api.delete("/api/cars/{car_id}")
+    @api.delete("/api/advisor/cars/{car_id}")
     async def gone(car_id: Identifier) -> None: ...
 
-    @api.post("/api/echo")
+    @api.post("/api/advisor/echo")
     async def echo(request: Request) -> dict[str, int]:
         return {"length": len(await request.body())}
 
-    @api.post("/api/broken")
+    @api.post("/api/advisor/broken")
     async def broken(number: Annotated[int, Body()] = 0) -> None:
         raise ZeroDivisionError("nobody foresaw it")
 
-    @api.get("/api/at")
+    @api.get("/api/advisor/at")
     async def at(moment: Moment) -> dict[str, str]:
         return {"moment": moment.isoformat()}
 
@@ -71,7 +73,7 @@ def app(platform: Platform, signals: Signals, tmp_path: Path) -> ASGIApp:
         ),
         api=api,
         migrate=nothing,
-        larger_bodies={"/api/echo": 2 * FORM_BYTES},
+        larger_bodies={"/api/advisor/echo": 2 * FORM_BYTES},
     )
     return service.api
 
@@ -125,7 +127,7 @@ async def test_what_cannot_be_an_identifier_is_404_and_says_so(
     client: httpx.AsyncClient, odd: str
 ) -> None:
     request = client.build_request("GET", "/")
-    request.url = request.url.copy_with(raw_path=f"/api/cars/{odd}".encode())
+    request.url = request.url.copy_with(raw_path=f"/api/advisor/cars/{odd}".encode())
     answer = await client.send(request)
 
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
@@ -165,7 +167,7 @@ def test_a_segment_that_no_quoting_saves_leads_nowhere(nothing: str) -> None:
 async def test_a_moment_outside_of_the_calendar_is_not_valid(
     client: httpx.AsyncClient, moment: str, status: int
 ) -> None:
-    answer = await client.get("/api/at", params={"moment": moment})
+    answer = await client.get("/api/advisor/at", params={"moment": moment})
 
     assert answer.status_code == status
     if status == 200:
@@ -173,8 +175,11 @@ async def test_a_moment_outside_of_the_calendar_is_not_valid(
 
 
 async def test_head_is_get_without_a_body(client: httpx.AsyncClient, signals: Signals) -> None:
-    head, get = await client.head("/api/cars/1"), await client.get("/api/cars/1")
-    missing, wrong = await client.head("/api/cars/@"), await client.head("/api/echo")
+    head, get = await client.head("/api/advisor/cars/1"), await client.get("/api/advisor/cars/1")
+    missing, wrong = (
+        await client.head("/api/advisor/cars/@"),
+        await client.head("/api/advisor/echo"),
+    )
 
     def told(answer: httpx.Response) -> dict[str, str]:
         ours = ("x-trace-id", "traceparent")
@@ -188,9 +193,9 @@ async def test_head_is_get_without_a_body(client: httpx.AsyncClient, signals: Si
 
 
 async def test_every_address_says_what_it_offers(client: httpx.AsyncClient) -> None:
-    wrong = await client.put("/api/cars/1")
-    asked = await client.options("/api/cars/1")
-    unknown = await client.options("/api/nothing")
+    wrong = await client.put("/api/advisor/cars/1")
+    asked = await client.options("/api/advisor/cars/1")
+    unknown = await client.options("/api/advisor/nothing")
 
     offered = "DELETE, GET, HEAD, OPTIONS"
     assert (wrong.status_code, wrong.headers["allow"]) == (405, offered)
@@ -199,10 +204,10 @@ async def test_every_address_says_what_it_offers(client: httpx.AsyncClient) -> N
 
 
 async def test_a_slash_too_many_leads_to_our_own_address(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/api/cars/1/?a=b", headers={"host": "evil.test"})
+    answer = await client.get("/api/advisor/cars/1/?a=b", headers={"host": "evil.test"})
     foreign = await client.get("http://test//evil.test/")
 
-    assert (answer.status_code, answer.headers["location"]) == (307, "/api/cars/1?a=b")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/api/advisor/cars/1?a=b")
     assert foreign.status_code == 404
 
 
@@ -210,9 +215,9 @@ async def test_a_slash_too_many_leads_to_our_own_address(client: httpx.AsyncClie
 @pytest.mark.parametrize(
     ("path", "length", "status"),
     [
-        ("/api/broken", FORM_BYTES + 1, 413),
-        ("/api/echo", FORM_BYTES + 1, 200),
-        ("/api/echo", 2 * FORM_BYTES + 1, 413),
+        ("/api/advisor/broken", FORM_BYTES + 1, 413),
+        ("/api/advisor/echo", FORM_BYTES + 1, 200),
+        ("/api/advisor/echo", 2 * FORM_BYTES + 1, 413),
     ],
 )
 async def test_a_body_has_the_length_of_its_route_and_a_refusal_has_its_trace(
@@ -262,9 +267,11 @@ async def test_a_fault_is_answered_logged_once_and_ends_no_connection(
 ) -> None:
     async with listening(app) as server, httpx.AsyncClient(trust_env=False) as browser:
         base = f"http://127.0.0.1:{server.port}"  # type: ignore[attr-defined]
-        answers = [await browser.post(f"{base}/api/broken", json=1) for _ in range(3)]
-        answers.append(await browser.post(f"{base}/api/broken", content=b"x" * (FORM_BYTES + 1)))
-        answers.append(await browser.get(f"{base}/api/cars/1"))
+        answers = [await browser.post(f"{base}/api/advisor/broken", json=1) for _ in range(3)]
+        answers.append(
+            await browser.post(f"{base}/api/advisor/broken", content=b"x" * (FORM_BYTES + 1))
+        )
+        answers.append(await browser.get(f"{base}/api/advisor/cars/1"))
         ports = {
             each.extensions["network_stream"].get_extra_info("client_addr") for each in answers
         }
@@ -274,7 +281,35 @@ async def test_a_fault_is_answered_logged_once_and_ends_no_connection(
     assert len(signals.logged("unhandled_exception")) == 3
 
 
-GET = b"GET /api/cars/1 HTTP/1.1\r\n"
+@pytest.mark.integration
+async def test_behind_the_gateway_no_request_fails_because_of_its_predecessor(
+    app: ASGIApp, tmp_path: Path
+) -> None:
+    large = b"x" * (FORM_BYTES - 1)
+    async with listening(app) as server, httpx.AsyncClient(trust_env=False) as shopper:
+        services = dict.fromkeys(SERVICES, f"127.0.0.1:{server.port}")  # type: ignore[attr-defined]
+        gateway = LocalGateway(tmp_path / "gateway", services=services)
+        await asyncio.to_thread(gateway.start)
+        try:
+            base = f"{gateway.url}/api/advisor"
+            statuses = []
+            for _ in range(8):
+                for path, body in (
+                    ("/broken", b"1"),
+                    ("/echo", large),
+                    ("/cars/1", large),  # answered before its body is read
+                    ("/echo", b""),
+                    ("/nothing", large),
+                    ("/echo", large),
+                ):
+                    statuses.append((await shopper.post(base + path, content=body)).status_code)
+        finally:
+            await asyncio.to_thread(gateway.stop)
+
+    assert statuses == [500, 200, 405, 200, 404, 200] * 8
+
+
+GET = b"GET /api/advisor/cars/1 HTTP/1.1\r\n"
 
 
 @pytest.mark.integration
@@ -284,12 +319,12 @@ GET = b"GET /api/cars/1 HTTP/1.1\r\n"
         (GET + b"Host: a\r\n\r\n", 200),
         (GET + b"Host: a\r\nHost: b\r\n\r\n", 400),
         (GET + b"\r\n", 400),
-        (b"GET /api/cars/1 HTTP/1.0\r\n\r\n", 200),
+        (b"GET /api/advisor/cars/1 HTTP/1.0\r\n\r\n", 200),
         (GET + b"Host: a\r\nCookie: " + b"a" * (MOST_HEADER_BYTES + 1) + b"\r\n\r\n", 431),
         (GET + b"Host: a\r\nCookie: " + b"a" * (2 * MOST_HEADER_BYTES), 431),
-        (b"GET /api/at?moment=\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", 422),
-        ("GET /api/cars/å HTTP/1.1\r\nHost: a\r\n\r\n".encode(), 404),
-        (b"GET /api/cars/1 HTTP/1.1\r\nHost: a\r\nX-Y: caf\xc3\xa9 \xff\r\n\r\n", 200),
+        (b"GET /api/advisor/at?moment=\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", 422),
+        ("GET /api/advisor/cars/å HTTP/1.1\r\nHost: a\r\n\r\n".encode(), 404),
+        (b"GET /api/advisor/cars/1 HTTP/1.1\r\nHost: a\r\nX-Y: caf\xc3\xa9 \xff\r\n\r\n", 200),
         (b"nonsense\r\n\r\n", 400),
         (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204),
     ],
