@@ -30,7 +30,11 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     """The advisor on this platform, put together but not started."""
     own = AdvisorSettings()
     telemetry = platform.telemetry(NAME)
-    database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
+    database = Database(
+        platform.database_url(NAME, settings.database_url),
+        telemetry=telemetry,
+        pool_size=settings.database_connections,
+    )
     facts = Outbox(NAME, database, outbox, platform.clock)
     log = Behaviour(database, facts, telemetry)
     showroom = Showroom()

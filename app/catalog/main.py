@@ -49,7 +49,11 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     """The catalogue on this platform, put together but not started."""
     own = CatalogSettings()
     telemetry = platform.telemetry(NAME)
-    database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
+    database = Database(
+        platform.database_url(NAME, settings.database_url),
+        telemetry=telemetry,
+        pool_size=settings.database_connections,
+    )
     facts = Outbox(NAME, database, outbox, platform.clock)
     store = Store(database, facts, platform.clock)
     signals = CatalogSignals(telemetry)

@@ -71,7 +71,11 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
     """The use cases on their database and gateways."""
     own = CheckoutSettings()
     telemetry = platform.telemetry(NAME)
-    database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
+    database = Database(
+        platform.database_url(NAME, settings.database_url),
+        telemetry=telemetry,
+        pool_size=settings.database_connections,
+    )
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     store = Store(database, outbox)
     express = _express(database) if own.express else None

@@ -215,6 +215,7 @@ _UNREACHABLE: Final = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.CantChangeRuntimeParamError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 """No batch can be written now, whatever is in it."""
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from sqlalchemy import DateTime, Dialect, MetaData, event, inspect, text
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection, ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
+from app.frame.settings import CONNECTIONS
 from app.kernel.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -45,9 +46,20 @@ Five hundred shoppers who reach for one car at once wait in turn and each get an
 may wait at all is the load shedder's to say.
 """
 
-_GONE: Final = ("08", "57", "53", "40001", "40P01", "55P03", "25P03")
-"""SQLSTATE classes and codes after which the same request may well succeed: connection lost,
-shut down or cancelled, out of resources, lost to a concurrent transaction, waited too long."""
+READ_ONLY: Final = "25006"
+_GONE: Final = (
+    "08",  # the connection broke, or none was made
+    "28",  # the role or its password is being changed
+    "53",  # out of connections, memory or disk
+    "57",  # shut down, restarted, cancelled
+    "58",  # the machine under it failed: input and output
+    "25P03",  # the transaction stood still for too long
+    READ_ONLY,  # a primary that became a standby
+    "40001",  # lost to a concurrent transaction
+    "40P01",  # the same, by deadlock
+    "55P03",  # waited too long for a lock
+)
+"""SQLSTATE classes and codes after which the same request may well succeed."""
 
 _SQLITE_GONE: Final = frozenset(
     {
@@ -102,7 +114,7 @@ class Database:
         url: str,
         *,
         telemetry: Telemetry | None = None,
-        pool_size: int = 20,
+        pool_size: int = CONNECTIONS,
     ) -> None:
         parsed = make_url(url)
         self.dialect = parsed.get_backend_name()
@@ -135,7 +147,7 @@ class Database:
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
             return engine
-        return create_async_engine(
+        engine = create_async_engine(
             url,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
@@ -145,6 +157,8 @@ class Database:
             pool_pre_ping=True,
             connect_args={"timeout": 5, "command_timeout": 10},
         )
+        event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
+        return engine
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -224,6 +238,12 @@ def _sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """After a failover the address leads to another server: connections to this one are dropped."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """WAL with a synchronous log: a confirmed order survives a crash of process or machine."""
     connection.isolation_level = None  # SQLAlchemy's begin event opens transactions, not pysqlite
@@ -263,6 +283,11 @@ def damaged(path: Path) -> str | None:
     try:
         with sqlite3.connect(path) as connection:
             row = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        return (
+            f"{path} cannot be opened at the moment ({error}); the file itself may be whole: look"
+            f" at the permissions and the space of {path.parent}, and at who else uses it."
+        )
     except sqlite3.DatabaseError as error:
         return f"{path} is not a usable SQLite database ({error}); restore it or move it away."
     return None if row == ("ok",) else f"{path} is damaged ({row[0]}); restore it or move it away."

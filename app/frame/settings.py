@@ -15,6 +15,9 @@ from app.kernel.errors import CannotStart
 
 DRIVERS: Final = ("postgresql+asyncpg", "sqlite+aiosqlite")
 
+CONNECTIONS: Final = 12
+"""Most connections of one process of a service to its database, unless it is told otherwise."""
+
 Environment = Literal["development", "test", "production"]
 
 
@@ -90,6 +93,7 @@ class ServiceSettings(OfOneService):
     host: str = "127.0.0.1"
     internal_host: str = "127.0.0.1"
     database_url: str = ""
+    database_connections: int = Field(CONNECTIONS, ge=2, le=200)
 
     @field_validator("database_url")
     @classmethod

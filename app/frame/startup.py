@@ -8,6 +8,7 @@ import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final, NoReturn
 
 import uvloop
@@ -25,6 +26,7 @@ from telemetry.tracestore import TraceStore
 
 VERSION: Final = "0.1.0"
 CANNOT_START: Final = 2
+DATABASE_FILES: Final = (".db", ".db-wal", ".db-shm")
 
 
 def read_settings(service: str = "") -> PlatformSettings:
@@ -36,16 +38,28 @@ def read_settings(service: str = "") -> PlatformSettings:
         cannot_start(explain(error))
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
+        _try_to_write(settings.data)
         return with_keys(settings, service)
     except KeysMissing as error:
         cannot_start(str(error))
     except OSError as error:
+        file = f"{error.filename}: " if str(error.filename).endswith(DATABASE_FILES) else ""
         cannot_start(
-            f"the data folder {settings.data} cannot be written ({error.strerror}): free some"
-            " space, fix its permissions, or set VITRINE_DATA to another folder."
+            f"the data folder {settings.data} cannot be written"
+            f" ({file}{error.strerror}): free some space, fix its permissions, or set VITRINE_DATA"
+            " to another folder."
         )
     except ValueError as error:
         cannot_start(f"{settings.data / 'keys.json'} is damaged ({error}): restore or remove it.")
+
+
+def _try_to_write(data: Path) -> None:
+    """Raises OSError when a file cannot be made there or a database's cannot be changed."""
+    with TemporaryFile(dir=data) as probe:
+        probe.write(bytes(4096))
+    for path in sorted(data.iterdir()):
+        if path.name.endswith(DATABASE_FILES):
+            path.open("r+b").close()
 
 
 def _forget_libpq() -> None:

@@ -33,7 +33,11 @@ NAME = "insight"
 def build(platform: Platform, settings: ServiceSettings) -> Service:
     """The service of this process; nothing is started yet."""
     telemetry = platform.telemetry(NAME)
-    database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
+    database = Database(
+        platform.database_url(NAME, settings.database_url),
+        telemetry=telemetry,
+        pool_size=settings.database_connections,
+    )
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     store = Store(database)
     signals = Signals(telemetry)

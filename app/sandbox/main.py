@@ -33,7 +33,11 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             " VITRINE_ALLOW_SANDBOX_IN_PRODUCTION=true if that is really meant."
         )
     telemetry = platform.telemetry(NAME)
-    database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
+    database = Database(
+        platform.database_url(NAME, settings.database_url),
+        telemetry=telemetry,
+        pool_size=settings.database_connections,
+    )
     store = Store(database)
     signals = Signals(telemetry)
     checkout = platform.client("checkout", telemetry)

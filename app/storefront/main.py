@@ -37,7 +37,11 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             " meant."
         )
     telemetry = platform.telemetry(NAME)
-    database = Database(platform.database_url(NAME, settings.database_url), telemetry=telemetry)
+    database = Database(
+        platform.database_url(NAME, settings.database_url),
+        telemetry=telemetry,
+        pool_size=settings.database_connections,
+    )
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     signals = Signals(telemetry)
     behaviour = Behaviour(database, outbox, telemetry, limit=own.buffer_facts)

@@ -11,16 +11,17 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from app import checkout
 from app.checkout.models import METADATA as CHECKOUT
-from app.frame.database import Database, DatabaseUnavailable, damaged
+from app.frame.database import Database, DatabaseUnavailable, _means_gone, damaged
 from app.frame.migrations import migrate, newest_revision
 from app.kernel.clock import ManualClock
 from app.kernel.errors import InvalidInput
 from app.sandbox.models import METADATA as SANDBOX
 from deploy.local.postgres import LocalPostgres
-from tests.builders.shop import PAYS, open_shop
+from tests.builders.shop import PAYS, Shop, open_shop
 from tests.conftest import NewDatabase
 
 MIGRATIONS = Path(checkout.__file__).parent / "migrations"
@@ -180,3 +181,57 @@ async def test_only_what_means_gone_is_told_as_gone(new_database: NewDatabase) -
     await database.close()
 
     assert not isinstance(caught.value, DatabaseUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "gone"),
+    [
+        *[(code, True) for code in ("08000", "08003", "08006", "08P01", "28000", "28P01")],
+        *[(code, True) for code in ("53100", "53200", "53300", "55P03", "40001", "40P01")],
+        *[(code, True) for code in ("57014", "57P01", "57P02", "57P03", "57P04", "57P05")],
+        *[(code, True) for code in ("25006", "25P03", "58000", "58030")],
+        *[(code, False) for code in ("23505", "42P01", "42703", "25P02", "XX000", "")],
+    ],
+)
+def test_what_a_server_says_is_unavailable_or_a_defect(sqlstate: str, gone: bool) -> None:
+    said = Exception("said by the server")
+    said.sqlstate = sqlstate  # type: ignore[attr-defined]
+
+    assert _means_gone(DBAPIError("SELECT 1", None, said)) is gone
+
+
+@pytest.mark.integration
+async def test_a_shop_whose_database_became_read_only_answers_try_again_and_recovers(
+    tmp_path: Path, clock: ManualClock, postgres: LocalPostgres
+) -> None:
+    postgres.query('CREATE DATABASE "failover"')
+
+    def become(read_only: str) -> None:
+        postgres.query(f'ALTER DATABASE "failover" SET default_transaction_read_only = {read_only}')
+
+    def cut_off() -> None:
+        postgres.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'failover'"
+        )
+
+    async with open_shop(tmp_path, clock, {"checkout": postgres.url("failover")}) as shop:
+        become("on")
+        cut_off()
+        refused = [await shop.hold() for _ in range(2)]
+        become("off")
+        taken = await _until_taken(shop)  # nobody cuts the connections to the standby off
+
+    assert [(answer.status_code, answer.headers["retry-after"]) for answer in refused] == [
+        (503, "2"),
+        (503, "2"),
+    ]
+    assert taken == 201
+
+
+async def _until_taken(shop: Shop) -> int:
+    for _ in range(100):
+        answer = await shop.hold()
+        if answer.status_code != 503:
+            return answer.status_code
+        await asyncio.sleep(0.1)
+    return 503

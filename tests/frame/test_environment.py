@@ -79,6 +79,7 @@ def test_a_service_reads_nothing_without_its_own_name() -> None:
         "host": "127.0.0.1",
         "internal_host": "127.0.0.1",
         "database_url": "",
+        "database_connections": 12,
     }
     assert PlatformSettings().environment == "development"
 
