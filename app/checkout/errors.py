@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from app.kernel.errors import InvalidInput, MalformedRequest, NotAuthorised, NotFound, VitrineError
+from app.kernel.errors import (
+    InvalidInput,
+    MalformedRequest,
+    NotAuthorised,
+    NotFound,
+    Unavailable,
+    VitrineError,
+)
 from telemetry.catalogue.outcomes import Outcome
 
 
@@ -11,6 +18,10 @@ class CarNotAvailable(VitrineError):
 
     code, title = "car-not-available", "This car has just found somebody else"
     outcome, status = Outcome.SOLD_OUT, 409
+
+
+class CarNotReadYet(Unavailable):
+    """The catalogue has a car on offer that we have not read of yet, or cannot be asked."""
 
 
 class CarUnknown(NotFound):

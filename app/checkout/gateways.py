@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -34,6 +35,19 @@ class SimilarCars:
             async with asyncio.timeout(SUGGESTION_SECONDS):
                 await self._look(found, car_id, model_id, market, headers)
         return list(found.values())[:SUGGESTIONS]
+
+    async def knows(self, car_id: str, headers: Mapping[str, str]) -> bool | None:
+        """Whether the catalogue has this car on offer; None when it does not say."""
+        try:
+            async with asyncio.timeout(SUGGESTION_SECONDS):
+                await CatalogClient(self._http, headers).get(
+                    f"/api/catalog/v1/cars/{quote(car_id, safe='')}"
+                )
+        except UpstreamProblem as problem:
+            return False if problem.status < 500 else None
+        except (VitrineError, TimeoutError):
+            return None
+        return True
 
     async def _look(
         self,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from app.checkout.errors import (
     CarNotAvailable,
+    CarNotReadYet,
     CarUnknown,
     HoldEnded,
     HoldUnknown,
@@ -98,9 +99,23 @@ class Holds:
             if placed is None:
                 placed = await self._lose(command, self._sellable(car, command))
         except VitrineError as error:
-            self._signals.hold_attempted(error.outcome, car_id=command.car_id)
-            raise
+            told = await self._told(error, command)
+            self._signals.hold_attempted(told.outcome, car_id=command.car_id)
+            raise told from error
         return placed
+
+    async def _told(self, error: VitrineError, command: HoldCommand) -> VitrineError:
+        """What is listed can be held: an unknown car is one that the catalogue does not know."""
+        if not isinstance(error, CarUnknown):
+            return error
+        if await self._store.read_car(command.car_id) is not None:
+            return error  # somebody else's rehearsal
+        if await self._similar.knows(command.car_id, command.headers) is False:
+            return error
+        return CarNotReadYet(
+            f"Car {command.car_id} is not in our stock yet; ask again in a moment.",
+            retry_after_seconds=1,
+        )
 
     async def read(self, hold_id: str, session_id: str) -> dict[str, Any]:
         """An active hold; raises `HoldUnknown` for another session's, `HoldEnded` when over."""

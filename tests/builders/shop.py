@@ -15,6 +15,7 @@ import httpx
 import orjson
 from fastapi import FastAPI
 from sqlalchemy import text
+from starlette.responses import JSONResponse, Response
 
 from app.checkout.main import build as build_checkout
 from app.contracts.events import CarListed, CarWithdrawn
@@ -271,6 +272,11 @@ def _catalogue() -> FastAPI:
     @app.get("/api/catalog/v1/cars")
     async def cars(market: str, model: str = "") -> dict[str, Any]:
         return {"items": [_car(number, market) for number in (8, 9)], "total": 2}
+
+    @app.get("/api/catalog/v1/cars/{car_id}")
+    async def car(car_id: str) -> Response:
+        listed = {"car_listed_only": 200, "car_nobody_says": 503}
+        return JSONResponse({"car_id": car_id}, status_code=listed.get(car_id, 404))
 
     return app
 

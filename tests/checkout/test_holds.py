@@ -267,3 +267,26 @@ async def test_a_hold_reads_until_it_ends(shop: Shop) -> None:
     ended = await shop.checkout.public.get(address)
     assert (ended.status_code, ended.json()["type"]) == (409, "/problems/hold-ended")
     assert hold["expires_at"] == rfc3339(shop.clock.now())
+
+
+@pytest.mark.parametrize("car_id", ["car_listed_only", "car_nobody_says"])
+async def test_a_car_that_is_listed_but_not_read_yet_is_try_again_and_the_same_key_sells_it(
+    shop: Shop, car_id: str
+) -> None:
+    key = '"one-press-of-the-button"'
+    early = await shop.hold(car_id, key=key)
+    again = await shop.hold(car_id, key=key)
+    await shop.list_car(car_id)
+    sold = await shop.hold(car_id, key=key)
+
+    for answer in (early, again):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["type"] == "/problems/temporarily-unavailable"
+        assert "idempotency-replayed" not in answer.headers
+    assert (sold.status_code, sold.json()["car_id"]) == (201, car_id)
+
+
+async def test_only_a_car_that_the_catalogue_does_not_know_either_is_unknown(shop: Shop) -> None:
+    answer = await shop.hold("car_nobody_lists")
+
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/car-unknown")
