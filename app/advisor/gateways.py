@@ -39,5 +39,5 @@ class CatalogFollower:
             if any(c.car.model_id and c.car.model_id not in room.models for c in page.items):
                 # A newer catalogue than the one whose range we read: its range first.
                 room.put_models(await self._catalog.models())
-            room.put_changes(page.items, page.version)
+            room.put_changes(page.items, page.version, unread=page.unread)
             more = page.more

@@ -38,21 +38,26 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     facts = Outbox(NAME, database, outbox, platform.clock)
     log = Behaviour(database, facts, telemetry)
     showroom = Showroom()
+    signals = AdvisorSignals(telemetry)
     public = platform.client("catalog", telemetry)
     internal = platform.internal_client("catalog", telemetry)
     follower = CatalogFollower(showroom, public=public, internal=internal)
 
+    async def follow() -> None:
+        await follower.refresh()
+        signals.followed(unread=len(showroom.unread))
+
     async def first_look() -> None:
         # The catalogue may start later than we do: then the job reads it and readiness waits.
         with suppress(Unavailable):
-            await follower.refresh()
+            await follow()
 
     async def has_stock() -> None:
         if not showroom.open:
             raise ShowroomEmpty("the catalogue has not been read yet")
 
     api = new_api(platform, name=NAME, title="Vitrine advisor", prefix=PREFIX)
-    api.include_router(public_routes(showroom, log, AdvisorSignals(telemetry), platform.clock))
+    api.include_router(public_routes(showroom, log, signals, platform.clock))
     return assemble(
         NAME,
         platform,
@@ -64,7 +69,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         ready=[has_stock],
         prepare=[first_look],
         jobs=[
-            Job("follow-catalog", own.follow_seconds, follower.refresh),
+            Job("follow-catalog", own.follow_seconds, follow),
             Job("write-advice", own.write_seconds, log.flush),
         ],
         close=[log.flush, public.aclose, internal.aclose],

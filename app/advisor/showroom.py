@@ -5,7 +5,7 @@ Every replica keeps its own and follows the catalogue's change feed (docs/decisi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,6 +43,8 @@ class Showroom:
     def __init__(self) -> None:
         self.models: Mapping[str, Model] = {}
         self.version = 0
+        self.unread: set[str] = set()
+        """Cars whose last change cannot be read: nobody knows whether they are still on offer."""
         self._cars: dict[tuple[bool, str], dict[str, OfferedCar]] = {}
         self._offers: dict[tuple[bool, str], Offers] = {}
 
@@ -54,13 +56,21 @@ class Showroom:
     def put_models(self, models: Sequence[Model]) -> None:
         self.models = {model.model_id: model for model in models}
 
-    def put_changes(self, changes: Sequence[CarChange], version: int) -> None:
+    def put_changes(
+        self, changes: Sequence[CarChange], version: int, *, unread: Collection[str] = ()
+    ) -> None:
         """Take over changes of the catalogue up to its `version`.
 
-        Cars outside the range are left out: there is no sheet to advise from.
+        Cars outside the range are left out: there is no sheet to advise from. So are `unread` ones
+        until a change of theirs can be read.
         """
         touched: set[tuple[bool, str]] = set()
+        self.unread |= set(unread)
+        for known, stock in self._cars.items():
+            if [stock.pop(car_id) for car_id in unread if car_id in stock]:
+                touched.add(known)
         for change in changes:
+            self.unread.discard(change.car_id)
             aisle: tuple[bool, str] = (change.rehearsal, change.car.market)
             cars = self._cars.setdefault(aisle, {})
             touched.add(aisle)

@@ -7,8 +7,10 @@ change up to N. See docs/decisions/0030-stock-in-memory.md.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import httpx
+from pydantic import ValidationError
 
 from app.contracts.catalog import Car, Dealer
 from app.contracts.wire import CarState, Wire
@@ -39,6 +41,8 @@ class ChangePage(Wire):
     """Ask for this next."""
     more: bool
     items: list[CarChange]
+    unread: list[str] = []
+    """Cars whose change this version cannot read; filled in by `StockClient`."""
 
 
 class StockClient:
@@ -48,9 +52,26 @@ class StockClient:
         self._http = http
 
     async def changes(self, *, after: int, limit: int = 1000) -> ChangePage:
-        """Raises what httpx raises; the caller asks again later with the same `after`."""
+        """Raises what httpx raises; the caller asks again later with the same `after`.
+
+        One change that cannot be read keeps no other from being read.
+        """
         response = await self._http.get(
             "/internal/catalog/changes", params={"after": after, "limit": limit}
         )
         response.raise_for_status()
-        return ChangePage.model_validate_json(response.content)
+        try:
+            return ChangePage.model_validate_json(response.content)
+        except ValidationError:
+            return _readable(response.json())
+
+
+def _readable(page: dict[str, Any]) -> ChangePage:
+    items: list[CarChange] = []
+    unread: list[str] = []
+    for raw in page["items"]:
+        try:
+            items.append(CarChange.model_validate(raw))
+        except ValidationError:
+            unread.append(str(raw["car_id"]))
+    return ChangePage(version=page["version"], more=page["more"], items=items, unread=unread)
