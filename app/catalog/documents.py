@@ -97,6 +97,7 @@ def dealer_of(dealer: Dealer) -> wire.Dealer:
             wire.OpeningHours(days=list(h.days), opens=h.opens, closes=h.closes)
             for h in dealer.hours
         ],
+        closed_days=list(dealer.closed_days),
         phone=dealer.phone,
     )
 

@@ -169,7 +169,7 @@ class Shelf:
         if key not in self._closings:
             if len(self._closings) > 10_000:
                 self._closings.clear()
-            self._closings[key] = closing_today(dealer.opening_hours, dealer.time_zone, at)
+            self._closings[key] = closing_today(dealer, at)
         return self._closings[key]
 
     def _put(self, changed: Sequence[StockCar]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Literal
 
 import httpx
@@ -114,6 +115,8 @@ class Dealer(Wire):
     lon: float | None = None
     time_zone: str
     opening_hours: list[OpeningHours] = []
+    closed_days: list[date] = []
+    """Beside the market's holidays (ISO 8601, local)."""
     phone: str | None = None
 
 

@@ -1,11 +1,16 @@
-"""Opening hours: until when is a place open today, in its own time zone?"""
+"""When a place is open: its week in its own time zone, less holidays and its own closed days.
+
+The one rule behind every "ready today": what is promised for a day is promised within its hours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, time
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
+
+from app.kernel.holidays import closed_days
 
 DAYS: Final = (
     "Monday",
@@ -29,17 +34,40 @@ class Hours(Protocol):
     def closes(self) -> str: ...
 
 
-def closing_today(hours: Iterable[Hours], time_zone: str, at: datetime) -> datetime | None:
+class Place(Protocol):
+    """Somewhere with hours. `closed_days` are its own, beside its market's holidays."""
+
+    @property
+    def market(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def opening_hours(self) -> Sequence[Hours]: ...
+    @property
+    def closed_days(self) -> Sequence[date]: ...
+
+
+def open_on(place: Place, day: date) -> list[tuple[datetime, datetime]]:
+    """The (opens, closes) moments of a local day, in order and UTC; empty when closed."""
+    if day in closed_days(place.market, day.year) or day in place.closed_days:
+        return []
+    zone, name = ZoneInfo(place.time_zone), DAYS[day.weekday()]
+
+    def moment(wall: str) -> datetime:
+        # UTC, because two moments of one zone compare by their wall time: wrong in a DST night.
+        return datetime.combine(day, time.fromisoformat(wall), zone).astimezone(UTC)
+
+    return sorted(
+        (moment(group.opens), moment(group.closes))
+        for group in place.opening_hours
+        if name in group.days
+    )
+
+
+def closing_today(place: Place, at: datetime) -> datetime | None:
     """The last closing time of `at`'s local day that is still ahead; None when there is none.
 
     Closed all day, closed already and hours not stated are all None: nothing is promised then.
     """
-    zone = ZoneInfo(time_zone)
-    local = at.astimezone(zone)
-    today = DAYS[local.weekday()]
-    closings = [
-        datetime.combine(local.date(), time.fromisoformat(group.closes), zone)
-        for group in hours
-        if today in group.days
-    ]
-    return max((closing for closing in closings if closing > local), default=None)
+    today = at.astimezone(ZoneInfo(place.time_zone)).date()
+    return max((closes for _, closes in open_on(place, today) if closes > at), default=None)

@@ -108,7 +108,7 @@ def features_of(car: Car, texts: Texts) -> list[str]:
 
 
 def _by_closing(car: Car, dealer: Dealer, formats: Formats) -> bool:
-    closing = closing_today(dealer.opening_hours, dealer.time_zone, formats.now)
+    closing = closing_today(dealer, formats.now)
     ready = car.ready_for_handover_at
     return closing is not None and ready is not None and ready < closing
 

@@ -348,3 +348,20 @@ async def test_the_catalogue_serves_while_checkout_is_away(tmp_path: Path) -> No
         ready = await services["catalog"].internal.get("/health/ready")
 
     assert (response.status_code, ready.status_code) == (200, 200)
+
+
+async def test_nothing_is_ready_on_christmas_day_whatever_day_of_the_week_it_is(
+    tmp_path: Path,
+) -> None:
+    a_friday = datetime(2026, 12, 25, 10, 0, tzinfo=UTC)
+    async with running(tmp_path, {"catalog": build}, clock=ManualClock(a_friday)) as services:
+        shop = services["catalog"]
+        found = {
+            market: (await every_car(shop, market=market, ready_today="true", limit=100))
+            for market in ("SE", "NO", "DK", "FI", "US")
+        }
+        cars = await every_car(shop, market="SE", limit=100)
+
+    assert {market: len(ready) for market, ready in found.items()} == dict.fromkeys(found, 0)
+    assert cars
+    assert not any(car.ready_today for car in cars)

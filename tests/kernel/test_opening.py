@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.kernel.opening import closing_today
+from app.kernel.opening import DAYS, closing_today, open_on
 
 WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 
@@ -19,7 +22,26 @@ class Group:
     closes: str
 
 
-HOURS = (Group(WEEK, "09:30", "18:00"), Group(("Saturday",), "11:00", "16:00"))
+@dataclass(frozen=True)
+class Dealer:
+    market: str = "SE"
+    time_zone: str = "Europe/Stockholm"
+    opening_hours: tuple[Group, ...] = (
+        Group(WEEK, "09:30", "18:00"),
+        Group(("Saturday",), "11:00", "16:00"),
+    )
+    closed_days: tuple[date, ...] = ()
+
+
+DEALER = Dealer()
+NEVER_CLOSED = (Group(DAYS, "09:00", "18:00"),)
+AT_HOME = {
+    "SE": "Europe/Stockholm",
+    "NO": "Europe/Oslo",
+    "DK": "Europe/Copenhagen",
+    "FI": "Europe/Helsinki",
+    "US": "America/New_York",
+}
 
 
 def at(text: str) -> datetime:
@@ -36,12 +58,97 @@ def at(text: str) -> datetime:
         ("2026-11-29T12:00", None),  # Sunday
         ("2026-11-24T23:30", "2026-11-25T17:00"),  # Wednesday already, in Stockholm
         ("2026-07-01T15:30", "2026-07-01T16:00"),  # summer time
+        ("2026-12-25T10:00", None),  # a Friday, and Christmas Day
+        ("2026-12-28T10:00", "2026-12-28T17:00"),
     ],
 )
 def test_the_closing_time_is_the_one_of_the_local_day(now: str, closing: str | None) -> None:
-    found = closing_today(HOURS, "Europe/Stockholm", at(now))
-    assert found == (None if closing is None else at(closing))
+    assert closing_today(DEALER, at(now)) == (None if closing is None else at(closing))
 
 
 def test_hours_that_are_not_stated_promise_nothing() -> None:
-    assert closing_today((), "Europe/Stockholm", at("2026-11-24T07:00")) is None
+    assert closing_today(replace(DEALER, opening_hours=()), at("2026-11-24T07:00")) is None
+
+
+def test_a_dealer_s_own_closed_day_is_closed() -> None:
+    closed = replace(DEALER, closed_days=(date(2026, 11, 24),))
+
+    assert closing_today(closed, at("2026-11-24T07:00")) is None
+    assert closing_today(closed, at("2026-11-25T07:00")) == at("2026-11-25T17:00")
+
+
+CLOSED_IN = {
+    "2026-01-01": "SE NO DK FI US",
+    "2026-01-06": "SE FI",
+    "2026-04-02": "NO DK",  # Maundy Thursday
+    "2026-04-03": "SE NO DK FI",  # Good Friday
+    "2026-04-04": "SE NO",  # Easter Saturday
+    "2026-04-06": "SE NO DK FI",  # Easter Monday
+    "2026-04-30": "",
+    "2026-05-01": "SE NO DK FI",
+    "2026-05-14": "SE NO DK FI",  # Ascension
+    "2026-05-17": "NO",
+    "2026-05-25": "NO DK US",  # Pentecost Monday; Memorial Day
+    "2026-06-05": "DK",
+    "2026-06-06": "SE",
+    "2026-06-19": "SE FI US",  # Midsummer Eve; Juneteenth
+    "2026-06-20": "SE FI",
+    "2026-10-31": "SE FI",  # All Saints' Day
+    "2026-11-26": "US",
+    "2026-12-06": "FI",
+    "2026-12-23": "",
+    "2026-12-24": "SE NO DK FI",
+    "2026-12-25": "SE NO DK FI US",
+    "2026-12-26": "SE NO DK FI",
+    "2026-12-31": "SE NO DK FI",
+    "2027-03-27": "SE NO",  # Easter Saturday of another year
+    "2028-02-29": "",
+}
+
+
+@pytest.mark.parametrize("day", CLOSED_IN)
+def test_holidays_and_eves_are_closed_where_they_are_kept(day: str) -> None:
+    closed = [
+        market
+        for market, zone in AT_HOME.items()
+        if not open_on(Dealer(market, zone, NEVER_CLOSED), date.fromisoformat(day))
+    ]
+
+    assert " ".join(closed) == CLOSED_IN[day]
+
+
+def test_an_unknown_market_knows_only_the_dealer_s_hours() -> None:
+    abroad = Dealer("DE", "Europe/Berlin", NEVER_CLOSED)
+
+    assert closing_today(abroad, at("2026-12-25T10:00")) == at("2026-12-25T17:00")
+
+
+@pytest.mark.parametrize(
+    ("day", "opens", "closes"),
+    [
+        ("2026-03-28", "2026-03-28T00:30", "2026-03-28T17:00"),
+        ("2026-03-29", "2026-03-29T00:30", "2026-03-29T16:00"),  # the clock went forward at 02:00
+        ("2026-10-25", "2026-10-24T23:30", "2026-10-25T17:00"),  # and back at 03:00
+    ],
+)
+def test_hours_are_wall_time_across_both_nights(day: str, opens: str, closes: str) -> None:
+    dealer = replace(DEALER, opening_hours=(Group(DAYS, "01:30", "18:00"),))
+
+    assert open_on(dealer, date.fromisoformat(day)) == [(at(opens), at(closes))]
+
+
+@given(
+    st.integers(0, 5 * 366 * 24 * 60),
+    st.sampled_from(list(AT_HOME.items())),
+)
+def test_what_closes_today_was_open_today(minutes: int, home: tuple[str, str]) -> None:
+    market, zone = home
+    moment = at("2026-01-01T00:00") + timedelta(minutes=minutes)
+    dealer = Dealer(market, zone, DEALER.opening_hours)
+    closing = closing_today(dealer, moment)
+    today = moment.astimezone(ZoneInfo(zone)).date()
+
+    assert closing is None or (
+        moment < closing <= moment + timedelta(hours=24)
+        and any(opens < closing == closes for opens, closes in open_on(dealer, today))
+    )

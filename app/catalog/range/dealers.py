@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -57,6 +57,8 @@ class Dealer:
     timezone: str
     hours: tuple[OpeningHours, ...]
     phone: str | None
+    closed_days: tuple[date, ...] = ()
+    """Beside the market's holidays: stocktaking, a move, a local feast."""
     weight: int = 1
     place_is_approximate: bool = False
 
@@ -119,6 +121,7 @@ def _dealer(
         timezone=table.text("timezone"),
         hours=patterns[table.text("hours", among=patterns)],
         phone=table.text("phone") if table.has("phone") else None,
+        closed_days=table.days("closed_days") if table.has("closed_days") else (),
         weight=table.integer("weight", 1, 100),
     )
     try:

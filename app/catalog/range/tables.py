@@ -80,6 +80,13 @@ class Table:
             raise self.wrong(name, f"must be a date, not {value!r}")
         return value
 
+    def days(self, name: str) -> tuple[date, ...]:
+        """A list of calendar days."""
+        value = self._get(name)
+        if not isinstance(value, list) or not all(type(item) is date for item in value):
+            raise self.wrong(name, f"must be a list of dates like [2026-12-23], not {value!r}")
+        return tuple(value)
+
     def texts(self, name: str, among: Collection[str] = ()) -> tuple[str, ...]:
         """A list of different strings, each one of `among` when given."""
         value = self._get(name)
