@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import unicodedata
+from typing import Annotated, Final, Literal
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from app.contracts.client import ServiceClient, segment
 from app.contracts.wire import Identifier, MoneyWire, Timestamp, Wire
@@ -30,13 +31,72 @@ class Hold(Wire):
     deposit: MoneyWire
 
 
+def as_typed(text: object) -> object:
+    """What a person typed without what programs put around it: one form, plain blanks, no marks.
+
+    Text that is pasted from a page or a message carries signs that nobody sees: no-break blanks,
+    zero-width and direction marks. Full-width signs become plain ones (Unicode NFKC).
+    """
+    if not isinstance(text, str) or (text.isascii() and text.isprintable()):
+        return text
+    plain = unicodedata.normalize("NFKC", text)
+    kept = (" " if c.isspace() else c for c in plain if unicodedata.category(c) != "Cf")
+    return "".join(kept)
+
+
+def as_dialled(text: object) -> object:
+    """A telephone number with plain hyphens for every dash, and stops as hyphens."""
+    typed = as_typed(text)
+    if not isinstance(typed, str):
+        return typed
+    dashed = (
+        "-" if c in ".·/\u2212" or unicodedata.category(c) == "Pd" else c
+        for c in typed.strip().removeprefix("tel:")
+    )
+    return " ".join("".join(dashed).split())
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a control character; remove it")
+    return text
+
+
+def _dialled(text: str) -> str:
+    digits = sum(c.isdigit() for c in text)
+    if not _FEWEST_DIGITS <= digits <= _MOST_DIGITS:
+        raise ValueError(f"must have {_FEWEST_DIGITS} to {_MOST_DIGITS} digits")
+    return text
+
+
+_FEWEST_DIGITS: Final = 5
+_MOST_DIGITS: Final = 17
+"""E.164 allows 15; `00` before the country and `(0)` behind it are dialled too."""
+_LOCAL_PART: Final = r"[^@\s,;:<>()\[\]\\\"\x00-\x1f\x7f]{1,64}"
+_DOMAIN: Final = r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{0,61}[^\W_]"
+
+
 class Customer(Wire):
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+    """Who buys, as typed: `as_typed` and `as_dialled` take off what typing and pasting add."""
+
+    name: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
+        BeforeValidator(as_typed),
+        AfterValidator(_printable),
+    ]
     email: Annotated[
-        str, StringConstraints(max_length=254, pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s.]{2,}$")
+        str,
+        StringConstraints(
+            strip_whitespace=True, max_length=254, pattern=rf"^{_LOCAL_PART}@{_DOMAIN}$"
+        ),
+        BeforeValidator(as_typed),
     ]
     phone: Annotated[
-        str, StringConstraints(strip_whitespace=True, pattern=r"^\+?[0-9][0-9 ()/-]{4,24}$")
+        str,
+        StringConstraints(max_length=40, pattern=r"^\+?[0-9(][0-9 ()-]*$"),
+        BeforeValidator(as_dialled),
+        AfterValidator(_dialled),
     ]
 
 

@@ -16,14 +16,16 @@ LONGEST: Final = 300
 
 _EMPTY: Final[Mapping[str, str]] = {
     "name": msg("Please tell us your name, as the dealer should greet you."),
-    "email": msg("Please give an e-mail address: your confirmation goes there."),
+    "email": msg("Please give an e-mail address: the dealer writes to you there."),
     "phone": msg("Please give a phone number: the dealer calls when the car is ready."),
 }
 _WRONG: Final[Mapping[str, str]] = {
-    "name": msg("That name is longer than we can store; please shorten it."),
+    "name": msg(
+        "We cannot store that name: it is too long or holds a sign that cannot be printed."
+    ),
     "email": msg("That does not look like an e-mail address; it should read like anna@example.se."),
     "phone": msg(
-        "That does not look like a phone number; digits, spaces and a leading + are fine."
+        "That does not look like a phone number; write digits, with the country first if you like."
     ),
 }
 

@@ -165,6 +165,11 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         msg("The name is not one of the configured providers."),
         msg("Use a provider that the order API lists."),
     ),
+    "provider-not-offered": ProblemPage(
+        msg("Nothing is paid through this provider here"),
+        msg("The order names a payment provider that this shop does not offer."),
+        msg("Leave the provider out: the shop then takes the one that it offers."),
+    ),
     "feed-unreadable": ProblemPage(
         msg("The feed could not be read"),
         msg("Not one row of it could be understood; nothing was changed."),

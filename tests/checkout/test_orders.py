@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.checkout.states import TRANSITIONS, diagram
+from app.contracts.checkout import Customer
 from tests.builders.shop import (
     CHALLENGE,
     CUSTOMER,
@@ -390,7 +391,15 @@ async def test_the_shopper_comes_back_to_where_the_shop_said(sqlite_shop: Shop, 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("email", "no address"), ("phone", "call me"), ("name", "  "), ("name", "x" * 121)],
+    [
+        *[
+            ("email", text)
+            for text in ("no address", "anna@x.test,", "anna@x.test.", "a@b", "a@b.1")
+        ],
+        *[("email", text) for text in ("anna@-x.test", "a;b@x.test", "a\x00b@x.test", "a@x..test")],
+        *[("phone", text) for text in ("call me", "1234", "+" + "1" * 18, "", "08-465 ext. 4")],
+        *[("name", text) for text in ("  ", "x" * 121, "An\x00na", "\u200b", "Anna\x1b[31m")],
+    ],
 )
 async def test_wrong_details_are_named_and_cost_nothing(
     sqlite_shop: Shop, field: str, value: str
@@ -400,6 +409,34 @@ async def test_wrong_details_are_named_and_cost_nothing(
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == [f"customer.{field}"]
     assert (await _held_order_again(sqlite_shop)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("(08) 465 004 00", "(08) 465 004 00"),
+        ("+46\u00a070\u202f000\u2009000\u300000", "+46 70 000 000 00"),
+        ("\u202a+46701234567\u202c", "+46701234567"),
+        ("070.123.45.67", "070-123-45-67"),
+        ("070\u2013123\u201145\u221267", "070-123-45-67"),  # dash, no-break hyphen, minus
+        ("070/123 45 67", "070-123 45 67"),
+        ("+46 (0)70 123 45 67", "+46 (0)70 123 45 67"),
+        ("0046 70 123 45 67", "0046 70 123 45 67"),
+        ("\uff0b\uff14\uff16 70 123 45 67", "+46 70 123 45 67"),  # full-width
+        ("tel:+46701234567", "+46701234567"),
+    ],
+)
+def test_a_phone_number_is_taken_as_people_and_programs_write_it(typed: str, stored: str) -> None:
+    assert Customer.model_validate({**CUSTOMER, "phone": typed}).phone == stored
+
+
+def test_what_pasting_adds_to_a_name_or_address_is_taken_off() -> None:
+    pasted = {
+        "name": "\u2068A\u030asa\u00a0Lind\u2069",
+        "email": " \u200banna@bl\u00e5b\u00e4r.example\ufeff ",
+    }
+    customer = Customer.model_validate({**CUSTOMER, **pasted})
+    assert (customer.name, customer.email) == ("\u00c5sa Lind", "anna@bl\u00e5b\u00e4r.example")
 
 
 async def _held_order_again(shop: Shop) -> Any:
