@@ -1,13 +1,17 @@
 """Alerts on causes that shoppers or the ledger feel at once, and on telemetry itself."""
 
 from alerts.rules import Alert, Group, RuleFile
-from alerts.timing import MINUTE, Timing
+from alerts.timing import HOUR, MINUTE, Timing
 from telemetry.catalogue import promql
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS
 from telemetry.catalogue.checkout import (
     CHECKOUT_INVARIANT_VIOLATIONS,
+    CHECKOUT_MONEY_MOVED,
     CHECKOUT_PAYMENT_DURATION,
     CHECKOUT_PAYMENT_SUBMISSIONS,
+    CHECKOUT_REFUNDS_REFUSED,
+    CHECKOUT_WEBHOOKS,
+    CHECKOUT_WORK_DUE,
 )
 from telemetry.catalogue.frame import (
     APP_INFO,
@@ -23,6 +27,7 @@ from telemetry.catalogue.limits import (
     OUTBOX_LAG_SECONDS,
     PAYMENT_CALL_SLOW_SECONDS,
     SHED_RATIO,
+    WORK_DUE_SECONDS,
 )
 from telemetry.catalogue.outcomes import BUDGET_SPENDING
 from telemetry.catalogue.slos import FEED_FRESHNESS
@@ -39,6 +44,7 @@ SHED_REQUESTS = 20
 def rule_files(timing: Timing) -> tuple[RuleFile, ...]:
     return (
         RuleFile("payments", (Group("payments", (payment_provider_failing(timing),)),)),
+        RuleFile("money", (Group("money", money(timing)),)),
         RuleFile("integrity", (Group("integrity", (INVARIANT_VIOLATED,)),)),
         RuleFile(
             "flow",
@@ -79,6 +85,66 @@ def payment_provider_failing(timing: Timing) -> Alert:
             "{{ $value | humanizePercentage }} of the calls to {{ $labels.provider }} failed or"
             f" took over {PAYMENT_CALL_SLOW_SECONDS:g} s in the last two minutes."
             " Shoppers with a car on hold cannot pay for it."
+        ),
+    )
+
+
+def money(timing: Timing) -> tuple[Alert, ...]:
+    """Money that moved without us, that nobody ordered, or that does not go back."""
+    window = timing.window(HOUR)
+    moved = promql.increase(CHECKOUT_MONEY_MOVED, window=window, by=("service", "provider", "move"))
+    orphans = promql.increase(
+        CHECKOUT_WEBHOOKS, window=window, by=("service", "provider"), result="unknown_order"
+    )
+    oldest = promql.value(CHECKOUT_WORK_DUE, by=("service", "work"), aggregate="max")
+    refused = promql.value(CHECKOUT_REFUNDS_REFUSED, by=("service",), aggregate="max")
+    return (
+        Alert(
+            name="MoneyMovedOutside",
+            expr=f"{moved} > 0",
+            severity="ticket",
+            service="checkout",
+            summary="Money of an order moved at {{ $labels.provider }}: {{ $labels.move }}.",
+            description=(
+                "Somebody refunded a deposit by hand, a refund failed, or a shopper's bank disputes"
+                " a payment. The order has followed its money; somebody should know why."
+            ),
+        ),
+        Alert(
+            name="MoneyWithoutOrder",
+            expr=f"{orphans} > 0",
+            severity="page",
+            service="checkout",
+            summary="{{ $labels.provider }} tells of money for an order that we do not have.",
+            description=(
+                "A payment carries our order's reference and checkout's database has no such order:"
+                " it was restored to an earlier moment, or two shops share one account and secret."
+                " Somebody paid for nothing."
+            ),
+        ),
+        Alert(
+            name="WorkOverdue",
+            expr=f"{oldest} > {WORK_DUE_SECONDS}",
+            severity="page",
+            service="checkout",
+            hold_seconds=MINUTE,
+            summary="{{ $labels.work }} has waited for {{ $value | humanizeDuration }}.",
+            description=(
+                "The oldest item of this work list has been due or failing for over an hour: money"
+                " that does not go back, payments that nobody asks about, cars that stay kept."
+            ),
+        ),
+        Alert(
+            name="RefundRefused",
+            expr=f"{refused} > 0",
+            severity="ticket",
+            service="checkout",
+            hold_seconds=MINUTE,
+            summary="{{ $value }} refunds were refused and wait for a person.",
+            description=(
+                "The provider refused to give money back, or a refund failed after it was told."
+                " It is not tried again before somebody has decided about it."
+            ),
         ),
     )
 

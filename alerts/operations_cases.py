@@ -8,8 +8,12 @@ from alerts.timing import DAY, HOUR, MINUTE, WEEK
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS
 from telemetry.catalogue.checkout import (
     CHECKOUT_INVARIANT_VIOLATIONS,
+    CHECKOUT_MONEY_MOVED,
     CHECKOUT_PAYMENT_DURATION,
     CHECKOUT_PAYMENT_SUBMISSIONS,
+    CHECKOUT_REFUNDS_REFUSED,
+    CHECKOUT_WEBHOOKS,
+    CHECKOUT_WORK_DUE,
 )
 from telemetry.catalogue.frame import (
     APP_INFO,
@@ -19,6 +23,7 @@ from telemetry.catalogue.frame import (
 )
 from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import INSIGHT_FACTS, LEDGER_LAG, SHOP_ORDERS, SHOP_SESSIONS
+from telemetry.catalogue.spec import Metric
 
 CHECKOUT = {"service": "checkout", "team": "selling"}
 
@@ -28,6 +33,7 @@ def operations_cases() -> dict[str, tuple[Case, ...]]:
     return {
         "business": tuple(_no_orders()),
         "payments": tuple(_payments()),
+        "money": tuple(_money()),
         "integrity": tuple(_integrity()),
         "flow": (*_ledger(), *_outbox(), *_set_aside(), *_feeds()),
         "overload": tuple(_overload()),
@@ -140,6 +146,61 @@ def _payments() -> Iterable[Case]:
     yield case("3 in a hundred calls fail", good=97, slow=0, failed=3, fires=False)
     yield case("one lonely call in two minutes fails", good=0, slow=0, failed=0.5, fires=False)
     yield case("nobody can pay", good=0, slow=0, failed=3, fires=True, provider="stripe")
+
+
+def _money() -> Iterable[Case]:
+    counted: tuple[tuple[str, str, Metric, dict[str, str], dict[str, str]], ...] = (
+        (
+            "MoneyMovedOutside",
+            "ticket",
+            CHECKOUT_MONEY_MOVED,
+            {"provider": "stripe", "move": "disputed"},
+            {"provider": "stripe", "move": "disputed"},
+        ),
+        (
+            "MoneyWithoutOrder",
+            "page",
+            CHECKOUT_WEBHOOKS,
+            {"provider": "stripe", "result": "unknown_order"},
+            {"provider": "stripe"},
+        ),
+    )
+    for alert, severity, metric, labels, told in counted:
+        for name, times, fires in (("once in the hour", 1.0, True), ("not", 0.0, False)):
+            yield Case(
+                name=f"money: {alert} happened {name}",
+                alert=alert,
+                severity=severity,
+                series=(
+                    series(
+                        metric,
+                        climbing([(10, 0), (1, times), (10, 0)]),
+                        {"service": "checkout", **labels},
+                    ),
+                ),
+                at_seconds=20 * MINUTE,
+                firing=({**CHECKOUT, **told},) if fires else (),
+            )
+    for seconds, fires in ((3 * HOUR, True), (HOUR // 2, False)):
+        yield Case(
+            name=f"money: the oldest refund has waited {seconds} s",
+            alert="WorkOverdue",
+            severity="page",
+            series=(
+                series(CHECKOUT_WORK_DUE, steady(seconds, 10), service="checkout", work="refunds"),
+            ),
+            at_seconds=5 * MINUTE,
+            firing=({**CHECKOUT, "work": "refunds"},) if fires else (),
+        )
+    for count, fires in ((2, True), (0, False)):
+        yield Case(
+            name=f"money: {count} refunds were refused",
+            alert="RefundRefused",
+            severity="ticket",
+            series=(series(CHECKOUT_REFUNDS_REFUSED, steady(count, 10), service="checkout"),),
+            at_seconds=5 * MINUTE,
+            firing=(CHECKOUT,) if fires else (),
+        )
 
 
 def _integrity() -> Iterable[Case]:

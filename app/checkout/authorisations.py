@@ -8,7 +8,7 @@ from app.checkout.providers.protocol import ProviderPayment
 from app.checkout.states import allowed
 from app.checkout.store import Record, Store
 
-SETTLED: Final = ("captured", "refund_due", "refunded")
+SETTLED: Final = ("captured", "refund_due", "refund_refused", "refunded")
 """Payment states in which money came in: a further message about it changes nothing."""
 
 

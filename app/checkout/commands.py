@@ -13,13 +13,15 @@ from rich.table import Table
 from app.checkout.errors import OrderUnknown
 from app.checkout.invariants import Invariant, check
 from app.checkout.main import NAME, Parts, build, put_together
-from app.checkout.payments import ENDED, WAITING, Difference
 from app.checkout.privacy import Erased, Rotated
+from app.checkout.reconciliation import ENDED, WAITING, Difference
+from app.checkout.store import Record
 from app.frame.alone import run
 from app.frame.platform import AddressMissing
 from app.frame.settings import ServiceSettings
 from app.frame.startup import new_platform, read_settings, run_until_stopped
-from app.kernel.errors import CannotStart
+from app.kernel.clock import rfc3339
+from app.kernel.errors import CannotStart, VitrineError
 
 cli = typer.Typer(help="Checkout: holds, orders, payments.", no_args_is_help=False)
 
@@ -52,20 +54,47 @@ def reconcile(
         float, typer.Option(min=0, help="Seconds that a webhook may be on its way.")
     ] = 60,
 ) -> None:
-    """Ask the payment providers about unsettled orders and apply what they say."""
+    """Ask the payment providers about unsettled orders and kept money, and apply what they say."""
     found: list[Difference] = []
 
     async def work(parts: Parts) -> None:
         if "SANDBOX_URL" in parts.use.platform.unaddressed:
             raise AddressMissing("set SANDBOX_URL to where the payment provider is.")
         found.extend(
-            await parts.use.payments.reconcile(
+            await parts.use.reconciliation.unsettled(
                 quiet_seconds=quiet, since_seconds=hours * 3600, states=(*WAITING, *ENDED)
             )
         )
+        found.extend(await parts.use.reconciliation.all_kept())
 
     _with_parts(work)
     Console().print(differences_table(found))
+
+
+@cli.command()
+def refunds(
+    retry: Annotated[str, typer.Option(help="Ask the provider again for this order.")] = "",
+    end: Annotated[
+        str, typer.Option(help="This order's money went back by other means: close it.")
+    ] = "",
+) -> None:
+    """List the refunds that are owed or were refused, or decide about one of them."""
+    if retry and end:
+        raise typer.BadParameter("give either --retry or --end")
+    found: list[Record] = []
+
+    async def work(parts: Parts) -> None:
+        try:
+            if retry:
+                await parts.use.refunds.decide(retry, "retry")
+            if end:
+                await parts.use.refunds.decide(end, "end")
+        except VitrineError as error:
+            raise CannotStart(error.detail) from error
+        found.extend(await parts.use.store.refunds_owed())
+
+    _with_parts(work)
+    Console().print(refunds_table(found))
 
 
 @cli.command()
@@ -141,6 +170,23 @@ def audit_table(results: list[tuple[Invariant, int]]) -> Table:
             invariant.name,
             f"[bold red]{violations}[/]" if violations else "0",
             invariant.why if violations else "",
+        )
+    return table
+
+
+def refunds_table(owed: list[Record]) -> Table:
+    """Each refund that is owed, the longest waiting first."""
+    table = Table("Order", "Provider", "Payment", "Minor units", "Owed since", "State")
+    for order in owed:
+        amount = f"{order['deposit']} {order['currency']}"
+        since = "" if order["ended_at"] is None else rfc3339(order["ended_at"])
+        table.add_row(
+            order["order_id"],
+            order["provider"],
+            order["payment_id"],
+            amount,
+            since,
+            order["payment_state"],
         )
     return table
 

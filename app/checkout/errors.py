@@ -89,6 +89,11 @@ class SignatureRefused(NotAuthorised):
     outcome, status = Outcome.REFUSED, 401
 
 
+class WebhookTooLarge(VitrineError):
+    code, title = "too-large", "The request is too large"
+    outcome, status = Outcome.INVALID, 413
+
+
 class ProviderNotOffered(InvalidInput):
     code, title = "provider-not-offered", "Nothing is paid through this provider here"
 

@@ -32,6 +32,7 @@ from app.checkout.store import (
     as_context,
     as_json,
 )
+from app.checkout.work import WorkList
 from app.contracts.events import (
     CarStateChanged,
     HoldPlaced,
@@ -80,6 +81,7 @@ class Holds:
         self._similar = similar
         self._clock = clock
         self._settings = settings
+        self._overdue = WorkList("sweep", "hold_id", store, signals, clock)
 
     async def place(self, command: HoldCommand) -> StoredAnswer | Replay:
         """Hold a car for `hold_ttl_seconds`; the same key returns the same answer.
@@ -142,16 +144,17 @@ class Holds:
         """End holds whose time has run out, each in a transaction of its own; returns how many."""
         now = self._clock.now()
         overdue = await self._store.overdue_holds(now=now, limit=200)
-        swept = 0
-        for hold in overdue:
-            async with self._store.begin() as transaction:
-                current = await transaction.lock_hold(hold["hold_id"])
-                if current is None or current["state"] != "active" or current["expires_at"] > now:
-                    continue  # extended, paid or given back meanwhile
-                ended_as = await end(transaction, current, "expired", now)
-            self._signals.hold_ended(hold["hold_id"], car_id=hold["car_id"], ended_as=ended_as)
-            swept += 1
-        return swept
+        return await self._overdue.each(overdue, self._sweep)
+
+    async def _sweep(self, hold: Record) -> bool:
+        now = self._clock.now()
+        async with self._store.begin() as transaction:
+            current = await transaction.lock_hold(hold["hold_id"])
+            if current is None or current["state"] != "active" or current["expires_at"] > now:
+                return False  # extended, paid or given back meanwhile
+            ended_as = await end(transaction, current, "expired", now)
+        self._signals.hold_ended(hold["hold_id"], car_id=hold["car_id"], ended_as=ended_as)
+        return True
 
     def _sellable(self, car: Record | None, command: HoldCommand) -> Record:
         # Synthetic shoppers see and buy only rehearsal cars, which nobody else sees.

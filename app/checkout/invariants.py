@@ -14,8 +14,9 @@ from app.kernel.clock import Clock
 class Invariant:
     """`query` counts rows that break it; `why` says what it would mean.
 
-    A query may use `:overdue` (what should have ended before it has not) and `:kept_since` (facts
-    of what happened after it have not been pruned).
+    A query may use `:overdue` (what should have ended before it has not), `:refunds_owed_since`
+    (what was owed before it is late) and `:kept_since` (facts of what happened after it have not
+    been pruned).
     """
 
     name: str
@@ -56,13 +57,19 @@ INVARIANTS: Final = (
         "captured_payment_has_confirmed_order",
         "A shopper would have paid for nothing.",
         "SELECT COUNT(*) FROM payments JOIN orders ON payments.order_id = orders.order_id"
-        " WHERE payments.state = 'captured' AND orders.state <> 'confirmed'",
+        " WHERE payments.state = 'captured' AND orders.state NOT IN ('confirmed', 'disputed')",
     ),
     Invariant(
         "money_is_accounted_for",
         "Money came in and is neither kept for an order nor on its way back, or the reverse.",
         "SELECT COUNT(*) FROM payments WHERE (accepted_at IS NOT NULL)"
-        " <> (state IN ('captured', 'refund_due', 'refunded'))",
+        " <> (state IN ('captured', 'refund_due', 'refund_refused', 'refunded'))",
+    ),
+    Invariant(
+        "no_refund_waits_past_its_deadline",
+        "A shopper waits for money that we owe them.",
+        "SELECT COUNT(*) FROM payments JOIN orders ON orders.order_id = payments.order_id"
+        " WHERE payments.state = 'refund_due' AND orders.ended_at < :refunds_owed_since",
     ),
     Invariant(
         "waiting_order_has_its_hold",
@@ -87,8 +94,8 @@ INVARIANTS: Final = (
         "open_order_has_its_customer",
         "A car would wait for nobody knows whom.",
         "SELECT COUNT(*) FROM orders WHERE (state = 'payment_pending'"
-        " OR (state = 'confirmed' AND handed_over_at IS NULL)) AND NOT EXISTS (SELECT 1"
-        " FROM customers WHERE customers.order_id = orders.order_id)",
+        " OR (state IN ('confirmed', 'disputed') AND handed_over_at IS NULL))"
+        " AND NOT EXISTS (SELECT 1 FROM customers WHERE customers.order_id = orders.order_id)",
     ),
     Invariant(
         "erased_order_has_no_customer",
@@ -100,7 +107,8 @@ INVARIANTS: Final = (
         "confirmed_order_has_its_car",
         "A sold car would be offered again.",
         "SELECT COUNT(*) FROM orders JOIN cars ON cars.car_id = orders.car_id"
-        " WHERE orders.state = 'confirmed' AND cars.state NOT IN ('reserved', 'sold')",
+        " WHERE orders.state IN ('confirmed', 'disputed')"
+        " AND cars.state NOT IN ('reserved', 'sold')",
     ),
     Invariant(
         "car_state_has_a_reason",
@@ -108,9 +116,12 @@ INVARIANTS: Final = (
         "SELECT COUNT(*) FROM cars WHERE (state = 'held' AND NOT EXISTS (SELECT 1 FROM holds"
         " WHERE holds.car_id = cars.car_id AND holds.state = 'active'))"
         " OR (state IN ('reserved', 'sold') AND NOT EXISTS (SELECT 1 FROM orders"
-        # The index's own words: without them SQLite reads all orders for each car.
+        # The indexes' own words: without them SQLite reads all orders for each car.
         " WHERE orders.car_id = cars.car_id AND orders.state IN ('payment_pending', 'confirmed')"
-        " AND orders.state = 'confirmed'))",
+        " AND orders.state = 'confirmed') AND NOT EXISTS (SELECT 1 FROM orders"
+        " WHERE orders.car_id = cars.car_id AND orders.state = 'disputed')"
+        " AND NOT (cars.state = 'sold' AND EXISTS (SELECT 1 FROM orders"
+        " WHERE orders.car_id = cars.car_id AND orders.handed_over_at IS NOT NULL)))",
     ),
     Invariant(
         "no_order_waits_past_its_deadline",
@@ -126,10 +137,13 @@ INVARIANTS: Final = (
     Invariant(
         "confirmed_is_forever",
         "An order that was confirmed would have lost the moment of it.",
-        "SELECT COUNT(*) FROM orders WHERE state IN ('confirmed', 'returned')"
+        "SELECT COUNT(*) FROM orders WHERE state IN ('confirmed', 'disputed', 'returned')"
         " AND confirmed_at IS NULL",
     ),
 )
+
+DEADLINE: Final = timedelta(hours=24)
+"""A refund that waits longer has broken a promise; the alert comes after an hour."""
 
 GRACE: Final = timedelta(seconds=60)
 """How late the sweeper may be before it counts as broken, and how much later than others a fact
@@ -141,6 +155,7 @@ async def check(store: Store, clock: Clock) -> list[tuple[Invariant, int]]:
     now = clock.now()
     moments = {
         "overdue": now - GRACE,
+        "refunds_owed_since": now - DEADLINE,
         "kept_since": (await store.oldest_fact() or now) + GRACE,
     }
     return [

@@ -16,13 +16,22 @@ from app.checkout.idempotency import prune
 from app.checkout.limits import RequestLimits
 from app.checkout.models import METADATA, OUTBOX
 from app.checkout.orders import Orders
-from app.checkout.payments import ENDED, Payments
+from app.checkout.payments import Payments
 from app.checkout.privacy import Privacy
 from app.checkout.providers.guard import GuardedProvider
 from app.checkout.providers.named import named_providers
 from app.checkout.providers.protocol import PaymentProvider
 from app.checkout.providers.sandbox import SandboxProvider
-from app.checkout.routes import PREFIX, UseCases, add_routes, export_invariants, internal_routes
+from app.checkout.reconciliation import ENDED, Reconciliation
+from app.checkout.refunds import Refunds
+from app.checkout.routes import (
+    PREFIX,
+    UseCases,
+    add_routes,
+    export_invariants,
+    export_work,
+    internal_routes,
+)
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.stock import DIET, Stock
@@ -127,6 +136,8 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
             express=express,
         ),
         payments=payments,
+        refunds=Refunds(store, payments, signals, platform.clock),
+        reconciliation=Reconciliation(store, payments, signals, platform.clock),
         limits=RequestLimits(own, signals, platform.clock),
         privacy=Privacy(store, seal, index, signals, platform.clock),
         store=store,
@@ -181,7 +192,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     """Put checkout together as a service."""
     parts = put_together(platform, settings)
     use, telemetry, database = parts.use, parts.telemetry, parts.database
-    store, payments, own = use.store, use.payments, use.settings
+    store, own = use.store, use.settings
     leases = Leases(database, platform.clock)
     catalog = platform.internal_client("catalog", telemetry)
     stock = Consumer(
@@ -199,7 +210,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     direct = add_routes(api, use)
 
     async def reconcile_ended() -> None:
-        await payments.reconcile(states=ENDED)
+        await use.reconciliation.unsettled(states=ENDED)
 
     async def forget_keys() -> None:
         kept = timedelta(seconds=own.idempotency_seconds)
@@ -207,6 +218,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
 
     async def measure() -> None:
         await export_invariants(use)
+        await export_work(use)
 
     return assemble(
         NAME,
@@ -221,9 +233,10 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         jobs=[
             Job("consume:catalog", 0.3, stock.poll),
             leased(leases, Job("sweep", own.sweep_seconds, use.holds.sweep)),
-            leased(leases, Job("refunds", 2.0, payments.refund_due)),
-            leased(leases, Job("reconcile", 10.0, payments.reconcile)),
+            leased(leases, Job("refunds", 2.0, use.refunds.pay_back)),
+            leased(leases, Job("reconcile", 10.0, use.reconciliation.unsettled)),
             leased(leases, Job("reconcile-ended", 600.0, reconcile_ended)),
+            leased(leases, Job("reconcile-kept", 60.0, use.reconciliation.kept)),
             leased(leases, Job("forget-keys", 600.0, forget_keys)),
             leased(leases, Job("lapse", 30.0, use.orders.lapse)),
             Job("invariants", 15.0, measure, share=0.02),

@@ -128,6 +128,17 @@ Index(
     sqlite_where=text("state IN ('payment_pending', 'confirmed')"),
 )
 
+for _kept, _why in (
+    ("handed_over", "handed_over_at IS NOT NULL"),
+    ("disputed", "state = 'disputed'"),
+):
+    Index(
+        f"ix_orders_{_kept}",
+        ORDERS.c.car_id,
+        postgresql_where=text(_why),
+        sqlite_where=text(_why),
+    )
+
 CUSTOMERS = Table(
     "customers",
     METADATA,
@@ -160,10 +171,27 @@ PAYMENTS = Table(
     Column("currency", String(3), nullable=False),
     Column("accepted_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
+    Column("refunded_amount", BigInteger),
+    Column("dispute", String(8)),
 )
-"""`state`: pending, captured, declined, cancelled, refund_due, refunded."""
+"""`state`: pending, captured, declined, cancelled, refund_due, refund_refused, refunded.
+
+`refunded_amount` is what went back so far, whoever sent it. `dispute`: open, won, lost.
+"""
 
 Index("ix_payments_state", PAYMENTS.c.state)
+Index("ix_payments_payment_id", PAYMENTS.c.payment_id)
+
+WORK = Table(
+    "work",
+    METADATA,
+    Column("kind", String(12), primary_key=True),
+    Column("item_id", String(40), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+)
+"""Items of work lists that failed: how often, since when, and when they are tried again."""
 
 PAYMENT_EVENTS = Table(
     "payment_events",

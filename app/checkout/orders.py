@@ -26,6 +26,7 @@ from app.checkout.store import (
     as_json,
 )
 from app.checkout.tokens import OrderTokens, for_holder
+from app.checkout.work import WorkList
 from app.contracts.checkout import Customer
 from app.contracts.events import (
     CarHandedOver,
@@ -48,6 +49,8 @@ MESSAGES: Final[Mapping[str, str]] = {
     "wrong_amount": "What was paid was not the deposit. It goes back in full.",
     "lapsed": "The car was not picked up in time. Your deposit goes back in full.",
     "withdrawn": "You withdrew from this order. Your money goes back.",
+    "closed": "The payment was closed before it was made. Nothing was charged.",
+    "refunded": "Your deposit went back in full.",
     "replaced": "You submitted this order again; the newer one counts.",
 }
 """What an order says about how it ended, by stored code (English; heads translate the state)."""
@@ -93,6 +96,7 @@ class Orders:
         self._signals = signals
         self._clock = clock
         self._settings = settings
+        self._lapses = WorkList("lapses", "order_id", store, signals, clock)
 
     async def submit(self, command: OrderCommand) -> StoredAnswer | Replay:
         """Store the order, open its payment, answer with the hosted page's address.
@@ -348,16 +352,17 @@ class Orders:
         """Cancel orders that were not picked up in time, one by one; returns how many."""
         now = self._clock.now()
         since = now - timedelta(seconds=self._settings.pick_up_seconds)
-        lapsed = 0
-        for overdue in await self._store.orders_not_picked_up(waiting_since=since):
-            async with self._store.begin() as transaction:
-                order = await transaction.lock_order(overdue["order_id"])
-                if order is None or order["state"] != "confirmed" or order["handed_over_at"]:
-                    continue  # handed over or withdrawn meanwhile
-                await withdraw(transaction, order, "cancelled", "lapsed", now)
-            self._signals.order_moved(overdue["order_id"], state="cancelled", reason="lapsed")
-            lapsed += 1
-        return lapsed
+        overdue = await self._store.orders_not_picked_up(waiting_since=since, now=now)
+        return await self._lapses.each(overdue, self._lapse)
+
+    async def _lapse(self, overdue: Record) -> bool:
+        async with self._store.begin() as transaction:
+            order = await transaction.lock_order(overdue["order_id"])
+            if order is None or order["state"] != "confirmed" or order["handed_over_at"]:
+                return False  # handed over or withdrawn meanwhile
+            await withdraw(transaction, order, "cancelled", "lapsed", self._clock.now())
+        self._signals.order_moved(overdue["order_id"], state="cancelled", reason="lapsed")
+        return True
 
 
 def _submitted(order: Record, car: Record) -> OrderSubmitted:

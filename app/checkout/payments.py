@@ -8,55 +8,35 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from app.checkout.authorisations import SETTLED, expected_amount, wanted
-from app.checkout.errors import ProviderNotOffered, ProviderUnknown
+from app.checkout.errors import ProviderNotOffered, ProviderUnknown, WebhookTooLarge
 from app.checkout.express import Effect, Express, read, write
+from app.checkout.movements import move_money, now_context
 from app.checkout.providers.protocol import (
+    MoneyMoved,
     PaymentProvider,
     ProviderEvent,
     ProviderPayment,
-    ProviderRefused,
     ProviderUnavailable,
 )
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.states import LIVE, OrderState, allowed
-from app.checkout.store import CheckoutTransaction, Record, Store, as_context
+from app.checkout.store import CheckoutTransaction, Record, Store
 from app.contracts.events import (
     CarStateChanged,
     OrderConfirmed,
     OrderEnded,
-    OrderRefunded,
     PaymentAttempted,
 )
 from app.frame.flags import Flags
 from app.kernel.clock import Clock
 from app.kernel.errors import VitrineError
 from app.kernel.facts import EventContext
-from telemetry.tracing import current_traceparent
 
-Applied = Literal["applied", "duplicate", "ignored"]
+Applied = Literal["applied", "duplicate", "ignored", "unknown_order"]
+"""`unknown_order`: money came or went with our reference on it, and we have no such order."""
 
-QUIET_SECONDS: Final = 20
-"""An order unpaid for longer than this is asked about: a lost webhook heals within a minute."""
-
-
-RECENT_SECONDS: Final = 3 * 3600
-"""Older orders than this have ended with their hold: `python -m app.checkout reconcile` asks."""
-
-PAGE: Final = 100
-
-WAITING: Final[tuple[OrderState, ...]] = ("payment_pending",)
-ENDED: Final[tuple[OrderState, ...]] = ("expired", "cancelled", "declined")
-"""Unpaid as far as we know: money that came after all must go back or buy the car."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """What we believed of an order, and what its provider said; it has been applied."""
-
-    order_id: str
-    was: OrderState
-    found: str
+MAX_WEBHOOK_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +50,7 @@ class _Effect:
         "wrong_amount",
         "declined",
         "extended",
+        "closed",
         "none",
     ]
     order: Record
@@ -108,6 +89,11 @@ class Payments:
             raise ProviderUnknown(f"There is no provider {name!r} here{self._known()}")
         return self._providers[name]
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Those that can be asked, whether they are offered or not."""
+        return tuple(self._providers)
+
     def _known(self) -> str:
         return f"; known: {', '.join(self.offered)}."
 
@@ -138,6 +124,9 @@ class Payments:
         except VitrineError:
             self._signals.webhook(name, "rejected")
             raise
+        if len(body) > MAX_WEBHOOK_BYTES and (event.payment or event.moved):
+            self._signals.webhook(name, "rejected")
+            raise WebhookTooLarge(f"body: a webhook has at most {MAX_WEBHOOK_BYTES} bytes.")
         try:
             result = await self.apply(name, event)
         except VitrineError:
@@ -151,6 +140,8 @@ class Payments:
 
         Authorised money is taken or let go first, outside of it: the provider's answer is applied.
         """
+        if event.moved is not None:
+            return await self._follow(name, event, event.moved)
         payment = event.payment
         if payment is None:
             return "ignored"
@@ -162,7 +153,8 @@ class Payments:
         async with self._store.begin() as transaction:
             order = await transaction.lock_order(payment.reference)
             if order is None or order["provider"] != name:
-                return "ignored"
+                money = payment.state in ("authorised", "succeeded")
+                return self._without_order(name, payment.reference) if money else "ignored"
             fresh = await transaction.add_payment_event(
                 event_id=event.event_id,
                 provider=name,
@@ -175,6 +167,35 @@ class Payments:
             effect = await self._apply(transaction, order, payment, now)
         self._tell(effect, name)
         return "applied"
+
+    async def _follow(self, name: str, event: ProviderEvent, moved: MoneyMoved) -> Applied:
+        """Let an order follow money that moved after it was taken."""
+        now = self._clock.now()
+        async with self._store.begin() as transaction:
+            order_id = moved.reference or await transaction.order_of_payment(name, moved.payment_id)
+            order = await transaction.lock_order(order_id) if order_id else None
+            if order is None or order["provider"] != name:
+                # Without our reference it is about somebody else's payment in the same account.
+                return self._without_order(name, moved.reference) if moved.reference else "ignored"
+            fresh = await transaction.add_payment_event(
+                event_id=event.event_id,
+                provider=name,
+                order_id=order["order_id"],
+                type_=event.type,
+                at=now,
+            )
+            if not fresh:
+                return "duplicate"
+            told = await move_money(transaction, order, moved, now)
+        if told == "our_refund":
+            self._signals.order_moved(order["order_id"], state="refunded", reason="refund_due")
+        elif told != "nothing":
+            self._signals.money_moved(order["order_id"], provider=name, move=told)
+        return "applied"
+
+    def _without_order(self, name: str, reference: str) -> Applied:
+        self._signals.money_without_order(reference, provider=name)
+        return "unknown_order"
 
     async def _decide(self, name: str, payment: ProviderPayment) -> ProviderPayment:
         """Take authorised money while the car can be had, else let it go; what it became."""
@@ -223,7 +244,7 @@ class Payments:
             },
             facts=self._store.fact_rows(
                 [_attempt(order, "accepted"), *_confirmed(order, now, accepted_at, late=False)],
-                _now_context(order),
+                now_context(order),
             ),
             apart=(f"car:{order['car_id']}", f"event:{event.event_id}"),
         )
@@ -239,7 +260,7 @@ class Payments:
         payment: ProviderPayment,
         now: datetime,
     ) -> _Effect:
-        context = _now_context(order)
+        context = now_context(order)
         match payment.state:
             case "succeeded":
                 return await self._succeeded(transaction, order, payment, context, now)
@@ -265,6 +286,10 @@ class Payments:
                 )
                 await transaction.record(_attempt(order, "action_required"), context)
                 return _Effect("extended" if extended else "none", order)
+            case "cancelled" if order["state"] == "payment_pending":
+                await transaction.set_payment(order["order_id"], state="cancelled")
+                await self._end_unpaid(transaction, order, now, message="closed")
+                return _Effect("closed", order)
             case "released" if order["payment_state"] not in SETTLED:
                 return await self._released(transaction, order, payment, now)
         return _Effect("none", order)
@@ -357,7 +382,7 @@ class Payments:
         if after != before:
             await transaction.record(
                 OrderEnded(order["order_id"], order["hold_id"], order["car_id"], "cancelled"),
-                _now_context(order),
+                now_context(order),
             )
 
     def _tell(self, effect: _Effect, provider: str) -> None:
@@ -378,86 +403,10 @@ class Payments:
             self._signals.late_payment(order_id, "refunded")
         elif effect.kind == "wrong_amount":
             self._signals.wrong_amount(order_id, provider=provider)
+        elif effect.kind == "closed":
+            self._signals.order_moved(order_id, state="cancelled", reason="closed")
         elif effect.kind == "declined":
             self._signals.payment_refused(order_id, provider=provider, caused_by=caused_by)
-
-    async def refund_due(self) -> int:
-        """Pay back what is owed; each refund is asked for with the order as its reference.
-
-        One that fails does not keep the others waiting: it is tried again at the next turn.
-        """
-        done = 0
-        for order in await self._store.payments_in("refund_due", limit=50):
-            order_id, provider = order["order_id"], order["provider"]
-            try:
-                with self._signals.provider_call(provider):
-                    await self.provider(provider).refund(order["payment_id"], order_id)
-            except VitrineError as error:
-                self._signals.provider_failed(order_id, provider=provider, error=error)
-                continue
-            async with self._store.begin() as transaction:
-                current = await transaction.lock_order(order_id)
-                if current is None or current["payment_state"] != "refund_due":
-                    continue
-                await transaction.set_payment(order_id, state="refunded")
-                await transaction.move_order(order_id, current["state"], "refunded")
-                await transaction.record(
-                    OrderRefunded(order_id, order["deposit"], order["currency"]),
-                    _now_context(order),
-                )
-            self._signals.order_moved(order_id, state="refunded", reason="refund_due")
-            done += 1
-        return done
-
-    async def reconcile(
-        self,
-        *,
-        quiet_seconds: float = QUIET_SECONDS,
-        since_seconds: float = RECENT_SECONDS,
-        states: Sequence[OrderState] = WAITING,
-    ) -> list[Difference]:
-        """Ask the provider about orders whose webhook may be lost, and apply what it says.
-
-        Asks about every unsettled order in `states` that was submitted between `since_seconds` and
-        `quiet_seconds` ago; returns the differences that it found.
-        """
-        now = self._clock.now()
-        differences: list[Difference] = []
-        after = ""
-        while True:
-            orders = await self._store.unsettled(
-                states,
-                created_after=now - timedelta(seconds=since_seconds),
-                created_before=now - timedelta(seconds=quiet_seconds),
-                after=after,
-                limit=PAGE,
-            )
-            for order in orders:
-                try:
-                    difference = await self._reconciled(order)
-                except ProviderUnavailable:
-                    return differences  # it is down; the next turn asks again
-                if difference is not None:
-                    differences.append(difference)
-            if len(orders) < PAGE:
-                return differences
-            after = orders[-1]["order_id"]
-
-    async def _reconciled(self, order: Record) -> Difference | None:
-        order_id, provider = order["order_id"], order["provider"]
-        try:
-            with self._signals.provider_call(provider):
-                found = await self.provider(provider).find(order["payment_id"])
-        except ProviderRefused as error:
-            self._signals.provider_failed(order_id, provider=provider, error=error)
-            return None  # one odd payment must not hide the others
-        if found.state in ("pending", "action_required") or found.state == order["payment_state"]:
-            return None
-        event = ProviderEvent(f"found:{order_id}:{found.state}", "reconciled", found)
-        if await self.apply(provider, event) != "applied":
-            return None
-        self._signals.reconciled(order_id, was=order["state"], found=found.state)
-        return Difference(order_id, order["state"], found.state)
 
 
 def _attempt(
@@ -488,9 +437,3 @@ def _confirmed(
         ),
         CarStateChanged(order["car_id"], "reserved"),
     )
-
-
-def _now_context(order: Record) -> EventContext:
-    """The order's context, stated in the span that is current now."""
-    context = as_context(order["context"])
-    return replace(context, traceparent=current_traceparent() or context.traceparent)

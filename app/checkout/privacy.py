@@ -180,7 +180,7 @@ async def _erase(transaction: CheckoutTransaction, order: Record, now: datetime)
     waits: Literal["payment", "handover", ""] = ""
     if order["state"] == "payment_pending":
         waits = "payment"
-    elif order["state"] == "confirmed" and order["handed_over_at"] is None:
+    elif order["state"] in ("confirmed", "disputed") and order["handed_over_at"] is None:
         waits = "handover"
     if waits:
         raise OrderOpen(

@@ -20,9 +20,12 @@ from app.checkout.limits import RequestLimits
 from app.checkout.orders import OrderCommand, Orders, order_wire
 from app.checkout.payments import Payments
 from app.checkout.privacy import Privacy
+from app.checkout.reconciliation import Reconciliation
+from app.checkout.refunds import Refunds
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.store import Store, StoredAnswer
+from app.checkout.work import WORK_KINDS
 from app.contracts.checkout import (
     Erasure,
     Hold,
@@ -40,7 +43,6 @@ from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError
 
 PREFIX: Final = "/api/checkout/v1"
-MAX_WEBHOOK_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class UseCases:
     holds: Holds
     orders: Orders
     payments: Payments
+    refunds: Refunds
+    reconciliation: Reconciliation
     privacy: Privacy
     limits: RequestLimits
     store: Store
@@ -256,8 +260,6 @@ def _add_webhooks(router: APIRouter, use: UseCases) -> list[DirectRoute]:
         return await heard(request, provider, await request.body())
 
     async def heard(request: Request, provider: str, body: bytes) -> JSONResponse:
-        if len(body) > MAX_WEBHOOK_BYTES:
-            raise InvalidInput(f"body: a webhook has at most {MAX_WEBHOOK_BYTES} bytes.")
         result = await use.payments.receive(provider, body, request.headers)
         return JSONResponse({"result": result})
 
@@ -310,6 +312,16 @@ async def export_invariants(use: UseCases) -> None:
     """Check every invariant and export what breaks it."""
     for invariant, count in await check(use.store, use.platform.clock):
         use.signals.invariant(invariant.name, count)
+
+
+async def export_work(use: UseCases) -> None:
+    """Export how long the oldest item of each work list waits, and what waits for a person."""
+    now = use.platform.clock.now()
+    oldest = await use.store.oldest_work(now)
+    for kind in WORK_KINDS:
+        since = oldest.get(kind)
+        use.signals.work_age(kind, 0 if since is None else max(0, (now - since).total_seconds()))
+    use.signals.refused_refunds(await use.store.count_refused_refunds())
 
 
 def _admitted(request: Request, use: UseCases) -> Caller:

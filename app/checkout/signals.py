@@ -22,6 +22,7 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_HOLD_ATTEMPTS,
     CHECKOUT_INVARIANT_VIOLATIONS,
     CHECKOUT_LATE_PAYMENTS,
+    CHECKOUT_MONEY_MOVED,
     CHECKOUT_PAYMENT_CIRCUIT,
     CHECKOUT_PAYMENT_CIRCUIT_CHANGES,
     CHECKOUT_PAYMENT_DURATION,
@@ -29,7 +30,9 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_PAYMENT_RETRIES,
     CHECKOUT_PAYMENT_SUBMISSIONS,
     CHECKOUT_RATE_LIMITED,
+    CHECKOUT_REFUNDS_REFUSED,
     CHECKOUT_WEBHOOKS,
+    CHECKOUT_WORK_DUE,
 )
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, link_to
@@ -59,6 +62,9 @@ class Signals:
         self._circuit_changes = instruments.counter(CHECKOUT_PAYMENT_CIRCUIT_CHANGES)
         self._retries = instruments.counter(CHECKOUT_PAYMENT_RETRIES)
         self._mismatches = instruments.counter(CHECKOUT_PAYMENT_MISMATCHES)
+        self._work_age = instruments.gauge(CHECKOUT_WORK_DUE)
+        self._refused_refunds = instruments.gauge(CHECKOUT_REFUNDS_REFUSED)
+        self._moved = instruments.counter(CHECKOUT_MONEY_MOVED)
         self._limited = instruments.counter(CHECKOUT_RATE_LIMITED)
         self._express = instruments.counter(CHECKOUT_EXPRESS_EFFECTS)
         self._failure_told_at = -FAILURE_TOLD_SECONDS
@@ -111,6 +117,40 @@ class Signals:
         """Money of another amount or currency than the order's: it goes back, and we look."""
         self._mismatches.inc(provider=provider)
         self._log.error("payment.wrong_amount", order_id=order_id, provider=provider)
+
+    def money_moved(self, order_id: str, *, provider: str, move: str) -> None:
+        """Money moved at the provider without our asking: somebody should know why."""
+        self._moved.inc(provider=provider, move=move)
+        _mark(order_id=order_id, keep=True)
+        self._log.warning("payment.moved", order_id=order_id, provider=provider, move=move)
+
+    def money_without_order(self, reference: str, *, provider: str) -> None:
+        """Money carries our reference and there is no such order: a restored or wrong database."""
+        self._log.error("payment.unknown_order", order_id=reference[:80], provider=provider)
+
+    def refund_refused(self, order_id: str) -> None:
+        """The provider will not pay it back: a person must see to it."""
+        self._log.error("refund.refused", order_id=order_id)
+
+    def refund_decided(self, order_id: str, *, how: Literal["retry", "end"]) -> None:
+        """The audit line of an operator's decision about a refund."""
+        self._log.warning("refund.decided", order_id=order_id, how=how, by="operator")
+
+    def work_put_off(self, work: str, item_id: str, *, attempts: int, error: Exception) -> None:
+        """An item of a work list failed and is tried again later; the others go on."""
+        self._log.warning(
+            "work.put_off",
+            work=work,
+            item_id=item_id,
+            attempts=attempts + 1,
+            error=type(error).__name__,
+        )
+
+    def work_age(self, work: str, seconds: float) -> None:
+        self._work_age.set(seconds, work=work)
+
+    def refused_refunds(self, count: int) -> None:
+        self._refused_refunds.set(count)
 
     def circuit_changed(self, provider: str, state: CircuitState) -> None:
         """A provider is not asked any more (open), is tried (half open), or is asked again."""

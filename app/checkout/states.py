@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 OrderState = Literal[
-    "payment_pending", "confirmed", "declined", "expired", "cancelled", "returned", "refunded"
+    "payment_pending",
+    "confirmed",
+    "declined",
+    "expired",
+    "cancelled",
+    "disputed",
+    "returned",
+    "refunded",
 ]
 
 TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
@@ -14,11 +21,17 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
         "confirmed": "the provider accepted the deposit",
         "declined": "the shopper's bank refused",
         "expired": "the hold ran out before payment",
-        "cancelled": "the shopper withdrew or submitted again",
+        "cancelled": "the shopper withdrew or submitted again, or the provider closed the payment",
     },
     "confirmed": {
         "cancelled": "withdrawn before handover, or not picked up in 72 hours",
         "returned": "given back within 14 days of handover",
+        "disputed": "the shopper's bank wants the money back",
+        "refunded": "the money went back at the provider",
+    },
+    "disputed": {
+        "confirmed": "the dispute was won",
+        "refunded": "the dispute was lost, or the money went back",
     },
     "declined": {
         "confirmed": "a late success, the car was still free",
@@ -34,7 +47,7 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
 }
 """From state -> to state -> what makes it happen."""
 
-LIVE: Final[frozenset[OrderState]] = frozenset({"payment_pending", "confirmed"})
+LIVE: Final[frozenset[OrderState]] = frozenset({"payment_pending", "confirmed", "disputed"})
 """States in which an order has its car."""
 
 

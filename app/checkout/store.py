@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Row, and_, bindparam, exists, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +22,7 @@ from app.checkout.models import (
     OUTBOX,
     PAYMENT_EVENTS,
     PAYMENTS,
+    WORK,
 )
 from app.checkout.states import OrderState
 from app.frame.database import Database, UtcTime
@@ -233,6 +234,13 @@ class CheckoutTransaction:
     async def order(self, order_id: str) -> Record | None:
         return await self._one(_order_query().where(ORDERS.c.order_id == order_id))
 
+    async def order_of_payment(self, provider: str, payment_id: str) -> str:
+        """The order that was paid so; empty when it is none of ours."""
+        query = select(PAYMENTS.c.order_id).where(
+            PAYMENTS.c.payment_id == payment_id, PAYMENTS.c.provider == provider
+        )
+        return str(await self._connection.scalar(query) or "")
+
     async def lock_order(self, order_id: str) -> Record | None:
         """An order, behind its car's lock."""
         found = await self.order(order_id)
@@ -314,6 +322,31 @@ class CheckoutTransaction:
         )
         return added.rowcount == 1
 
+    # --- work -------------------------------------------------------------------------------
+
+    async def put_off(self, kind: str, item_id: str, now: datetime) -> int:
+        """Count a failure of an item; returns how many there were before."""
+        values = {"kind": kind, "item_id": item_id, "attempts": 1, "since": now, "due_at": now}
+        written = await self._connection.execute(
+            self._insert(WORK)
+            .values(**values)
+            .on_conflict_do_update(
+                index_elements=["kind", "item_id"], set_={"attempts": WORK.c.attempts + 1}
+            )
+            .returning(WORK.c.attempts)
+        )
+        return int(written.scalar_one()) - 1
+
+    async def put_off_until(self, kind: str, item_id: str, due_at: datetime) -> None:
+        await self._connection.execute(
+            update(WORK).where(WORK.c.kind == kind, WORK.c.item_id == item_id).values(due_at=due_at)
+        )
+
+    async def forget_work(self, kind: str, item_id: str) -> None:
+        await self._connection.execute(
+            WORK.delete().where(WORK.c.kind == kind, WORK.c.item_id == item_id)
+        )
+
     # --- rows -------------------------------------------------------------------------------
 
     def _for_update(self, query: Any) -> Any:
@@ -352,13 +385,17 @@ class Store:
     async def overdue_holds(self, *, now: datetime, limit: int) -> list[Record]:
         query = (
             select(HOLDS)
-            .where(HOLDS.c.state == "active", HOLDS.c.expires_at <= now)
+            .where(
+                HOLDS.c.state == "active",
+                HOLDS.c.expires_at <= now,
+                _not_put_off("sweep", HOLDS.c.hold_id, now),
+            )
             .order_by(HOLDS.c.expires_at)
             .limit(limit)
         )
         return await self._many(query)
 
-    async def orders_not_picked_up(self, *, waiting_since: datetime) -> list[Record]:
+    async def orders_not_picked_up(self, *, waiting_since: datetime, now: datetime) -> list[Record]:
         """Confirmed orders whose car could have been collected since then, and was not."""
         ready_at = ORDERS.c.ready_for_handover_at
         query = (
@@ -368,7 +405,9 @@ class Store:
                 ORDERS.c.handed_over_at.is_(None),
                 ORDERS.c.confirmed_at <= waiting_since,
                 or_(ready_at.is_(None), ready_at <= waiting_since),
+                _not_put_off("lapses", ORDERS.c.order_id, now),
             )
+            .order_by(ORDERS.c.confirmed_at, ORDERS.c.order_id)
             .limit(100)
         )
         return await self._many(query)
@@ -399,13 +438,61 @@ class Store:
         async with self._database.read() as connection:
             return int(await connection.scalar(query) or 0)
 
-    async def payments_in(self, state: str, *, limit: int) -> list[Record]:
-        return await self._many(_order_query().where(PAYMENTS.c.state == state).limit(limit))
+    async def refunds_due(self, *, provider: str, now: datetime, limit: int) -> list[Record]:
+        """Orders whose money is owed back, the longest waiting first."""
+        query = (
+            _order_query()
+            .where(
+                PAYMENTS.c.state == "refund_due",
+                PAYMENTS.c.provider == provider,
+                _not_put_off("refunds", ORDERS.c.order_id, now),
+            )
+            .order_by(ORDERS.c.ended_at, ORDERS.c.order_id)
+            .limit(limit)
+        )
+        return await self._many(query)
+
+    async def refunds_owed(self) -> list[Record]:
+        """Every order whose money is owed back, refused ones too, the longest waiting first."""
+        query = (
+            _order_query()
+            .where(PAYMENTS.c.state.in_(("refund_due", "refund_refused")))
+            .order_by(ORDERS.c.ended_at, ORDERS.c.order_id)
+        )
+        return await self._many(query)
+
+    async def count_refused_refunds(self) -> int:
+        query = select(func.count()).where(PAYMENTS.c.state == "refund_refused")
+        async with self._database.read() as connection:
+            return int(await connection.scalar(query) or 0)
+
+    async def oldest_work(self, now: datetime) -> dict[str, datetime | None]:
+        """By kind of work, since when its oldest item has been due or failing."""
+        failing = (
+            select(WORK.c.kind, func.min(WORK.c.since))
+            .where(WORK.c.due_at > now - timedelta(hours=1))
+            .group_by(WORK.c.kind)
+        )
+        owed = (
+            select(func.min(ORDERS.c.ended_at))
+            .join(PAYMENTS, PAYMENTS.c.order_id == ORDERS.c.order_id)
+            .where(PAYMENTS.c.state == "refund_due")
+        )
+        overdue = select(func.min(HOLDS.c.expires_at)).where(
+            HOLDS.c.state == "active", HOLDS.c.expires_at <= now
+        )
+        async with self._database.read() as connection:
+            found = {row[0]: row[1] for row in await connection.execute(failing)}
+            found["refunds"] = await connection.scalar(owed)
+            found["sweep"] = await connection.scalar(overdue)
+        return found
 
     async def unsettled(
         self,
         states: Sequence[OrderState],
         *,
+        provider: str,
+        now: datetime,
         created_after: datetime,
         created_before: datetime,
         after: str,
@@ -416,10 +503,29 @@ class Store:
             _order_query()
             .where(
                 ORDERS.c.state.in_(states),
+                PAYMENTS.c.provider == provider,
                 PAYMENTS.c.state.in_(("pending", "cancelled", "declined")),
                 PAYMENTS.c.payment_id.is_not(None),
+                _not_put_off("reconcile", ORDERS.c.order_id, now),
                 ORDERS.c.created_at > created_after,
                 ORDERS.c.created_at <= created_before,
+                ORDERS.c.order_id > after,
+            )
+            .order_by(ORDERS.c.order_id)
+            .limit(limit)
+        )
+        return await self._many(query)
+
+    async def payments_kept(
+        self, *, provider: str, confirmed_after: datetime, after: str, limit: int
+    ) -> list[Record]:
+        """Orders that keep their money, by order_id: it may move at the provider."""
+        query = (
+            _order_query()
+            .where(
+                PAYMENTS.c.state == "captured",
+                PAYMENTS.c.provider == provider,
+                ORDERS.c.confirmed_at > confirmed_after,
                 ORDERS.c.order_id > after,
             )
             .order_by(ORDERS.c.order_id)
@@ -456,6 +562,11 @@ class Store:
             return [dict(row._mapping) for row in (await connection.execute(query)).all()]
 
 
+def _not_put_off(kind: str, item_id: Any, now: datetime) -> Any:
+    """Leaves out the items of a work list that failed and are not due again."""
+    return ~exists().where(WORK.c.kind == kind, WORK.c.item_id == item_id, WORK.c.due_at > now)
+
+
 def _order_query() -> Any:
     """An order with its payment and its hold's deadline."""
     return (
@@ -465,6 +576,8 @@ def _order_query() -> Any:
             PAYMENTS.c.payment_id,
             PAYMENTS.c.payment_url,
             PAYMENTS.c.accepted_at,
+            PAYMENTS.c.refunded_amount,
+            PAYMENTS.c.dispute,
             HOLDS.c.expires_at,
             HOLDS.c.state.label("hold_state"),
             CARS.c.model_id,

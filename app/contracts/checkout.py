@@ -11,7 +11,14 @@ from app.contracts.client import ServiceClient, segment
 from app.contracts.wire import Identifier, MoneyWire, Timestamp, Wire
 
 OrderState = Literal[
-    "payment_pending", "confirmed", "declined", "expired", "cancelled", "returned", "refunded"
+    "payment_pending",
+    "confirmed",
+    "declined",
+    "expired",
+    "cancelled",
+    "disputed",
+    "returned",
+    "refunded",
 ]
 Provider = Literal["sandbox", "stripe"]
 Campaign = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]

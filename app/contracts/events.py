@@ -247,12 +247,13 @@ class OrderEnded(Fact):
 
 @dataclass(frozen=True, slots=True)
 class OrderCancelled(Fact):
-    """A confirmed order was withdrawn before handover."""
+    """A confirmed order was given up before handover."""
 
     TYPE: ClassVar[str] = "checkout.order.cancelled"
     order_id: Id
     car_id: Id
-    reason: Literal["shopper", "lapsed"]
+    reason: Literal["shopper", "lapsed", "refunded"]
+    """`refunded`: its money went back at the provider, by somebody's hand or a lost dispute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,38 @@ class OrderRefunded(Fact):
     order_id: Id
     amount: Amount
     currency: Currency
+    by: Literal["us", "provider"] = "us"
+    """`provider`: the money moved there without us, by somebody's hand or a lost dispute."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPartlyRefunded(Fact):
+    """Some of the deposit went back at the provider; the order stands."""
+
+    TYPE: ClassVar[str] = "checkout.order.partly_refunded"
+    order_id: Id
+    amount: Amount
+    """All that went back so far."""
+    currency: Currency
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDisputed(Fact):
+    """The shopper's bank wants the money back; until that is decided the car is kept."""
+
+    TYPE: ClassVar[str] = "checkout.order.disputed"
+    order_id: Id
+    amount: Amount
+    currency: Currency
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeDecided(Fact):
+    """A lost dispute has refunded the order too."""
+
+    TYPE: ClassVar[str] = "checkout.order.dispute_decided"
+    order_id: Id
+    result: Literal["won", "lost"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,13 @@ PaymentState = Literal[
 ]
 
 WebhookType = Literal[
-    "payment.requires_action", "payment.succeeded", "payment.declined", "payment.refunded"
+    "payment.requires_action",
+    "payment.succeeded",
+    "payment.declined",
+    "payment.canceled",
+    "payment.refunded",
+    "payment.disputed",
+    "payment.dispute_closed",
 ]
 
 
@@ -47,6 +53,7 @@ class Payment(Wire):
     amount: MoneyWire
     refunded: MoneyWire
     payment_url: str
+    dispute: Literal["", "open", "won", "lost"] = ""
     accepted_at: Timestamp | None = None
 
 

@@ -281,6 +281,32 @@ def _order_returned(fact: facts.OrderReturned, line: Line, segment: Segment, boo
     return True
 
 
+def _order_refunded(fact: facts.OrderRefunded, line: Line, _: Segment, books: Books) -> bool:
+    return _order_is(fact.order_id, "refunded", line, books)
+
+
+def _order_disputed(fact: facts.OrderDisputed, line: Line, _: Segment, books: Books) -> bool:
+    page = books.orders.get(fact.order_id)
+    if page is None or page.state != "confirmed":
+        return True  # it was over before: the dispute changes nothing of that
+    return _order_is(fact.order_id, "disputed", line, books)
+
+
+def _dispute_decided(fact: facts.DisputeDecided, line: Line, _: Segment, books: Books) -> bool:
+    page = books.orders.get(fact.order_id)
+    if page is not None and page.state == "disputed" and fact.result == "won":
+        page.state, page.ended_at = "confirmed", None
+    return True  # a lost one is refunded: its own fact says so
+
+
+def _order_is(order_id: str, state: str, line: Line, books: Books) -> bool:
+    page = books.orders.get(order_id)
+    if page is None or page.state == state:
+        return page is None
+    page.state, page.ended_at = state, line.at
+    return True
+
+
 # --- facts without a segment ----------------------------------------------------------------
 
 
@@ -340,6 +366,9 @@ RULES: Final[Mapping[type[Fact], Rule]] = {
     facts.OrderEnded: _order_ended,
     facts.OrderCancelled: _order_cancelled,
     facts.OrderReturned: _order_returned,
+    facts.OrderRefunded: _order_refunded,
+    facts.OrderDisputed: _order_disputed,
+    facts.DisputeDecided: _dispute_decided,
 }
 """Facts that are counted by segment; a fact in neither table moves no number."""
 

@@ -9,6 +9,7 @@ from app.frame.migrations import migrate
 from app.frame.platform import Platform
 from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.sandbox.backoffice import backoffice_routes
 from app.sandbox.errors import NotInProduction
 from app.sandbox.models import METADATA
 from app.sandbox.pages import page_routes
@@ -55,6 +56,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         telemetry,
         database=database,
         api=api,
+        internal=backoffice_routes(payments),
         migrate=lambda: migrate(database, NAME, METADATA),
         jobs=[leased(leases, Job("webhooks", 0.5, webhooks.deliver_due))],
         close=[checkout.aclose],

@@ -27,8 +27,12 @@ PAYMENTS = Table(
     Column("traceparent", String(60), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("accepted_at", UtcTime),
+    Column("dispute", String(8)),
 )
-"""`card`: the behaviour that a practice card stands for (`pays`, `declined`, …), nothing else."""
+"""`card`: the behaviour that a practice card stands for (`pays`, `declined`, …), nothing else.
+
+`dispute`: open, won, lost.
+"""
 
 DELIVERIES = Table(
     "deliveries",

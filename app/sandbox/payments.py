@@ -75,11 +75,40 @@ class Payments:
     async def refund(self, payment_id: str) -> dict[str, Any]:
         """Give everything back; asking again changes nothing."""
         async with self._store.begin() as transaction:
-            payment = await self._locked(transaction, payment_id)
-            if payment["state"] != "succeeded":
-                raise PaymentClosed("Only a payment that succeeded can be refunded.")
+            payment = await self._taken(transaction, payment_id)
             await transaction.set_payment(payment_id, refunded=payment["amount"])
             payment["refunded"] = payment["amount"]
+        return self.wire(payment)
+
+    async def refund_by_hand(self, payment_id: str, amount: int | None) -> dict[str, Any]:
+        """Somebody at the provider gives money back, and the shop is told; never more than paid."""
+        async with self._store.begin() as transaction:
+            payment = await self._taken(transaction, payment_id)
+            left = payment["amount"] - payment["refunded"]
+            payment["refunded"] += left if amount is None else min(amount, left)
+            await transaction.set_payment(payment_id, refunded=payment["refunded"])
+            await self._tell(transaction, payment, "payment.refunded")
+        return self.wire(payment)
+
+    async def dispute(
+        self, payment_id: str, status: Literal["open", "won", "lost"]
+    ) -> dict[str, Any]:
+        """The shopper's bank asks for the money back, or that was decided; the shop is told."""
+        async with self._store.begin() as transaction:
+            payment = await self._taken(transaction, payment_id)
+            payment["dispute"] = status
+            await transaction.set_payment(payment_id, dispute=status)
+            type_ = "payment.disputed" if status == "open" else "payment.dispute_closed"
+            await self._tell(transaction, payment, type_)
+        return self.wire(payment)
+
+    async def close(self, payment_id: str) -> dict[str, Any]:
+        """The provider closes a payment that nobody has made, and tells the shop."""
+        async with self._store.begin() as transaction:
+            payment = await self._open(transaction, payment_id)
+            payment["state"] = "canceled"
+            await transaction.set_payment(payment_id, state="canceled")
+            await self._tell(transaction, payment, "payment.canceled")
         return self.wire(payment)
 
     async def cancel(self, payment_id: str) -> dict[str, Any]:
@@ -202,6 +231,12 @@ class Payments:
             }
         )
 
+    async def _taken(self, transaction: SandboxTransaction, payment_id: str) -> Record:
+        payment = await self._locked(transaction, payment_id)
+        if payment["state"] != "succeeded":
+            raise PaymentClosed("Only money of a payment that succeeded can move.")
+        return payment
+
     async def _open(self, transaction: SandboxTransaction, payment_id: str) -> Record:
         payment = await self._locked(transaction, payment_id)
         if payment["state"] not in OPEN:
@@ -225,5 +260,6 @@ class Payments:
             "amount": {"amount": payment["amount"], "currency": payment["currency"]},
             "refunded": {"amount": payment["refunded"], "currency": payment["currency"]},
             "payment_url": f"{shop.scheme}://{shop.netloc}/sandbox/pay/{payment['payment_id']}",
+            "dispute": payment.get("dispute") or "",
             "accepted_at": None if accepted_at is None else rfc3339(accepted_at),
         }

@@ -85,6 +85,32 @@ PAYMENTS = Row(
             decimals=0,
             steps=(Step(1.0, "red"),),
         ),
+        number(
+            "Money that moved at the provider in a day",
+            "Refunds and disputes that we did not ask for, by what happened. Somebody looks.",
+            "none",
+            Query(
+                promql.increase(checkout.CHECKOUT_MONEY_MOVED, window="1d", by=("move",)),
+                "{{move}}",
+            ),
+            decimals=0,
+            steps=(Step(1.0, "red"),),
+            runbook="MoneyMovedOutside",
+        ),
+        graph(
+            "Oldest item of each work list",
+            "How long it has been due or failing. Refused refunds are a number of their own: each"
+            " waits for a person.",
+            "s",
+            Query(
+                promql.value(checkout.CHECKOUT_WORK_DUE, by=("work",), aggregate="max"), "{{work}}"
+            ),
+            Query(
+                promql.value(checkout.CHECKOUT_REFUNDS_REFUSED, aggregate="max"), "refused refunds"
+            ),
+            smallest=0.0,
+            runbook="WorkOverdue",
+        ),
         graph(
             "Messages from providers",
             "Webhooks per second by what became of them. Rejected ones had a bad signature or age.",

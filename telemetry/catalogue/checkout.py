@@ -10,8 +10,26 @@ LATE_RESULT = Label(
 )
 WEBHOOK_RESULT = Label(
     "result",
-    ("applied", "duplicate", "rejected", "ignored", "failed"),
-    "What became of a provider's message; rejected means a bad signature or age.",
+    ("applied", "duplicate", "rejected", "ignored", "failed", "unknown_order"),
+    "What became of a provider's message; rejected means a bad signature or age, unknown_order that"
+    " money carried our reference and we have no such order.",
+)
+MOVE = Label(
+    "move",
+    (
+        "refunded",
+        "partly_refunded",
+        "refund_failed",
+        "disputed",
+        "dispute_won",
+        "dispute_lost",
+    ),
+    "What happened to money that had been taken.",
+)
+WORK = Label(
+    "work",
+    ("refunds", "reconcile", "lapses", "sweep"),
+    "What a background job goes through, item by item.",
 )
 CIRCUIT_STATE = Label(
     "state",
@@ -144,6 +162,33 @@ CHECKOUT_PAYMENT_MISMATCHES = Metric(
     owner="checkout",
     shown_on="services",
 )
+CHECKOUT_MONEY_MOVED = Metric(
+    name="checkout_money_moved_total",
+    kind="counter",
+    description="Times that money of an order moved at the provider without our asking for it.",
+    labels=(SERVICE, PROVIDER, MOVE),
+    unit="moves",
+    owner="checkout",
+    shown_on="services",
+)
+CHECKOUT_WORK_DUE = Metric(
+    name="checkout_work_due_seconds",
+    kind="gauge",
+    description="How long the oldest item of a work list has been due or failing; 0 for none.",
+    labels=(SERVICE, WORK),
+    unit="seconds",
+    owner="checkout",
+    shown_on="services",
+)
+CHECKOUT_REFUNDS_REFUSED = Metric(
+    name="checkout_refunds_refused",
+    kind="gauge",
+    description="Refunds that the provider refused or that failed: a person must end each.",
+    labels=(SERVICE,),
+    unit="refunds",
+    owner="checkout",
+    shown_on="services",
+)
 CHECKOUT_RATE_LIMITED = Metric(
     name="checkout_rate_limited_total",
     kind="counter",
@@ -166,5 +211,8 @@ METRICS = (
     CHECKOUT_PAYMENT_CIRCUIT_CHANGES,
     CHECKOUT_PAYMENT_RETRIES,
     CHECKOUT_PAYMENT_MISMATCHES,
+    CHECKOUT_MONEY_MOVED,
+    CHECKOUT_WORK_DUE,
+    CHECKOUT_REFUNDS_REFUSED,
     CHECKOUT_RATE_LIMITED,
 )

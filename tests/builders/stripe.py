@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 
-from app.checkout.providers.stripe import ORDER_KEY, StripeProvider
+from app.checkout.providers.stripe import StripeProvider
+from app.checkout.providers.stripe_messages import ORDER_KEY
 from app.kernel.clock import SystemClock
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import ManagedProcess

@@ -265,6 +265,9 @@ async def test_an_outage_keeps_the_hold_and_a_retry_opens_one_payment(
 async def test_messages_that_stripe_itself_sends_are_understood(
     stripe_shop: Shop, stripe: LocalStripe
 ) -> None:
+    # Stripe signs by its own clock.
+    ahead = SystemClock().now() - stripe_shop.clock.now()
+    stripe_shop.clock.advance(seconds=ahead.total_seconds())
     (port,) = free_ports(1)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -351,6 +354,76 @@ async def test_what_was_paid_through_a_provider_that_is_no_longer_named_goes_bac
 
         assert (await later.read(order))["state"] == "refunded"
     assert await stripe.refunds(payment_id) == [DEPOSIT]
+
+
+async def _hear(shop: Shop, type_: str, content: dict[str, Any]) -> httpx.Response:
+    """Deliver a message of Stripe that is not about an intent."""
+    body = orjson.dumps(
+        {
+            "id": f"evt_{secrets.token_hex(8)}",
+            "type": type_,
+            "created": int(shop.clock.now().timestamp()),
+            "livemode": False,
+            "data": {"object": content},
+        }
+    )
+    signed = WebhookSignature.generate_signature_header(
+        body.decode(), WEBHOOK_SECRET, int(shop.clock.now().timestamp())
+    )
+    return await shop.checkout.public.post(
+        "/api/checkout/v1/payment-events/stripe",
+        content=body,
+        headers={"stripe-signature": str(signed)},
+    )
+
+
+async def test_a_refund_in_stripes_dashboard_ends_the_order(
+    stripe_shop: Shop, stripe: LocalStripe
+) -> None:
+    order = await _ordered(stripe_shop)
+    payment_id = await _paid(stripe_shop, stripe, order)
+    await _tell(stripe_shop, stripe, payment_id)
+    charge = {"id": "ch_1", "payment_intent": payment_id, "amount_refunded": DEPOSIT}
+
+    noise = await _hear(stripe_shop, "charge.refunded", {**charge, "payment_intent": "pi_other"})
+    before = (await stripe_shop.read(order))["state"]
+    heard = await _hear(stripe_shop, "charge.refunded", charge)
+
+    assert (noise.json(), heard.json()) == ({"result": "ignored"}, {"result": "applied"})
+    assert (before, (await stripe_shop.read(order))["state"]) == ("confirmed", "refunded")
+    assert await stripe_shop.car() == "available"
+    assert await stripe_shop.broken_invariants() == {}
+
+
+async def test_a_refund_in_stripes_dashboard_is_found_by_asking(
+    stripe_shop: Shop, stripe: LocalStripe
+) -> None:
+    order = await _ordered(stripe_shop)
+    payment_id = await _paid(stripe_shop, stripe, order)
+    await _tell(stripe_shop, stripe, payment_id)
+    await stripe.ask("POST", "/v1/refunds", {"payment_intent": payment_id})
+
+    await stripe_shop.checkout.job("reconcile-kept")()
+
+    assert (await stripe_shop.read(order))["state"] == "refunded"
+
+
+async def test_a_refund_that_fails_after_it_was_told_waits_for_a_person(
+    stripe_shop: Shop, stripe: LocalStripe
+) -> None:
+    order = await _ordered(stripe_shop)
+    payment_id = await _paid(stripe_shop, stripe, order)
+    await _tell(stripe_shop, stripe, payment_id)
+    await stripe_shop.act(order, "cancellation")
+    await stripe_shop.checkout.job("refunds")()
+    refund = {"id": "re_1", "payment_intent": payment_id, "amount": DEPOSIT, "status": "failed"}
+
+    for type_ in ("refund.updated", "refund.failed"):
+        assert (await _hear(stripe_shop, type_, refund)).status_code == 200
+
+    assert await stripe_shop.rows("SELECT state FROM payments") == [("refund_refused",)]
+    moves = {"service": "checkout", "provider": "stripe", "move": "refund_failed"}
+    assert stripe_shop.metric("checkout_money_moved_total", **moves) == 1
 
 
 async def test_without_its_keys_stripe_is_not_offered(sqlite_shop: Shop) -> None:

@@ -15,7 +15,7 @@ NOT_BOOKED = {
     "CarWithdrawn": "says what may be sold; checkout consumes it",
     "CarHandedOver": "no number is promised about it yet; the order's own record has it",
     "FeedImported": "the catalogue's own metrics count rows; kept for consumers to come",
-    "OrderRefunded": "money out is checkout's to account for; returns and cancellations are booked",
+    "OrderPartlyRefunded": "the order stands; money out is checkout's to account for",
     "CarStateChanged": "says what may be shown; the catalogue consumes it",
 }
 

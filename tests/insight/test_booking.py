@@ -16,7 +16,7 @@ from app.contracts import events as facts
 from app.insight.booking import Booked, book_all
 from app.insight.books import Books, Cell, Segment
 from app.insight.rules import close
-from app.kernel.facts import ContractBroken, Event, EventContext
+from app.kernel.facts import ContractBroken, Event, EventContext, Fact
 from tests.builders.facts import (
     HUMAN,
     START,
@@ -368,3 +368,37 @@ def test_the_books_balance_after_any_set_of_journeys(journeys: list[list[Stated]
     assert total(books, "shop_checkouts_ended_total") == started
     assert total(books, "shop_sessions_converted_total") == orders
     assert total(books, "shop_sessions_total") == len(journeys)
+
+
+@pytest.mark.parametrize(
+    ("later", "state"),
+    [
+        ([facts.OrderRefunded("ord_1", 500, "SEK", by="provider")], "refunded"),
+        ([facts.OrderPartlyRefunded("ord_1", 5, "SEK")], "confirmed"),
+        ([facts.OrderDisputed("ord_1", 500, "SEK")], "disputed"),
+        (
+            [facts.OrderDisputed("ord_1", 500, "SEK"), facts.DisputeDecided("ord_1", "won")],
+            "confirmed",
+        ),
+        (
+            [
+                facts.OrderDisputed("ord_1", 500, "SEK"),
+                facts.DisputeDecided("ord_1", "lost"),
+                facts.OrderRefunded("ord_1", 500, "SEK", by="provider"),
+            ],
+            "refunded",
+        ),
+    ],
+)
+def test_money_that_moves_later_changes_the_order_and_no_count(
+    later: list[Fact], state: str
+) -> None:
+    writer = Writer()
+    bought = writer.events(purchase(HUMAN, "1"))
+    (order_id,) = book(bought).orders
+    moved = [replace(fact, order_id=order_id) for fact in later]  # type: ignore[call-arg]
+
+    books = book([*bought, *writer.events([Stated("checkout", fact, HUMAN) for fact in moved])])
+
+    assert books.orders[order_id].state == state
+    assert books.cells == book(bought).cells

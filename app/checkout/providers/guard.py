@@ -18,6 +18,7 @@ from app.checkout.providers.protocol import (
     PaymentOrder,
     PaymentProvider,
     ProviderEvent,
+    ProviderPaused,
     ProviderPayment,
     ProviderUnavailable,
 )
@@ -105,7 +106,7 @@ class GuardedProvider:
         except NoAnswer as error:
             raise _unavailable(RETRY_AFTER_SECONDS) from error
         except CircuitOpen as error:
-            raise _unavailable(max(1, math.ceil(error.seconds))) from error
+            raise _unavailable(max(1, math.ceil(error.seconds)), ProviderPaused) from error
 
     async def _repeated(self, call: Callable[[], Awaitable[T]], until: float) -> T:
         # Waits and jitter are stamina's; whether a repeat is allowed at all is ours to say.
@@ -139,8 +140,10 @@ class GuardedProvider:
                 raise NoAnswer("no answer in time") from error
 
 
-def _unavailable(retry_after_seconds: int) -> ProviderUnavailable:
-    return ProviderUnavailable(
+def _unavailable(
+    retry_after_seconds: int, kind: type[ProviderUnavailable] = ProviderUnavailable
+) -> ProviderUnavailable:
+    return kind(
         "The payment service does not answer. Your car is still held: please try again in a"
         " moment.",
         retry_after_seconds=retry_after_seconds,

@@ -17,10 +17,17 @@ PaymentState = Literal[
 """Authorised money is ready and not taken yet; *released* is authorised money that we let go."""
 
 
+MoneyMove = Literal["refunded", "refund_failed", "disputed", "dispute_won", "dispute_lost"]
+
+
 class ProviderUnavailable(Unavailable):
     """The payment provider does not answer; the hold is kept."""
 
     code, title = "payment-provider-unavailable", "The payment service does not answer right now"
+
+
+class ProviderPaused(ProviderUnavailable):
+    """It is not asked at all for the moment: its circuit is open."""
 
 
 class ProviderRefused(VitrineError):
@@ -62,15 +69,37 @@ class ProviderPayment:
     currency: str
     payment_url: str
     accepted_at: datetime | None
+    refunded: int = 0
+    """What of it went back, whoever sent it."""
+    disputed: bool = False
+    """Whether the shopper's bank has asked for it back, however that was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyMoved:
+    """Money that moved at the provider after it was taken, whoever moved it.
+
+    `amount` is at least what went back in total for `refunded`, else what the move is about, in
+    minor units. `reference` is our order's id, or empty: then `payment_id` finds it.
+    """
+
+    payment_id: str
+    reference: str
+    move: MoneyMove
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """A verified message of a provider; `payment` is None when it is about nothing of ours."""
+    """A verified message of a provider, about a payment's state or about money that moved later.
+
+    Neither is there when it is about nothing of ours.
+    """
 
     event_id: str
     type: str
     payment: ProviderPayment | None
+    moved: MoneyMoved | None = None
 
 
 class PaymentProvider(Protocol):

@@ -10,6 +10,8 @@ import httpx
 import orjson
 
 from app.checkout.providers.protocol import (
+    MoneyMove,
+    MoneyMoved,
     NoAnswer,
     PaymentOrder,
     PaymentState,
@@ -100,7 +102,9 @@ class SandboxProvider:
             raise MalformedRequest(
                 f"the signed webhook cannot be read: {str(error).splitlines()[0]}"
             ) from error
-        return ProviderEvent(event.event_id, event.type, _seen(event.payment))
+        moved = _moved(event)
+        payment = None if moved else _seen(event.payment)
+        return ProviderEvent(event.event_id, event.type, payment, moved)
 
     async def _ask(self, method: str, path: str, body: str | None) -> ProviderPayment:
         request = httpx.Request(
@@ -130,6 +134,22 @@ def _url(base: httpx.URL, path: str) -> httpx.URL:
     return httpx.URL(str(base).rstrip("/") + path)
 
 
+def _moved(event: WebhookEvent) -> MoneyMoved | None:
+    """How money moved after it was taken; None when the message is about the payment itself."""
+    payment = event.payment
+    moves: Mapping[str, tuple[MoneyMove, int]] = {
+        "payment.refunded": ("refunded", payment.refunded.amount),
+        "payment.disputed": ("disputed", payment.amount.amount),
+        "payment.dispute_closed": (
+            "dispute_won" if payment.dispute == "won" else "dispute_lost",
+            payment.amount.amount,
+        ),
+    }
+    if event.type not in moves:
+        return None
+    return MoneyMoved(payment.payment_id, payment.reference, *moves[event.type])
+
+
 def _seen(payment: Payment) -> ProviderPayment:
     return ProviderPayment(
         payment_id=payment.payment_id,
@@ -139,4 +159,6 @@ def _seen(payment: Payment) -> ProviderPayment:
         currency=payment.amount.currency,
         payment_url=payment.payment_url,
         accepted_at=payment.accepted_at,
+        refunded=payment.refunded.amount,
+        disputed=payment.dispute != "",
     )

@@ -14,6 +14,7 @@ Stripe is told: the amount, the car's name and our order's id. Nothing about the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -30,6 +31,13 @@ from app.checkout.providers.protocol import (
     ProviderRefused,
 )
 from app.checkout.providers.signatures import check_signature
+from app.checkout.providers.stripe_messages import (
+    EVENT_TYPES,
+    INTENT_TYPES,
+    ORDER_KEY,
+    SESSION_TYPES,
+    moved,
+)
 from app.kernel.clock import Clock
 from app.kernel.errors import MalformedRequest
 
@@ -43,9 +51,6 @@ DEADLINE: Final = httpx.Timeout(5.0, connect=1.0)
 PAGE_LIFE: Final = timedelta(minutes=45)
 """From the order on. Stripe wants 30 minutes from its own now on, and the same value in a retry."""
 
-ORDER_KEY: Final = "vitrine_order_id"
-"""Where our order's id stands in Stripe's metadata."""
-
 _STATES: Final[Mapping[str, PaymentState]] = {
     "requires_payment_method": "pending",
     "requires_confirmation": "pending",
@@ -55,18 +60,6 @@ _STATES: Final[Mapping[str, PaymentState]] = {
     "succeeded": "succeeded",
     "canceled": "cancelled",
 }
-EVENT_TYPES: Final = frozenset(
-    f"payment_intent.{what}"
-    for what in (
-        "amount_capturable_updated",
-        "requires_action",
-        "payment_failed",
-        "succeeded",
-        "canceled",
-    )
-)
-"""The messages that say something of a deposit; all others are acknowledged and ignored."""
-
 T = TypeVar("T")
 
 
@@ -79,6 +72,7 @@ class _Read(BaseModel):
 class _Charge(_Read):
     created: int
     amount_refunded: int = 0
+    disputed: bool = False
 
 
 class _Intent(_Read):
@@ -112,6 +106,8 @@ class _Event(_Read):
     id: str = Field(min_length=1, max_length=80)
     type: str
     created: int
+    livemode: bool | None = None
+    account: str | None = None
     data: _EventData
 
 
@@ -133,6 +129,7 @@ class StripeProvider:
     ) -> None:
         self._clock = clock
         self._secret = webhook_secret
+        self._live = {"live": True, "test": False}.get(secret_key.partition("_")[2][:4])
         self._tolerance = tolerance_seconds
         self._page = payment_page
         self._client = stripe.StripeClient(
@@ -202,16 +199,19 @@ class StripeProvider:
         )
         try:
             event = _Event.model_validate_json(body)
-            intent = (
-                _Intent.model_validate(event.data.object) if event.type in EVENT_TYPES else None
-            )
+            if event.type not in EVENT_TYPES or self._of_another_account(event):
+                return ProviderEvent(event.id, event.type, None)
+            found = moved(event.type, event.data.object)
+            return ProviderEvent(event.id, event.type, _payment_of(event), found)
         except ValidationError as error:
             raise MalformedRequest(
                 f"the signed webhook cannot be read: {error.error_count()} fields do not fit"
             ) from error
-        if intent is None or ORDER_KEY not in intent.metadata:
-            return ProviderEvent(event.id, event.type, None)
-        return ProviderEvent(event.id, event.type, _seen(intent, happened_at=event.created))
+
+    def _of_another_account(self, event: _Event) -> bool:
+        """Practice beside real money, or an account that is connected to ours."""
+        other_mode = None not in (self._live, event.livemode) and self._live != event.livemode
+        return other_mode or bool(event.account)
 
     async def _create_intent(self, order: PaymentOrder) -> ProviderPayment:
         asked = self._client.v1.payment_intents.create_async(
@@ -360,6 +360,22 @@ def _read(model: type[Object], answer: object) -> Object:
         raise NoAnswer("an answer that cannot be read") from error
 
 
+def _payment_of(event: _Event) -> ProviderPayment | None:
+    """The payment that a message shows, when it is one of ours."""
+    content = event.data.object
+    if event.type in INTENT_TYPES:
+        intent = _Intent.model_validate(content)
+        return _seen(intent, happened_at=event.created) if ORDER_KEY in intent.metadata else None
+    if event.type in SESSION_TYPES:
+        # Its payment intent is an id here; a page that is over without one was never paid.
+        session = _Session.model_validate({**content, "payment_intent": None})
+        seen = _seen_session(session)
+        if event.type == "checkout.session.async_payment_failed":
+            seen = replace(seen, state="declined")
+        return seen if ORDER_KEY in session.metadata else None
+    return None
+
+
 def _seen(
     intent: _Intent, *, payment_url: str = "", happened_at: int | None = None
 ) -> ProviderPayment:
@@ -377,6 +393,8 @@ def _seen(
         currency=intent.currency.upper(),
         payment_url=payment_url,
         accepted_at=datetime.fromtimestamp(taken_at or 0, UTC) if accepted else None,
+        refunded=charge.amount_refunded if isinstance(charge, _Charge) else 0,
+        disputed=isinstance(charge, _Charge) and charge.disputed,
     )
 
 

@@ -1,0 +1,88 @@
+"""Money that is owed goes back, oldest first; what the provider refuses waits for a person."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from app.checkout.errors import OrderUnknown, TransitionRefused
+from app.checkout.movements import settle_refund
+from app.checkout.payments import Payments
+from app.checkout.providers.protocol import ProviderRefused
+from app.checkout.signals import Signals
+from app.checkout.store import Record, Store
+from app.checkout.work import WorkList
+from app.kernel.clock import Clock
+from app.kernel.errors import VitrineError
+
+PAGE: Final = 50
+
+
+class Refunds:
+    """Use cases around `refund_due` and `refund_refused`."""
+
+    def __init__(self, store: Store, payments: Payments, signals: Signals, clock: Clock) -> None:
+        self._store = store
+        self._payments = payments
+        self._signals = signals
+        self._clock = clock
+        self._work = WorkList("refunds", "order_id", store, signals, clock)
+
+    async def pay_back(self) -> int:
+        """Pay back what is owed, each provider for itself; returns how many refunds were made."""
+        done = 0
+        for provider in self._payments.known:
+            due = await self._store.refunds_due(
+                provider=provider, now=self._clock.now(), limit=PAGE
+            )
+            done += await self._work.each(due, self._refund)
+        return done
+
+    async def _refund(self, order: Record) -> bool:
+        """Asked for with the order as its reference: however often, it is paid back once."""
+        order_id, provider = order["order_id"], order["provider"]
+        try:
+            with self._signals.provider_call(provider):
+                await self._payments.provider(provider).refund(order["payment_id"], order_id)
+        except ProviderRefused as error:
+            self._signals.provider_failed(order_id, provider=provider, error=error)
+            return await self._refused(order_id)
+        except VitrineError as error:
+            self._signals.provider_failed(order_id, provider=provider, error=error)
+            raise
+        async with self._store.begin() as transaction:
+            current = await transaction.lock_order(order_id)
+            if current is None or current["payment_state"] != "refund_due":
+                return False  # its message was faster
+            await settle_refund(transaction, current)
+        self._signals.order_moved(order_id, state="refunded", reason="refund_due")
+        return True
+
+    async def _refused(self, order_id: str) -> bool:
+        async with self._store.begin() as transaction:
+            current = await transaction.lock_order(order_id)
+            if current is None or current["payment_state"] != "refund_due":
+                return False
+            await transaction.set_payment(order_id, state="refund_refused")
+        self._signals.refund_refused(order_id)
+        return True
+
+    async def decide(self, order_id: str, how: Literal["retry", "end"]) -> None:
+        """A person decides about a refund: ask the provider again, or it was paid back by hand.
+
+        Raises `OrderUnknown`, or `TransitionRefused` when there is nothing to decide.
+        """
+        async with self._store.begin() as transaction:
+            order = await transaction.lock_order(order_id)
+            if order is None:
+                raise OrderUnknown(f"There is no order {order_id}.")
+            decidable = {"retry": ("refund_refused",), "end": ("refund_refused", "refund_due")}
+            if order["payment_state"] not in decidable[how]:
+                raise TransitionRefused(
+                    f"The payment of {order_id} is {order['payment_state']}: only a refund that was"
+                    " refused is asked for again, and only one that is owed is ended by hand."
+                )
+            if how == "retry":
+                await transaction.set_payment(order_id, state="refund_due")
+            else:
+                await settle_refund(transaction, order)
+        self._signals.refund_decided(order_id, how=how)
