@@ -25,11 +25,19 @@ METHODS: Final = "GET, HEAD, POST, DELETE, OPTIONS"
 _log = logging.getLogger("uvicorn.error")
 
 
+SAFE: Final = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+)
+"""What an API's answer says to a browser that is made to show it."""
+
+
 class Answered:
     """ASGI middleware: an exception after a complete answer ends here; the server need not know.
 
     It was logged by the telemetry (whose mark keeps it from being logged twice). Half an answer
-    is still the server's: closing the connection is then the only way to say so.
+    is still the server's: closing the connection is then the only way to say so. Answers of an
+    API are `SAFE`, unless they say something else themselves.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -37,9 +45,15 @@ class Answered:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         complete = False
+        api = scope.get("path", "").startswith(("/api/", "/sandbox/"))
 
         async def noting(message: Message) -> None:
             nonlocal complete
+            if api and message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                said = {name for name, _ in headers}
+                headers += [header for header in SAFE if header[0] not in said]
+                message = {**message, "headers": headers}
             await send(message)
             complete = message["type"] == "http.response.body" and not message.get("more_body")
 

@@ -114,7 +114,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
-        if leads_nowhere(error):
+        if leads_nowhere(request, error):
             answer: Response = await request.app.exception_handlers[VitrineError](
                 request, NotFound("There is nothing at this address: no identifier looks like it.")
             )
@@ -159,10 +159,14 @@ def install(app: FastAPI) -> None:
         return of_fault(request)
 
 
-def leads_nowhere(error: RequestValidationError) -> bool:
-    """Whether the address itself has something that cannot be an identifier."""
+def leads_nowhere(request: Request, error: RequestValidationError) -> bool:
+    """Whether nothing can be at the address itself: it has what cannot be an identifier.
+
+    A name that a caller may choose (of a feed's source) is judged as a value instead.
+    """
     return any(
-        each["loc"][0] == "path" and each["type"] == NOT_AN_IDENTIFIER for each in error.errors()
+        each["loc"][0] == "path" and (request.method == "GET" or each["type"] == NOT_AN_IDENTIFIER)
+        for each in error.errors()
     )
 
 

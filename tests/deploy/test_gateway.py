@@ -211,6 +211,7 @@ def test_a_service_that_is_away_is_told_in_our_own_words_and_the_gateway_lives(
         (b"GET /api/x HTTP/1.1\r\nHost: a\r\nCookie: %s\r\n\r\n" % (b"a" * 9000), 431, None),
         (b"GET /api/%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 9000), 414, "malformed-request"),
         (b"GET /api/x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "malformed-request"),
+        (b"TRACE /api/catalog/v1/cars HTTP/1.1\r\nHost: a\r\n\r\n", 405, "method-not-allowed"),
         (b"GET /api/unknown HTTP/1.1\r\nHost: a\r\n\r\n", 404, "not-found"),
         (
             b"POST /api/catalog/v1/feeds/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n",
@@ -230,6 +231,7 @@ def test_what_never_reaches_a_service_is_a_page_or_a_problem_too(
 
     assert (answer.status, len(answer.headers["x-trace-id"])) == (status, 32)
     assert b"nginx" not in body
+    assert (status == 405) is ("allow" in answer.headers)
     if code is not None and answer.headers["content-type"].startswith("application/"):
         problem = json.loads(body)
         assert (problem["type"], problem["status"]) == (f"/problems/{code}", status)

@@ -192,6 +192,18 @@ async def test_head_is_get_without_a_body(client: httpx.AsyncClient, signals: Si
     assert methods == {"HEAD", "GET"}
 
 
+async def test_a_browser_that_shows_an_answer_of_an_api_runs_nothing_of_it(
+    client: httpx.AsyncClient,
+) -> None:
+    answers = [await client.get("/api/advisor/cars/1"), await client.post("/api/advisor/broken")]
+    own = await client.get("/api/advisor/docs")
+
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "script-src 'self'" in own.headers["content-security-policy"]
+
+
 async def test_every_address_says_what_it_offers(client: httpx.AsyncClient) -> None:
     wrong = await client.put("/api/advisor/cars/1")
     asked = await client.options("/api/advisor/cars/1")

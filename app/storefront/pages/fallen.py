@@ -87,7 +87,7 @@ def install(app: FastAPI, front: Front) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
-        if problems.leads_nowhere(error):
+        if problems.leads_nowhere(request, error):
             return fallen(request, 404, "not-found", Outcome.INVALID)
         return fallen(request, 422, "invalid-input", Outcome.INVALID)
 
