@@ -86,7 +86,8 @@ class Holds:
     async def place(self, command: HoldCommand) -> StoredAnswer | Replay:
         """Hold a car for `hold_ttl_seconds`; the same key returns the same answer.
 
-        When somebody else has it the answer is that of `CarNotAvailable`, with similar cars.
+        A session that holds the car already gets its own hold, as 200. When somebody else has it
+        the answer is that of `CarNotAvailable`, with similar cars.
         Raises `CarUnknown`, `TooManyHolds`, and what `idempotency.claim` raises.
         """
         placed: StoredAnswer | Replay | None = await self._place_at_once(command)
@@ -98,6 +99,11 @@ class Holds:
             if car is None or _may_be_taken(car, self._clock.now()):
                 with suppress(CarTaken):
                     placed = await self._take(command)
+                if placed is None:
+                    car = await self._store.read_car(command.car_id)
+            if placed is None and car is not None:
+                with suppress(CarTaken):
+                    placed = await self._own(command, car)
             if placed is None:
                 placed = await self._lose(command, self._sellable(car, command))
         except VitrineError as error:
@@ -118,6 +124,13 @@ class Holds:
             f"Car {command.car_id} is not in our stock yet; ask again in a moment.",
             retry_after_seconds=1,
         )
+
+    async def of_session(self, session_id: str) -> list[dict[str, Any]]:
+        """The session's running holds, the one that ends first first; nobody's without one."""
+        if not session_id:
+            return []
+        found = await self._store.holds_of(session_id, now=self._clock.now())
+        return [hold_wire(hold) for hold in found]
 
     async def read(self, hold_id: str, session_id: str) -> dict[str, Any]:
         """An active hold; raises `HoldUnknown` for another session's, `HoldEnded` when over."""
@@ -226,6 +239,29 @@ class Holds:
             Outcome.OK, car_id=command.car_id, hold_id=str(hold["hold_id"])
         )
         return placed
+
+    async def _own(self, command: HoldCommand, car: Record) -> StoredAnswer | Replay | None:
+        """The session's own hold of this car (a second tab, the way back); None when it has none.
+
+        Nothing happens to the car, nobody lost a race. Raises `CarTaken` when it ends meanwhile.
+        """
+        if not command.session_id or car["held_by"] is None:
+            return None
+        hold = await self._store.read_hold(car["held_by"])
+        if hold is None or hold["session_id"] != command.session_id:
+            return None
+        now = self._clock.now()
+        async with self._store.begin() as transaction:
+            begun = await claim(transaction, command.claim, now)
+            if isinstance(begun, Replay):
+                return begun
+            hold = await transaction.lock_hold(car["held_by"])
+            if hold is None or hold["state"] != "active" or hold["expires_at"] <= now:
+                raise CarTaken(command.car_id)
+            found = answer(200, hold_wire(hold))
+            await transaction.answer_key(command.claim.key, found)
+        self._signals.hold_attempted(Outcome.OK, car_id=command.car_id, hold_id=hold["hold_id"])
+        return found
 
     async def _check_limits(self, transaction: CheckoutTransaction, command: HoldCommand) -> None:
         if command.synthetic:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 
-from app.checkout.errors import KeyInFlight, KeyMissing, KeyReused
+from app.checkout.errors import CarUnknown, KeyInFlight, KeyMissing, KeyReused
 from app.checkout.store import CheckoutTransaction, Store, StoredAnswer
 from app.kernel.errors import VitrineError
 from telemetry.catalogue.outcomes import Outcome
@@ -29,7 +29,26 @@ JSON: Final = "application/json"
 KEPT: Final = frozenset({Outcome.SOLD_OUT, Outcome.CONFLICT, Outcome.INVALID})
 """Outcomes of errors that are stored as the answer; trying again would not change them."""
 
-_KEY: Final = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{8,200})"|([A-Za-z0-9_.:-]{8,200})')
+_KEY: Final = re.compile(
+    r"""
+    (?: "(?P<string>(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"   # a structured string
+      | (?P<bare>[A-Za-z0-9!#$%&'*+.^_`|~:/=-]+) )                  # tolerated: no quotes
+    (?: [ ]*;[ ]*[a-z*][a-z0-9_.*-]*                              # parameters say nothing to us
+        (?:=(?:"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|[^\s";,]+))? )*
+    """,
+    re.VERBOSE,
+)
+"""An item of RFC 9651 that is a string, with its parameters."""
+
+_RANDOM: Final = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+    r"|[0-9a-f]{32,}|[0-7][0-9a-hjkmnp-tv-z]{25}",
+    re.IGNORECASE,
+)
+"""Keys that nobody guesses: a UUID of version 4 or 7, 128 bits in hexadecimal, a ULID."""
+
+LONGEST_KEY: Final = 128
+"""A longer key is kept as its hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +69,44 @@ class Claim:
         }
 
 
-def read_claim(header: str | None, *, method: str, path: str, body: Any, caller: str) -> Claim:
-    """The claim of a request; the key is a structured string, a bare token is taken too.
+def read_claim(
+    lines: Sequence[str], *, method: str, path: str, body: Any, caller: str, origin: str
+) -> Claim:
+    """The claim of a request with these Idempotency-Key lines.
 
-    Raises `KeyMissing` when the header is absent or malformed.
+    `caller` is who proved to be somebody (a session, a token), `origin` where the others ask
+    from (decision 0055). Raises `KeyMissing` with the reason.
     """
-    match = _KEY.fullmatch(header.strip()) if header else None
-    if match is None:
-        raise KeyMissing(
-            "Send an Idempotency-Key header: a quoted string of 8 to 200 characters, a UUID for"
-            ' example: Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".'
-        )
-    # A key is its session's own: what one shopper's client chose says nothing about another's.
-    key = f"{caller}/{match.group(1) or match.group(2)}"
+    chosen = _read_key(lines)
+    if not caller and not (_RANDOM.fullmatch(chosen) and len(set(chosen.lower())) > 7):
+        caller = origin
+    short = len(chosen) <= LONGEST_KEY
+    key = f"{caller}/{chosen if short else hashlib.sha256(chosen.encode()).hexdigest()}"
     material = orjson.dumps([method, path, body, caller], option=orjson.OPT_SORT_KEYS)
     return Claim(key, hashlib.sha256(material).hexdigest())
+
+
+def _read_key(lines: Sequence[str]) -> str:
+    """The key that a client chose; raises `KeyMissing`."""
+    if not lines:
+        raise KeyMissing(f"The header is missing. {_SEND}")
+    if len(lines) > 1:
+        raise KeyMissing(f"The header came {len(lines)} times; send it once. {_SEND}")
+    header = lines[0].strip()
+    if header in ("", '""'):
+        raise KeyMissing(f"The key is empty. {_SEND}")
+    if not (header.isascii() and header.isprintable()):
+        raise KeyMissing(f"A key has printable ASCII characters only. {_SEND}")
+    match = _KEY.fullmatch(header)
+    if match is None:
+        raise KeyMissing(f"The header could not be read as one string. {_SEND}")
+    return match["bare"] or re.sub(r"\\(.)", r"\1", match["string"])
+
+
+_SEND: Final = (
+    "Send a quoted string that you never use again, a UUID for example:"
+    ' Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +156,11 @@ def answer(status: int, value: Mapping[str, Any]) -> StoredAnswer:
 
 def is_kept(error: VitrineError) -> bool:
     """Whether an error is this request's final answer."""
-    return error.outcome in KEPT and not isinstance(error, KeyReused | KeyInFlight | KeyMissing)
+    return error.outcome in KEPT and not isinstance(
+        error,
+        # A car that is new to us is known a moment later.
+        KeyReused | KeyInFlight | KeyMissing | CarUnknown,
+    )
 
 
 async def keep(store: Store, claim: Claim, error_answer: StoredAnswer, now: datetime) -> None:

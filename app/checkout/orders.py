@@ -64,6 +64,8 @@ class OrderCommand:
     customer: Customer
     provider: str
     advice_id: str
+    labels: Mapping[str, str]
+    """utm_source, utm_medium, utm_content and utm_term."""
     claim: Claim
     session_id: str
     context: EventContext
@@ -153,7 +155,7 @@ class Orders:
                 "sealed": self._seal.seal(command.customer).decode(),
                 "email_index": self._index.of(command.customer.email),
             },
-            facts=self._store.fact_rows([_submitted(order, held)], context),
+            facts=self._store.fact_rows([_submitted(order, held, command)], context),
             apart=(f"car:{held['car_id']}", f"key:{command.claim.key}"),
         )
         done = await write(self._signals, "submit_order", self._express.submit(effect))
@@ -212,7 +214,7 @@ class Orders:
             email_index=self._index.of(command.customer.email),
         )
         await transaction.bind_key(command.claim.key, order["order_id"])
-        await transaction.record(_submitted(order, car), context)
+        await transaction.record(_submitted(order, car, command), context)
         return _with_hold(order, hold, car)
 
     def _new_order(
@@ -365,7 +367,7 @@ class Orders:
         return True
 
 
-def _submitted(order: Record, car: Record) -> OrderSubmitted:
+def _submitted(order: Record, car: Record, command: OrderCommand) -> OrderSubmitted:
     """What a submitted order states."""
     return OrderSubmitted(
         order_id=order["order_id"],
@@ -376,6 +378,7 @@ def _submitted(order: Record, car: Record) -> OrderSubmitted:
         deposit=order["deposit"],
         currency=order["currency"],
         provider=order["provider"],
+        **command.labels,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from app.checkout.work import WORK_KINDS
 from app.contracts.checkout import (
     Erasure,
     Hold,
+    Holdings,
     HoldRequest,
     Order,
     OrderRequest,
@@ -38,6 +40,7 @@ from app.contracts.wire import Identifier, problem_responses
 from app.frame import problems
 from app.frame.callers import Caller, caller_of, passed_on
 from app.frame.direct import DirectRoute, taking
+from app.frame.origins import is_neighbour, origin_of
 from app.frame.platform import Platform
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError
@@ -66,7 +69,7 @@ KeyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="A quoted string, a UUID for example (IETF draft-07). Required. The first"
+        description="A quoted string, best a UUID (IETF draft-07). Required. The first"
         " answer is kept for 24 hours and replayed byte for byte; the Idempotency-Key-Expires"
         " header says until when. Afterwards the key is free, and the same request would take"
         " effect again.",
@@ -94,14 +97,17 @@ def _add_holds(router: APIRouter, use: UseCases) -> DirectRoute:
         "/holds",
         status_code=201,
         response_model=Hold,
-        responses=problem_responses(400, 404, 409, 422, 429, 503),
+        responses={
+            200: {"model": Hold, "description": "This session holds the car already"},
+            **problem_responses(400, 404, 409, 422, 429, 503),
+        },
         summary="Hold a car for 15 minutes",
     )
     async def place(request: Request, body: HoldRequest, key: KeyHeader = None) -> Response:
         caller = _admitted(request, use)
         command = HoldCommand(
             car_id=body.car_id,
-            claim=_claim(request, key, body.model_dump(mode="json"), caller),
+            claim=_claim(request, body.model_dump(mode="json"), caller),
             session_id=caller.session_id,
             address_hash=caller.address_hash,
             synthetic=caller.synthetic,
@@ -110,6 +116,16 @@ def _add_holds(router: APIRouter, use: UseCases) -> DirectRoute:
             refusal=lambda error: _kept(request, error),
         )
         return await _once(request, use, command.claim, use.holds.place(command))
+
+    @router.get(
+        "/holds",
+        response_model=Holdings,
+        responses=problem_responses(422, 503),
+        summary="This session's running holds",
+    )
+    async def mine(request: Request) -> Response:
+        items = await use.holds.of_session(caller_of(request).session_id)
+        return JSONResponse({"items": items, "next_cursor": None})
 
     @router.get(
         "/holds/{hold_id}",
@@ -150,7 +166,10 @@ def _add_orders(router: APIRouter, use: UseCases) -> DirectRoute:
             customer=body.customer,
             provider=body.payment.provider or use.payments.offered[0],
             advice_id=attribution.advice_id,
-            claim=_claim(request, key, body.model_dump(mode="json"), caller),
+            labels=attribution.model_dump(
+                include={"utm_source", "utm_medium", "utm_content", "utm_term"}
+            ),
+            claim=_claim(request, body.model_dump(mode="json"), caller),
             session_id=caller.session_id,
             context=caller.context(campaign=attribution.utm_campaign, entry=attribution.entry),
             language=caller.language,
@@ -187,7 +206,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, key, token, _admitted(request, use))
+        claim = _claim(request, token, _admitted(request, use))
         return await _once(request, use, claim, use.orders.cancel(order_id, token, claim))
 
     @router.post(
@@ -203,7 +222,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, key, [token, body.reason], _admitted(request, use))
+        claim = _claim(request, [token, body.reason], _admitted(request, use))
         returned = use.orders.give_back(order_id, token, claim, body.reason)
         return await _once(request, use, claim, returned)
 
@@ -222,7 +241,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         caller = _admitted(request, use)
         if not hmac.compare_digest(token.encode(), use.platform.settings.dealer_key.encode()):
             raise NotAuthorised("This needs the dealer key in Authorization: Bearer.")
-        claim = _claim(request, key, "handover", caller)
+        claim = _claim(request, "handover", caller)
         return await _once(request, use, claim, use.orders.hand_over(order_id, claim))
 
 
@@ -244,7 +263,7 @@ def _add_erasure(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, key, token, _admitted(request, use))
+        claim = _claim(request, token, _admitted(request, use))
         return await _once(request, use, claim, use.privacy.erase_own(order_id, token, claim))
 
 
@@ -331,10 +350,22 @@ def _admitted(request: Request, use: UseCases) -> Caller:
     return caller
 
 
-def _claim(request: Request, key: str | None, body: Any, caller: Caller) -> Claim:
+def _claim(request: Request, body: Any, caller: Caller) -> Claim:
+    proof = caller.session_id or _hash(request.headers.get("authorization", ""))
+    agent = request.headers.get("user-agent", "")
     return read_claim(
-        key, method=request.method, path=request.url.path, body=body, caller=caller.session_id
+        request.headers.getlist("idempotency-key"),
+        method=request.method,
+        path=request.url.path,
+        body=body,
+        caller=proof,
+        origin=_hash(f"{caller.address_hash} {agent}"),
     )
+
+
+def _hash(text: str) -> str:
+    """Empty for nothing."""
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest() if text else ""
 
 
 async def _once(
@@ -397,6 +428,7 @@ def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> 
     plain_path = not parts.scheme and not parts.netloc and given.startswith("/")
     if plain_path and not given.startswith("//") and "\\" not in given:
         return f"{origin}{given}"
-    if f"{parts.scheme}://{parts.netloc}" == origin and "\\" not in given:
+    ours = origin_of(given) == origin_of(origin) or is_neighbour(given, public_url=origin)
+    if origin_of(given) is not None and ours and "\\" not in given:
         return given
     raise InvalidInput(f"{field}: must be a path or a URL of {origin}.")

@@ -395,6 +395,20 @@ class Store:
         )
         return await self._many(query)
 
+    async def holds_of(self, session_id: str, *, now: datetime) -> list[Record]:
+        """A session's running holds, the one that ends first first."""
+        query = (
+            select(HOLDS)
+            .where(
+                HOLDS.c.session_id == session_id,
+                HOLDS.c.state == "active",
+                HOLDS.c.expires_at > now,
+            )
+            .order_by(HOLDS.c.expires_at, HOLDS.c.hold_id)
+            .limit(100)
+        )
+        return await self._many(query)
+
     async def orders_not_picked_up(self, *, waiting_since: datetime, now: datetime) -> list[Record]:
         """Confirmed orders whose car could have been collected since then, and was not."""
         ready_at = ORDERS.c.ready_for_handover_at

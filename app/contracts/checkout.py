@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
-from typing import Annotated, Final, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import BeforeValidator, StringConstraints
 
-from app.contracts.client import ServiceClient, segment
+from app.contracts.client import ServiceClient, is_replayed, segment
+from app.contracts.labels import LONGEST_LABEL, as_label
+from app.contracts.typed import as_email, as_name, as_phone
 from app.contracts.wire import Identifier, MoneyWire, Timestamp, Wire
 
 OrderState = Literal[
@@ -21,7 +23,9 @@ OrderState = Literal[
     "refunded",
 ]
 Provider = Literal["sandbox", "stripe"]
-Campaign = Annotated[str, StringConstraints(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Label = Annotated[str, BeforeValidator(as_label), StringConstraints(max_length=LONGEST_LABEL)]
+"""Marketing's words: cut or dropped, never refused."""
+_ADVICE: Final = re.compile(r"[A-Za-z0-9_.:-]{0,60}")
 LocalPath = Annotated[str, StringConstraints(max_length=500)]
 """A path or URL of our own origin; checked against it."""
 
@@ -38,73 +42,19 @@ class Hold(Wire):
     deposit: MoneyWire
 
 
-def as_typed(text: object) -> object:
-    """What a person typed without what programs put around it: one form, plain blanks, no marks.
+class Holdings(Wire):
+    """A session's running holds; there are few, so `next_cursor` is always empty."""
 
-    Text that is pasted from a page or a message carries signs that nobody sees: no-break blanks,
-    zero-width and direction marks. Full-width signs become plain ones (Unicode NFKC).
-    """
-    if not isinstance(text, str) or (text.isascii() and text.isprintable()):
-        return text
-    plain = unicodedata.normalize("NFKC", text)
-    kept = (" " if c.isspace() else c for c in plain if unicodedata.category(c) != "Cf")
-    return "".join(kept)
-
-
-def as_dialled(text: object) -> object:
-    """A telephone number with plain hyphens for every dash, and stops as hyphens."""
-    typed = as_typed(text)
-    if not isinstance(typed, str):
-        return typed
-    dashed = (
-        "-" if c in ".·/\u2212" or unicodedata.category(c) == "Pd" else c
-        for c in typed.strip().removeprefix("tel:")
-    )
-    return " ".join("".join(dashed).split())
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds a control character; remove it")
-    return text
-
-
-def _dialled(text: str) -> str:
-    digits = sum(c.isdigit() for c in text)
-    if not _FEWEST_DIGITS <= digits <= _MOST_DIGITS:
-        raise ValueError(f"must have {_FEWEST_DIGITS} to {_MOST_DIGITS} digits")
-    return text
-
-
-_FEWEST_DIGITS: Final = 5
-_MOST_DIGITS: Final = 17
-"""E.164 allows 15; `00` before the country and `(0)` behind it are dialled too."""
-_LOCAL_PART: Final = r"[^@\s,;:<>()\[\]\\\"\x00-\x1f\x7f]{1,64}"
-_DOMAIN: Final = r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][\w-]{0,61}[^\W_]"
+    items: list[Hold]
+    next_cursor: str | None = None
 
 
 class Customer(Wire):
-    """Who buys, as typed: `as_typed` and `as_dialled` take off what typing and pasting add."""
+    """Whose order it is, as the form and the API take it (`contracts.typed`)."""
 
-    name: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
-        BeforeValidator(as_typed),
-        AfterValidator(_printable),
-    ]
-    email: Annotated[
-        str,
-        StringConstraints(
-            strip_whitespace=True, max_length=254, pattern=rf"^{_LOCAL_PART}@{_DOMAIN}$"
-        ),
-        BeforeValidator(as_typed),
-    ]
-    phone: Annotated[
-        str,
-        StringConstraints(max_length=40, pattern=r"^\+?[0-9(][0-9 ()-]*$"),
-        BeforeValidator(as_dialled),
-        AfterValidator(_dialled),
-    ]
+    name: Annotated[str, BeforeValidator(as_name), StringConstraints(min_length=1, max_length=120)]
+    email: Annotated[str, BeforeValidator(as_email), StringConstraints(max_length=254)]
+    phone: Annotated[str, BeforeValidator(as_phone), StringConstraints(max_length=16)]
 
 
 class PaymentChoice(Wire):
@@ -112,23 +62,35 @@ class PaymentChoice(Wire):
     """Through whom to pay; None is the one that this shop offers first."""
 
 
-class Attribution(Wire):
-    """Where the shopper came from."""
+def _entry(value: Any) -> Any:
+    return value if value in ("direct", "advisor") else None
 
-    utm_source: Campaign = ""
-    utm_medium: Campaign = ""
-    utm_campaign: Campaign = ""
-    utm_content: Campaign = ""
-    utm_term: Campaign = ""
-    entry: Literal["direct", "advisor"] | None = None
-    advice_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{0,60}$")] = ""
+
+def _advice_id(value: Any) -> str:
+    return value if isinstance(value, str) and _ADVICE.fullmatch(value) else ""
+
+
+def _labels(value: Any) -> Any:
+    return value if isinstance(value, dict | Attribution) else {}
+
+
+class Attribution(Wire):
+    """Where the shopper came from. No label costs a sale: what cannot be kept is left out."""
+
+    utm_source: Label = ""
+    utm_medium: Label = ""
+    utm_campaign: Label = ""
+    utm_content: Label = ""
+    utm_term: Label = ""
+    entry: Annotated[Literal["direct", "advisor"] | None, BeforeValidator(_entry)] = None
+    advice_id: Annotated[str, BeforeValidator(_advice_id)] = ""
 
 
 class OrderRequest(Wire):
     hold_id: Identifier
     customer: Customer
     payment: PaymentChoice = PaymentChoice()
-    attribution: Attribution = Attribution()
+    attribution: Annotated[Attribution, BeforeValidator(_labels)] = Attribution()
     return_url: LocalPath | None = None
     cancel_url: LocalPath | None = None
 
@@ -172,10 +134,17 @@ class Erasure(Wire):
 class CheckoutClient(ServiceClient):
     """Typed client of checkout's public API."""
 
-    async def hold(self, car_id: str, *, key: str) -> Hold:
-        """Raises `UpstreamProblem` with code `car-not-available` when somebody was faster."""
-        body = await self.post("/api/checkout/v1/holds", {"car_id": car_id}, key=key)
-        return Hold.model_validate_json(body)
+    async def hold(self, car_id: str, *, key: str) -> tuple[Hold, bool]:
+        """A hold, and whether it is the first answer to this key, which may have ended since.
+
+        Raises `UpstreamProblem` with code `car-not-available` when somebody was faster.
+        """
+        answer = await self._post("/api/checkout/v1/holds", {"car_id": car_id}, key=key)
+        return Hold.model_validate_json(answer.content), is_replayed(answer)
+
+    async def holds(self) -> list[Hold]:
+        """The caller's running holds."""
+        return Holdings.model_validate_json(await self.get("/api/checkout/v1/holds")).items
 
     async def read_hold(self, hold_id: str) -> Hold:
         return Hold.model_validate_json(
@@ -185,9 +154,11 @@ class CheckoutClient(ServiceClient):
     async def release(self, hold_id: str) -> None:
         await self.delete(f"/api/checkout/v1/holds/{segment(hold_id)}")
 
-    async def order(self, request: OrderRequest, *, key: str) -> Order:
-        body = await self.post("/api/checkout/v1/orders", request.model_dump(mode="json"), key=key)
-        return Order.model_validate_json(body)
+    async def order(self, request: OrderRequest, *, key: str) -> tuple[Order, bool]:
+        """An order, and whether it is the first answer to this key."""
+        body = request.model_dump(mode="json")
+        answer = await self._post("/api/checkout/v1/orders", body, key=key)
+        return Order.model_validate_json(answer.content), is_replayed(answer)
 
     async def read_order(self, order_id: str, *, token: str) -> Order:
         body = await self.get(

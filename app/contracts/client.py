@@ -31,10 +31,12 @@ def segment(text: str) -> str:
 class UpstreamProblem(Exception):
     """The other service answered with a problem document."""
 
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+    def __init__(self, status: int, problem: Mapping[str, Any], *, replayed: bool = False) -> None:
         super().__init__(f"{status} {problem.get('type')}: {problem.get('detail')}")
         self.status = status
         self.problem = problem
+        self.replayed = replayed
+        """It is the first answer to this key: what it says may have changed since."""
 
     @property
     def code(self) -> str:
@@ -80,15 +82,21 @@ class ServiceClient:
 
     async def post(self, path: str, body: Any = None, *, key: str | None = None) -> bytes:
         """The body of a 2xx answer. `key` is sent as Idempotency-Key (a structured string)."""
+        return (await self._post(path, body, key=key)).content
+
+    async def _post(self, path: str, body: Any, *, key: str | None) -> httpx.Response:
         headers = {"idempotency-key": f'"{key}"'} if key else {}
-        return await self._send("POST", path, content=orjson.dumps(body or {}), headers=headers)
+        return await self._answer("POST", path, content=orjson.dumps(body or {}), headers=headers)
 
     async def delete(self, path: str) -> bytes:
         return await self._send("DELETE", path)
 
-    async def _send(
+    async def _send(self, method: str, path: str, **options: Any) -> bytes:
+        return (await self._answer(method, path, **options)).content
+
+    async def _answer(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
-    ) -> bytes:
+    ) -> httpx.Response:
         sent = {"content-type": "application/json", **self._headers, **(headers or {})}
         try:
             response = await self._http.request(method, path, headers=sent, **options)
@@ -97,14 +105,19 @@ class ServiceClient:
                 f"{self._http.base_url.host} did not answer in time; please try again."
             ) from error
         if response.status_code < 400:
-            return response.content
+            return response
         problem = _problem(response)
         if response.status_code == 503:
             raise Unavailable(
                 str(problem.get("detail", "temporarily unavailable")),
                 retry_after_seconds=int(problem.get("retry_after_seconds", 2)),
             )
-        raise UpstreamProblem(response.status_code, problem)
+        raise UpstreamProblem(response.status_code, problem, replayed=is_replayed(response))
+
+
+def is_replayed(response: httpx.Response) -> bool:
+    """Whether it is the first answer to an Idempotency-Key, sent again."""
+    return str(response.headers.get("idempotency-replayed")) == "true"
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

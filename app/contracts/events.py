@@ -17,6 +17,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from app.contracts.labels import LONGEST_LABEL
 from app.contracts.wire import CarState, Market
 from app.kernel.facts import ContractBroken, Event, Fact, checked, text_of
 
@@ -25,6 +26,7 @@ Id = Annotated[str, text_of(80)]
 
 LONGEST_TITLE: Final = 200
 Title = Annotated[str, text_of(LONGEST_TITLE)]
+Label = Annotated[str, text_of(LONGEST_LABEL)]
 Currency = Annotated[str, text_of(3)]
 Rate = Annotated[str, text_of(8)]
 """A decimal fraction."""
@@ -197,6 +199,11 @@ class OrderSubmitted(Fact):
     deposit: Amount
     currency: Currency
     provider: Provider
+    utm_source: Label = ""
+    utm_medium: Label = ""
+    utm_content: Label = ""
+    utm_term: Label = ""
+    """Labels as `contracts.labels` leaves them; utm_campaign is the context's."""
 
 
 @dataclass(frozen=True, slots=True)

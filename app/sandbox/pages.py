@@ -138,14 +138,16 @@ def page_routes(payments: Payments, webhooks: Webhooks, clock: Clock) -> APIRout
         payment = await found(payment_id)
         if payment is None:
             return pages.unknown(_language(request))
+        if payment["state"] not in OPEN:
+            # A double click or a reload, whatever was typed: the first one counts.
+            return RedirectResponse(payment["return_url"], status_code=303, headers=HEADERS)
         form = CardForm(card_number, expiry, cvc, name)
         errors = errors_of(form, clock.now().date())
-        if payment["state"] in OPEN and errors:
+        if errors:
             return pages.form(payment, form, errors)
         try:
             return await after(await payments.submit(payment_id, form))
         except PaymentClosed:
-            # A double click or a reload: the first one counts.
             return RedirectResponse(payment["return_url"], status_code=303, headers=HEADERS)
 
     @router.post("/pay/{payment_id}/challenge")

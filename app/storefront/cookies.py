@@ -7,6 +7,7 @@ All are necessary for what the shopper asked for (so they need no consent) excep
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,13 +19,15 @@ SHOP: Final = "vitrine_shop"
 """Market and language of the last visit, `se/sv`."""
 CONSENT: Final = "vitrine_consent"
 HOLD: Final = "vitrine_hold"
-"""The running hold, so that every page can lead back to it: `<hold id>.<unix time of its end>`."""
+"""The running holds, so that every page can lead back to them: `<hold id>.<unix time of its end>`,
+with `~` between them, the one that ends first first."""
 ADVICE: Final = "vitrine_advice"
 """The last advice, so that an order can name it."""
 ORDER: Final = "vitrine_order"
 """`<order id>.<order token>`; sent only to the pages of its own purchase."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
+MOST_HOLDS_BYTES: Final = 1_000
 _HOLD: Final = re.compile(r"([A-Za-z0-9_-]{1,60})\.(\d{10})")
 _ORDER: Final = re.compile(r"([A-Za-z0-9_-]{1,60})\.([A-Za-z0-9_-]{16,200})")
 
@@ -58,11 +61,18 @@ class HoldNote:
     ends_at: int
 
 
-def read_hold(value: str | None, *, now: int) -> HoldNote | None:
-    match = _HOLD.fullmatch(value or "")
-    if match is None or int(match.group(2)) <= now:
-        return None
-    return HoldNote(match.group(1), int(match.group(2)))
+def read_holds(value: str | None, *, now: int) -> tuple[HoldNote, ...]:
+    """The holds that have not ended by their own time."""
+    found = [_HOLD.fullmatch(each) for each in (value or "")[:MOST_HOLDS_BYTES].split("~")]
+    notes = [HoldNote(each[1], int(each[2])) for each in found if each is not None]
+    return tuple(note for note in notes if note.ends_at > now)
+
+
+def holds_cookie(notes: Iterable[HoldNote]) -> Cookie:
+    """The cookie that remembers these holds; with none it goes."""
+    kept = sorted(notes, key=lambda note: (note.ends_at, note.hold_id))
+    value = "~".join(f"{note.hold_id}.{note.ends_at}" for note in kept)
+    return Cookie(HOLD, value, None if value else 0)
 
 
 def read_order(value: str | None) -> tuple[str, str] | None:

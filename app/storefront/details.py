@@ -16,16 +16,18 @@ LONGEST: Final = 300
 
 _EMPTY: Final[Mapping[str, str]] = {
     "name": msg("Please tell us your name, as the dealer should greet you."),
-    "email": msg("Please give an e-mail address: the dealer writes to you there."),
+    "email": msg("Please give an e-mail address: your order is found by it when you ask us."),
     "phone": msg("Please give a phone number: the dealer calls when the car is ready."),
 }
 _WRONG: Final[Mapping[str, str]] = {
-    "name": msg(
-        "We cannot store that name: it is too long or holds a sign that cannot be printed."
+    "name": msg("A name has letters, and at most 120 of them."),
+    "email": msg(
+        "That does not look like an e-mail address; it should read like anna@example.se, with"
+        " nothing after it."
     ),
-    "email": msg("That does not look like an e-mail address; it should read like anna@example.se."),
     "phone": msg(
-        "That does not look like a phone number; write digits, with the country first if you like."
+        "That does not look like a phone number; it has 5 to 15 digits, from abroad with a"
+        " leading +."
     ),
 }
 

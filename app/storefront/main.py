@@ -14,8 +14,19 @@ from app.frame.settings import ServiceSettings
 from app.kernel.errors import CannotStart
 from app.storefront.gateways import Connections, Range
 from app.storefront.headers import SecurityHeaders
+from app.storefront.hosts import OneHost
 from app.storefront.models import METADATA, OUTBOX
-from app.storefront.pages import about, advisor, cars, fallen, home, machines, orders, purchase
+from app.storefront.pages import (
+    about,
+    advisor,
+    cars,
+    fallen,
+    holding,
+    home,
+    machines,
+    orders,
+    purchase,
+)
 from app.storefront.pages import range as range_pages
 from app.storefront.pages.page import Front, environments
 from app.storefront.pictures import Pictures
@@ -71,6 +82,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         cars.routes,
         range_pages.routes,
         advisor.routes,
+        holding.routes,
         purchase.routes,
         orders.routes,
         about.routes,
@@ -90,7 +102,9 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         places=400,
     )
     service.api = SecurityHeaders(
-        service.api, https=front.secure, payment_origin=own.payment_origin
+        OneHost(service.api, public_url=platform.settings.public_url),
+        https=front.secure,
+        payment_origin=own.payment_origin,
     )
     return service
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from app.contracts.labels import as_label
 from app.frame.sessions import Session
 from app.kernel.facts import Device, Entry, EventContext, Traffic
 from app.kernel.ids import new_id
 
 RENEW_SECONDS: Final = 60
 """The cookie's `seen_at` is renewed at most this often: most answers set no cookie."""
-
-MAX_CAMPAIGN: Final = 100
 
 _BOTS: Final = re.compile(
     r"bot\b|bot/|crawl|spider|slurp|facebookexternalhit|embedly|preview|lighthouse|pingdom"
@@ -29,7 +28,6 @@ _BOTS: Final = re.compile(
 _TABLETS: Final = re.compile(r"ipad|tablet|kindle|silk/|android(?!.*mobile)", re.IGNORECASE)
 _PHONES: Final = re.compile(r"mobi|iphone|ipod|android", re.IGNORECASE)
 _DESKTOPS: Final = re.compile(r"windows|macintosh|x11|cros", re.IGNORECASE)
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +83,7 @@ def visit(session: Session | None, arrival: Arrival) -> Visit:
     The market and language follow the address; a campaign counts when it opens a session or
     when a running session comes back through a new one (last touch).
     """
-    campaign = _UNPRINTABLE.sub("", arrival.campaign)[:MAX_CAMPAIGN]
+    campaign = as_label(arrival.campaign)
     if session is None:
         return Visit(_begin(arrival, campaign), started=True, changed=True)
     current = replace(

@@ -165,6 +165,79 @@ async def test_a_session_s_hold_is_nobody_else_s(sqlite_shop: Shop) -> None:
     assert (await sqlite_shop.order(hold["hold_id"], headers=mine)).status_code == 201
 
 
+async def test_one_s_own_hold_is_no_lost_race(shop: Shop) -> None:
+    mine = shop.cookie("ses_1")
+    first = await shop.hold(**mine)
+    second = await shop.hold(key='"second-tab"', **mine)
+    order = await shop.order(first.json()["hold_id"], headers=mine)
+    while_paying = await shop.hold(**mine)
+    again = await shop.hold(key='"second-tab"', **mine)
+    stranger = await shop.hold(**shop.cookie("ses_2"))
+
+    assert order.status_code == 201
+    assert [each.status_code for each in (first, second, while_paying, again)] == [
+        201,
+        200,
+        200,
+        200,
+    ]
+    assert {each.content for each in (second, while_paying, again)} == {first.content}
+    assert stranger.status_code == 409
+    facts = await shop.fact_types()
+    assert (facts.count("hold.placed"), facts.count("hold.refused")) == (1, 1)
+
+
+async def test_one_s_own_hold_pressed_often_at_once_is_one_hold(shop: Shop) -> None:
+    mine = shop.cookie("ses_1")
+
+    answers = await asyncio.gather(*[shop.hold(**mine) for _ in range(12)])
+
+    assert sorted(answer.status_code for answer in answers) == [200] * 11 + [201]
+    assert {answer.json()["hold_id"] for answer in answers} == {answers[0].json()["hold_id"]}
+    assert (await shop.fact_types()).count("hold.refused") == 0
+
+
+async def test_a_session_lists_its_own_running_holds(shop: Shop) -> None:
+    mine = shop.cookie("ses_1")
+    holds = []
+    for number in (1, 2, 3):
+        holds.append((await shop.hold(f"car_{number}", **mine)).json())
+        shop.clock.advance(seconds=1)
+    await shop.hold("car_4", **shop.cookie("ses_2"))
+    await _release(shop, holds[1], **mine)
+
+    async def listed(**headers: str) -> Any:
+        return (await shop.checkout.public.get("/api/checkout/v1/holds", headers=headers)).json()
+
+    assert await listed(**mine) == {"items": [holds[0], holds[2]], "next_cursor": None}
+    assert await listed() == {"items": [], "next_cursor": None}
+    shop.clock.advance(minutes=15)
+    assert (await listed(**mine))["items"] == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {b"cookie": "city=Malmö; plan=“år”".encode()},
+        {b"accept-language": b"sv-\xe5, en"},
+        {b"x-vitrine-synthetic": b"1.\xff"},
+    ],
+)
+async def test_who_is_too_late_is_answered_whatever_headers_they_bring(
+    shop: Shop, odd: dict[bytes, bytes]
+) -> None:
+    await shop.held()
+
+    late = await shop.checkout.public.post(
+        "/api/checkout/v1/holds",
+        json={"car_id": "car_1"},
+        headers={b"idempotency-key": b'"odd headers"', **odd},
+    )
+
+    assert late.status_code == 409
+    assert [car["car_id"] for car in late.json()["similar_cars"]] == ["like_8", "like_9"]
+
+
 async def test_a_session_holds_at_most_three_cars(shop: Shop) -> None:
     mine = shop.cookie("ses_1")
     answers = [await shop.hold(f"car_{number}", **mine) for number in (1, 2, 3, 4)]

@@ -18,7 +18,11 @@ BODIES = {
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    "key", [None, "", '""', "short", '"unclosed-key', "has space in it", "é" * 9]
+    "key",
+    [
+        *(None, "", '""', '"unclosed-key', "has space in it", "é" * 9, '"é"', '"a", "b"', "a,b"),
+        *('"a";', '"a"; B', r'"a\b"', '"a" trailing', "(a b)"),
+    ],
 )
 async def test_a_missing_or_malformed_key_is_400(
     sqlite_shop: Shop, path: str, key: str | None
@@ -37,6 +41,85 @@ async def test_a_missing_or_malformed_key_is_400(
         400,
         "/problems/idempotency-key-missing",
     )
+
+
+@pytest.mark.parametrize(
+    ("sent", "again"),
+    [
+        (r'"say \"hello\" \\o/"', r'"say \"hello\" \\o/";source=retry'),
+        ('"1"', "1"),
+        ('"k";n=1;b;t="x y"', '"k"'),
+        ("q83vEjRWeJCrze8SNFZ4kA==", '"q83vEjRWeJCrze8SNFZ4kA=="'),
+        (":q83vEjRWeJCrze8SNFZ4kA==:", ":q83vEjRWeJCrze8SNFZ4kA==: "),
+        (f'"{"l" * 3000}"', "l" * 3000),
+    ],
+)
+async def test_a_key_is_a_structured_string_however_it_is_dressed(
+    sqlite_shop: Shop, sent: str, again: str
+) -> None:
+    first, second = await sqlite_shop.hold(key=sent), await sqlite_shop.hold(key=again)
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.headers["idempotency-replayed"] == "true"
+
+
+async def test_two_key_lines_are_refused_with_the_reason(sqlite_shop: Shop) -> None:
+    answer = await sqlite_shop.checkout.public.post(
+        "/api/checkout/v1/holds",
+        json={"car_id": "car_1"},
+        headers=[("idempotency-key", '"one"'), ("idempotency-key", '"two"')],
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("The header came 2 times; send it once.")
+
+
+GUESSED = ("hold-0001", "00000000-0000-4000-8000-000000000000", "1" * 40, "order of Anna")
+DRAWN = (
+    "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    "01JDM9Z6T3KX4V7Q8WYRABCDEF",
+    "0123456789abcdef" * 2,
+)
+
+
+@pytest.mark.parametrize("key", GUESSED)
+async def test_a_guessed_key_opens_nothing_for_another_caller(shop: Shop, key: str) -> None:
+    mine = {"x-forwarded-for": "203.0.113.7", "user-agent": "till/1"}
+    first = await shop.hold(key=f'"{key}"', **mine)
+
+    again = await shop.hold(key=f'"{key}"', **mine)
+    others = [
+        await shop.hold(key=f'"{key}"', **{**mine, **other})
+        for other in (
+            {"x-forwarded-for": "203.0.113.8"},
+            {"user-agent": "till/2"},
+            {"authorization": "Bearer mine"},
+            shop.cookie("ses_1"),
+        )
+    ]
+
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    assert [other.status_code for other in others] == [409] * 4
+    assert {other.json()["type"] for other in others} == {"/problems/car-not-available"}
+
+
+@pytest.mark.parametrize("key", DRAWN)
+async def test_a_drawn_key_is_its_own_proof_from_wherever_it_comes(shop: Shop, key: str) -> None:
+    first = await shop.hold(key=f'"{key}"', **{"x-forwarded-for": "203.0.113.7"})
+
+    again = await shop.hold(key=f'"{key}"', **{"x-forwarded-for": "198.51.100.1"})
+
+    assert (first.status_code, again.content) == (201, first.content)
+
+
+async def test_a_car_that_is_new_to_us_is_found_with_the_same_key(shop: Shop) -> None:
+    before = await shop.hold("car_new", key='"pressed twice"')
+    await shop.list_car("car_new")
+
+    after = await shop.hold("car_new", key='"pressed twice"')
+
+    assert (before.status_code, after.status_code) == (404, 201)
+    assert "idempotency-key-expires" not in before.headers
 
 
 async def test_a_replay_is_the_first_answer_byte_for_byte(shop: Shop) -> None:
@@ -205,12 +288,12 @@ async def test_what_may_be_tried_again_is_not_kept_and_says_no_end(sqlite_shop: 
 
     answers = [
         await sqlite_shop.order(hold["hold_id"]),
-        await sqlite_shop.hold(key="short"),
+        await sqlite_shop.hold(key='""'),
         await sqlite_shop.hold("car_unknown"),
     ]
 
     assert [answer.status_code for answer in answers] == [503, 400, 404]
-    assert [answer.headers.get("idempotency-key-expires") for answer in answers[:2]] == [None] * 2
+    assert [answer.headers.get("idempotency-key-expires") for answer in answers] == [None] * 3
 
 
 async def test_after_its_end_a_key_is_free_for_anything(shop: Shop) -> None:

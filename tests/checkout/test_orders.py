@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from app.checkout.states import TRANSITIONS, diagram
-from app.contracts.checkout import Customer
 from tests.builders.shop import (
     CHALLENGE,
     CUSTOMER,
@@ -411,34 +410,6 @@ async def test_wrong_details_are_named_and_cost_nothing(
     assert (await _held_order_again(sqlite_shop)).status_code == 201
 
 
-@pytest.mark.parametrize(
-    ("typed", "stored"),
-    [
-        ("(08) 465 004 00", "(08) 465 004 00"),
-        ("+46\u00a070\u202f000\u2009000\u300000", "+46 70 000 000 00"),
-        ("\u202a+46701234567\u202c", "+46701234567"),
-        ("070.123.45.67", "070-123-45-67"),
-        ("070\u2013123\u201145\u221267", "070-123-45-67"),  # dash, no-break hyphen, minus
-        ("070/123 45 67", "070-123 45 67"),
-        ("+46 (0)70 123 45 67", "+46 (0)70 123 45 67"),
-        ("0046 70 123 45 67", "0046 70 123 45 67"),
-        ("\uff0b\uff14\uff16 70 123 45 67", "+46 70 123 45 67"),  # full-width
-        ("tel:+46701234567", "+46701234567"),
-    ],
-)
-def test_a_phone_number_is_taken_as_people_and_programs_write_it(typed: str, stored: str) -> None:
-    assert Customer.model_validate({**CUSTOMER, "phone": typed}).phone == stored
-
-
-def test_what_pasting_adds_to_a_name_or_address_is_taken_off() -> None:
-    pasted = {
-        "name": "\u2068A\u030asa\u00a0Lind\u2069",
-        "email": " \u200banna@bl\u00e5b\u00e4r.example\ufeff ",
-    }
-    customer = Customer.model_validate({**CUSTOMER, **pasted})
-    assert (customer.name, customer.email) == ("\u00c5sa Lind", "anna@bl\u00e5b\u00e4r.example")
-
-
 async def _held_order_again(shop: Shop) -> Any:
     ((hold_id,),) = await shop.rows("SELECT hold_id FROM holds")
     return await shop.order(str(hold_id))
@@ -526,3 +497,29 @@ async def test_the_code_moves_orders_only_along_the_table(shop: Shop) -> None:
     assert seen <= allowed
     assert len(seen) >= 7
     assert await shop.broken_invariants() == {}
+
+
+async def test_labels_reach_the_fact_of_the_order_and_none_is_refused(shop: Shop) -> None:
+    hold = await shop.held()
+    labels = {
+        "utm_source": "social",
+        "utm_medium": "paid",
+        "utm_campaign": "winter",
+        "utm_content": "Carousel | Lookalike | " * 20,
+        "utm_term": None,
+        "utm_id": {"deep": [1, 2]},
+        "entry": "billboard",
+    }
+
+    order = await shop.order(hold["hold_id"], attribution=labels)
+
+    assert order.status_code == 201
+    (fact,) = [event for event in await shop.facts() if event.type == "checkout.order.submitted"]
+    told = {name: value for name, value in fact.data.items() if name.startswith("utm_")}
+    assert told == {
+        "utm_source": "social",
+        "utm_medium": "paid",
+        "utm_content": ("Carousel | Lookalike | " * 20)[:100].rstrip(),
+        "utm_term": "",
+    }
+    assert (fact.context.campaign, fact.context.entry) == ("winter", "direct")

@@ -137,3 +137,33 @@ def test_a_held_car_is_led_back_to_and_given_back(visit: Visit) -> None:
 
     expect(page).to_have_url(re.compile(r"/cars/car_"))
     expect(page.locator(".holdbar")).to_have_count(0)
+
+
+def test_going_back_and_second_tabs_lead_to_one_s_own_holds(visit: Visit) -> None:
+    page = visit("/se/en/cars")
+    address = choose_car(page)
+    second = page.context.new_page()
+    second.goto(address)
+
+    page.get_by_role("button", name="Hold this car").click()
+    expect(page.locator("[data-countdown]")).to_be_visible()
+    first = page.url
+    second.get_by_role("button", name="Hold this car").click()
+    expect(second).to_have_url(first)
+
+    page.get_by_role("button", name="Give the car back").click()
+    expect(page).to_have_url(address)
+    second.go_back()
+    second.get_by_role("button", name="Hold this car").click()
+    expect(second.locator("[data-countdown]")).to_be_visible()
+    assert second.url != first
+
+    for number in (1, 2, 3):
+        page.goto("/se/en/cars")
+        page.locator("a.card-link").nth(number).click()
+        page.get_by_role("button", name="Hold this car").click()
+    expect(page.get_by_role("alert")).to_contain_text("as many cars as one shopper may")
+    expect(page.locator(".holds .card")).to_have_count(3)
+    page.get_by_role("button", name="Give the car back").first.click()
+    page.goto("/se/en")
+    expect(page.locator(".holdbar")).to_contain_text("2 cars are held for you")

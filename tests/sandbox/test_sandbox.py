@@ -174,6 +174,16 @@ async def test_a_double_click_pays_once(shop: Shop) -> None:
     assert "This payment is decided" in page.text
 
 
+async def test_whatever_is_typed_into_a_decided_payment_leads_back(sqlite_shop: Shop) -> None:
+    order = await sqlite_shop.ordered()
+    await sqlite_shop.pay(order, PAYS)
+
+    answers = [await sqlite_shop.pay(order, card) for card in ("4242 4242 4242 4241", "", DECLINED)]
+
+    assert [answer.status_code for answer in answers] == [303] * 3
+    assert (await sqlite_shop.read(order))["state"] == "confirmed"
+
+
 @pytest.mark.parametrize(("decision", "state"), [("approve", "confirmed"), ("refuse", "declined")])
 async def test_a_3d_secure_step_survives_reloads_and_counts_once(
     shop: Shop, decision: str, state: str

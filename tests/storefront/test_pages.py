@@ -412,7 +412,7 @@ async def test_a_monitor_that_asks_for_headers_is_no_visitor(shopfront: Shopfron
         answers = [
             await monitor.head(path) for path in ("/", "/se/sv", "/se/sv/cars", "/robots.txt")
         ]
-        wrong = await monitor.head("/se/sv/purchases")
+        wrong = await monitor.head("/se/sv/consent")
 
     assert [answer.status_code for answer in answers] == [302, 200, 200, 200]
     assert {answer.content for answer in (*answers, wrong)} == {b""}

@@ -52,7 +52,7 @@ def test_a_session_is_renewed_once_a_minute() -> None:
 def test_the_last_campaign_counts_and_its_name_is_cleaned() -> None:
     going_on = visit(RUNNING, replace(ARRIVAL, campaign="black\n" + "x" * 200))
 
-    assert going_on.session.campaign == "black" + "x" * 95
+    assert going_on.session.campaign == "black " + "x" * 94
 
 
 def test_the_market_follows_the_address() -> None:

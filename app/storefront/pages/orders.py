@@ -48,7 +48,11 @@ def routes(front: Front) -> APIRouter:
         page = front.open(request, market, language)
         order_id, token = _known(page)
         key = key_of(await form_of(request))
-        await page.shop.checkout.cancel(order_id, token=token, key=key)
+        try:
+            await page.shop.checkout.cancel(order_id, token=token, key=key)
+        except UpstreamProblem as problem:
+            if problem.code != "order-state":  # its page says what became of it
+                raise
         return page.redirect(page.url(f"/purchases/{hold_id}/order"))
 
     @router.post(
@@ -101,7 +105,7 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
     back = query.get("back") == "1"
     waiting = order.state == "payment_pending"
     if order.state not in STILL_HELD:
-        page.keep(Cookie(cookies.HOLD, "", 0))
+        page.forget_hold(hold_id)
     return page.render(
         "order.html",
         view=PageViewed("order", car_id=order.car_id) if looked == 0 else None,

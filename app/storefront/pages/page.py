@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from app.contracts.checkout import Hold
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed, SessionStarted
 from app.frame import problems
 from app.frame.behaviour import Behaviour
 from app.frame.callers import passed_on
 from app.frame.edge import HEAD
+from app.frame.origins import here, is_own
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, IDLE_SECONDS
 from app.frame.synthetic import HEADER, proves_synthetic
@@ -78,7 +80,7 @@ class Front:
         if place is None or language not in LANGUAGES:
             raise PageMissing("There is no such market or language.")
         if request.method == "POST":
-            _check_origin(request)
+            _check_origin(request, self.platform.settings.public_url)
         page = self._page(request, place, language)
         if HEAD in request.scope:  # a monitor or link checker: nobody looks at a page
             page.visit = replace(page.visit, changed=False)
@@ -122,7 +124,7 @@ class Front:
             texts=texts,
             formats=formats_of(place, texts, now),
             visit=visit(known, arrival),
-            hold=cookies.read_hold(jar.get(cookies.HOLD), now=at),
+            holds=cookies.read_holds(jar.get(cookies.HOLD), now=at),
         )
 
 
@@ -136,7 +138,8 @@ class Page:
     texts: Texts
     formats: Formats
     visit: Visit
-    hold: cookies.HoldNote | None
+    holds: tuple[cookies.HoldNote, ...]
+    """What the shopper holds, as the cookie remembers it."""
     _cookies: list[Cookie] = field(default_factory=list)
 
     @property
@@ -180,6 +183,12 @@ class Page:
         """This page's address, to come back to."""
         return self.elsewhere(None, self.language)
 
+    def back_to(self, address: str) -> str:
+        """An address of ours where this browser keeps its cookies, for the payment to lead back."""
+        request = self.request
+        public = self.front.platform.settings.public_url
+        return f"{here(request.headers.get('host', ''), public_url=public)}{address}"
+
     @property
     def canonical(self) -> str:
         return f"{self.front.origin(self.request)}{self.request.url.path}"
@@ -207,6 +216,18 @@ class Page:
         return self.visit.context(
             release=self.front.platform.version, traceparent=current_traceparent() or ""
         )
+
+    def remember_hold(self, hold: Hold) -> None:
+        note = cookies.HoldNote(hold.hold_id, int(hold.expires_at.timestamp()))
+        self._remember([each for each in self.holds if each.hold_id != hold.hold_id] + [note])
+
+    def forget_hold(self, hold_id: str) -> None:
+        if any(each.hold_id == hold_id for each in self.holds):
+            self._remember([each for each in self.holds if each.hold_id != hold_id])
+
+    def _remember(self, notes: Sequence[cookies.HoldNote]) -> None:
+        self.holds = tuple(notes)
+        self.keep(cookies.holds_cookie(notes))
 
     def keep(self, cookie: Cookie) -> None:
         self._cookies.append(cookie)
@@ -266,14 +287,16 @@ def _everywhere(tail: str) -> bool:
     return tail == "cars" or tail.split("/", maxsplit=1)[0] in _SHARED
 
 
-def _check_origin(request: Request) -> None:
+def _check_origin(request: Request, public_url: str) -> None:
     """Refuse forms of other sites. Browsers say where a form comes from; others need no defence.
 
     OWASP's "verifying origin with standard headers"; the cookies are SameSite=Lax besides.
     """
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site")
-    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "")
+    foreign = origin is not None and not is_own(
+        origin, host=request.headers.get("host", ""), public_url=public_url
+    )
     if foreign or site not in (None, "same-origin", "none"):
         raise ForeignForm("Please go back to the shop and send the form from there.")
 

@@ -1,4 +1,4 @@
-"""Buying a car: hold it, give details, go to the payment provider, come back."""
+"""Buying a held car: give details, go to the payment provider, come back."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app.contracts.catalog import Car
-from app.contracts.checkout import Attribution, Customer, Hold, OrderRequest, PaymentChoice
+from app.contracts.checkout import (
+    Attribution,
+    Customer,
+    Hold,
+    Order,
+    OrderRequest,
+    PaymentChoice,
+)
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed
 from app.contracts.wire import Identifier
 from app.kernel.errors import Unavailable
 from app.storefront import cookies
-from app.storefront.cards import card_of, cards_of
+from app.storefront.cards import card_of
 from app.storefront.cookies import DAY, Cookie
 from app.storefront.details import FIELDS, NOTHING_TYPED, Details, read_details
 from app.storefront.errors import PageMissing
@@ -27,21 +33,6 @@ from telemetry.catalogue.outcomes import Outcome
 
 def routes(front: Front) -> APIRouter:
     router = APIRouter(default_response_class=HTMLResponse)
-
-    @router.post("/{market}/{language}/purchases", summary="Hold a car")
-    async def place(request: Request, market: str, language: str) -> Response:
-        page = front.open(request, market, language)
-        form = await form_of(request)
-        car_id = form.get("car_id", "")
-        try:
-            hold = await page.shop.checkout.hold(car_id, key=key_of(form))
-        except UpstreamProblem as problem:
-            if problem.code == "car-not-available":
-                return await lost_race(page, car_id, problem)
-            raise
-        ends_at = int(hold.expires_at.timestamp())
-        page.keep(Cookie(cookies.HOLD, f"{hold.hold_id}.{ends_at}", None))
-        return page.redirect(page.url(f"/purchases/{hold.hold_id}"))
 
     @router.get("/{market}/{language}/purchases/{hold_id}", summary="Details of an order")
     async def details(
@@ -65,17 +56,6 @@ def routes(front: Front) -> APIRouter:
             return await _details_page(page, hold, typed, key_of(form), status=422)
         return await _submit(page, hold_id, typed, typed.customer, form)
 
-    @router.post("/{market}/{language}/purchases/{hold_id}/release", summary="Give the car back")
-    async def release(
-        request: Request, market: str, language: str, hold_id: Identifier
-    ) -> Response:
-        page = front.open(request, market, language)
-        form = await form_of(request)
-        await page.shop.checkout.release(cookies.read_identifier(hold_id))
-        page.keep(Cookie(cookies.HOLD, "", 0))
-        car_id = cookies.read_identifier(form.get("car_id"))
-        return page.redirect(page.url(f"/cars/{car_id}" if car_id else "/cars"))
-
     return router
 
 
@@ -83,7 +63,8 @@ async def _submit(
     page: Page, hold_id: str, typed: Details, customer: Customer, form: dict[str, str]
 ) -> Response:
     """Send the order to checkout, remember its token, go on to the provider's page."""
-    back = page.url(f"/purchases/{hold_id}/order")
+    here = page.url(f"/purchases/{hold_id}/order")
+    back = page.back_to(here)
     session = page.visit.session
     request = OrderRequest(
         hold_id=hold_id,
@@ -98,7 +79,7 @@ async def _submit(
         cancel_url=f"{back}?back=1",
     )
     try:
-        order = await page.shop.checkout.order(request, key=_keyed(form, typed))
+        order = await _ordered(page, request, _keyed(form, typed))
     except Unavailable:
         return await _provider_away(page, hold_id, typed, form)
     except UpstreamProblem as problem:
@@ -108,7 +89,18 @@ async def _submit(
     page.front.signals.order_opened(order_id=order.order_id, hold_id=hold_id)
     if order.order_token:
         remember_order(page, hold_id, order.order_id, order.order_token)
-    return page.redirect(order.payment_url or back)
+    return page.redirect(order.payment_url or here)
+
+
+async def _ordered(page: Page, request: OrderRequest, key: str) -> Order:
+    """The order of this form: the one that was kept for it, unless that has come to nothing."""
+    order, replayed = await page.shop.checkout.order(request, key=key)
+    if replayed and order.order_token:
+        now = await page.shop.checkout.read_order(order.order_id, token=order.order_token)
+        if now.state in ("declined", "cancelled", "expired"):
+            return (await page.shop.checkout.order(request, key=str(uuid4())))[0]
+        order = order.model_copy(update={"payment_url": now.payment_url})
+    return order
 
 
 def remember_order(page: Page, hold_id: str, order_id: str, token: str) -> None:
@@ -169,26 +161,9 @@ async def hold_over(page: Page, hold_id: str) -> Response:
     """The time has run out, or the car was given back. An order may have been placed with it."""
     if cookies.read_order(page.request.cookies.get(cookies.ORDER)) is not None:
         return page.redirect(page.url(f"/purchases/{hold_id}/order"))
-    note = page.hold
-    if note is not None and note.hold_id == hold_id:
-        page.keep(Cookie(cookies.HOLD, "", 0))
+    page.forget_hold(hold_id)
     return page.render(
         "hold_over.html", view=PageViewed("hold_over"), status=410, outcome=Outcome.CONFLICT
-    )
-
-
-async def lost_race(page: Page, car_id: str, problem: UpstreamProblem) -> Response:
-    """Somebody was faster: say it kindly, show cars like it."""
-    models = await page.part("catalog", page.front.range.models()) or {}
-    car = await page.part("catalog", page.shop.catalog.car(car_id))
-    similar = [Car.model_validate(each) for each in problem.problem.get("similar_cars", [])]
-    return page.render(
-        "lost.html",
-        view=PageViewed("sold_out", car_id=car_id),
-        status=409,
-        outcome=Outcome.SOLD_OUT,
-        card=card_of(car, models, page.formats) if car else None,
-        similar=cards_of(similar, models, page.formats),
     )
 
 

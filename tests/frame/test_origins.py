@@ -1,0 +1,61 @@
+"""Origins are compared by what they mean, not by how they are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.frame.origins import here, is_own
+
+SHOP = "https://shop.example"
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "own"),
+    [
+        ("https://shop.example", "shop.example", True),
+        ("https://shop.example", "shop.example:443", True),
+        ("https://shop.example:443", "shop.example", True),
+        ("http://shop.example", "shop.example:80", True),
+        ("HTTPS://Shop.Example", "shop.example", True),
+        ("https://shop.example.", "shop.example", True),
+        ("https://shop.example", "inside:8000", True),
+        ("http://[::1]:8000", "[::1]:8000", True),
+        ("http://127.0.0.1:8000", "127.0.0.1:8000", True),
+        ("http://shop.example", "shop.example:443", False),
+        ("https://shop.example:8443", "shop.example", False),
+        ("https://shop.example.evil.example", "shop.example", False),
+        ("https://shop.example@evil.example", "shop.example", False),
+        ("https://evil.example", "shop.example", False),
+        ("https://shop.example:x", "shop.example", False),
+        ("https://[", "[", False),
+        ("null", "null", False),
+        ("", "", False),
+        ("file://", "shop.example", False),
+    ],
+)
+def test_a_form_is_ours_when_it_was_sent_from_where_it_goes(
+    origin: str, host: str, own: bool
+) -> None:
+    assert is_own(origin, host=host, public_url=SHOP) is own
+
+
+@pytest.mark.parametrize(
+    ("host", "public", "used"),
+    [
+        ("localhost:8000", "http://127.0.0.1:8000", "http://localhost:8000"),
+        ("LocalHost:8000", "http://127.0.0.1:8000/", "http://localhost:8000"),
+        ("[::1]:8000", "http://localhost:8000", "http://[::1]:8000"),
+        ("192.168.1.20:8000", "http://127.0.0.1:8000", "http://192.168.1.20:8000"),
+        ("localhost:9000", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("evil.example:8000", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("localhost", "https://shop.example", "https://shop.example"),
+        ("evil.example", "https://shop.example", "https://shop.example"),
+        ("127.0.0.1:8000@evil.example", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("localhost:8000/..", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("", "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+    ],
+)
+def test_a_payment_leads_back_to_where_the_browser_keeps_its_cookies(
+    host: str, public: str, used: str
+) -> None:
+    assert here(host, public_url=public) == used
