@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from app.contracts.catalog import Car, Dealer, Model
 from app.contracts.stock import CarChange
+from app.kernel.opening import Calendar, first_open
 
 Offers = Mapping[str, tuple["OfferedCar", ...]]
 """Model to its cars on offer, cheapest first."""
@@ -22,6 +23,7 @@ class OfferedCar:
 
     car: Car
     dealer: Dealer
+    calendar: Calendar
     handover_at: datetime | None
     handover_lead: timedelta | None
 
@@ -33,8 +35,10 @@ class OfferedCar:
     def ready_at(self, at: datetime) -> datetime | None:
         """When it can be handed over if it is ordered at `at`; None when not stated."""
         if self.handover_lead is not None:
-            return at + self.handover_lead
-        return None if self.handover_at is None else max(self.handover_at, at)
+            return first_open(self.calendar, at + self.handover_lead)
+        if self.handover_at is None:
+            return None
+        return first_open(self.calendar, max(self.handover_at, at))
 
 
 class Showroom:
@@ -91,6 +95,7 @@ def _offered(change: CarChange) -> OfferedCar:
     return OfferedCar(
         car=change.car,
         dealer=change.dealer,
+        calendar=Calendar.of(change.dealer),
         handover_at=change.handover_at,
         handover_lead=None if lead is None else timedelta(seconds=lead),
     )

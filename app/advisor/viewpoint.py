@@ -35,7 +35,7 @@ class Viewpoint:
         """The dealer is still to close today, and the car is ready before that."""
         dealer = offered.dealer
         if dealer.dealer_id not in self._closings:
-            closing = closing_today(dealer, self.now)
+            closing = closing_today(offered.calendar, self.now)
             self._closings[dealer.dealer_id] = closing
         closing, ready = self._closings[dealer.dealer_id], offered.ready_at(self.now)
         return closing is not None and ready is not None and ready < closing

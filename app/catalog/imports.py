@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, cast
 
-from app.catalog.documents import car_document, car_id_of, digest_of
+from app.catalog.documents import car_document, car_id_of, dealer_of, digest_of
 from app.catalog.errors import FeedNotReadable, TooMuchRemoved
 from app.catalog.feeds.delimited import SHOWN_CHARACTERS
 from app.catalog.feeds.discovery import discover_adapters
@@ -21,6 +21,7 @@ from app.catalog.feeds.record import (
     Rejection,
     StockRecord,
 )
+from app.catalog.range.dealers import Dealer
 from app.catalog.range.sheets import Range
 from app.catalog.signals import CatalogSignals
 from app.catalog.store import FeedState, Store
@@ -31,6 +32,7 @@ from app.contracts.wire import Market
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput
 from app.kernel.facts import EventContext, Fact
+from app.kernel.opening import Calendar
 
 DEFAULT_ADAPTER: Final = "google_vehicle_ads"
 
@@ -187,7 +189,7 @@ def _offered(record: StockRecord, shipped: Range) -> OfferedCar:
         document=document,
         handover_at=at,
         handover_lead_seconds=None if lead is None else lead // timedelta(seconds=1),
-        digest=digest_of(document, f"{at} {lead}"),
+        digest=digest_of(document, f"{at} {lead} {_calendar(record.dealer)}"),
     )
 
 
@@ -281,4 +283,9 @@ def _listed(feed: Feed, car: OfferedCar) -> CarListed:
         rehearsal=is_rehearsal(feed.source),
         ready_for_handover_at="" if car.handover_at is None else rfc3339(car.handover_at),
         handover_lead_seconds=car.handover_lead_seconds,
+        dealer_calendar=_calendar(car.dealer),
     )
+
+
+def _calendar(dealer: Dealer) -> str:
+    return Calendar.of(dealer_of(dealer)).text()

@@ -18,7 +18,7 @@ from app.catalog.store import READ_AT_ONCE, StockCar, Store
 from app.catalog.swap import is_rehearsal
 from app.contracts.catalog import Dealer
 from app.kernel.clock import rfc3339
-from app.kernel.opening import closing_today
+from app.kernel.opening import Calendar, closing_today, first_open
 
 REFRESH_SECONDS: Final = 0.3
 
@@ -39,6 +39,7 @@ class ShelfCar:
     price_minor: int
     currency: str
     dealer: Dealer
+    calendar: Calendar
     state: str
     listed: bool
     handover_at: datetime | None
@@ -59,8 +60,10 @@ class ShelfCar:
     def ready_at(self, at: datetime) -> datetime | None:
         """When the car can be handed over if it is ordered at `at`; None when not stated."""
         if self.handover_lead is not None:
-            return at + self.handover_lead
-        return None if self.handover_at is None else max(self.handover_at, at)
+            return first_open(self.calendar, at + self.handover_lead)
+        if self.handover_at is None:
+            return None
+        return first_open(self.calendar, max(self.handover_at, at))
 
     def json(self, *, at: datetime, distance_km: float | None, closing: datetime | None) -> bytes:
         """The wire `Car`. `closing` is when the dealer closes today (`Shelf.closing`)."""
@@ -100,6 +103,7 @@ def shelf_car(stored: StockCar, dealer: Dealer) -> ShelfCar:
         price_minor=document["price"]["amount"],
         currency=document["price"]["currency"],
         dealer=dealer,
+        calendar=Calendar.of(dealer),
         state=stored.state,
         listed=stored.listed,
         handover_at=stored.handover_at,
@@ -169,7 +173,7 @@ class Shelf:
         if key not in self._closings:
             if len(self._closings) > 10_000:
                 self._closings.clear()
-            self._closings[key] = closing_today(dealer, at)
+            self._closings[key] = closing_today(Calendar.of(dealer), at)
         return self._closings[key]
 
     def _put(self, changed: Sequence[StockCar]) -> None:

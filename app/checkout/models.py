@@ -13,6 +13,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    Text,
     text,
 )
 
@@ -43,11 +44,12 @@ CARS = Table(
     Column("state", String(12), nullable=False),
     Column("ready_for_handover_at", UtcTime),
     Column("handover_lead_seconds", BigInteger),
+    Column("dealer_calendar", Text),
 )
 """What may be sold, as the catalogue told us. `state` is ours: only we decide who has a car.
 
 A car can be handed over at `ready_for_handover_at`, or `handover_lead_seconds` after its order;
-neither when the catalogue does not say.
+neither when the catalogue does not say. `dealer_calendar` says when somebody is there to do it.
 """
 
 HOLDS = Table(
@@ -111,11 +113,13 @@ ORDERS = Table(
     Column("handed_over_at", UtcTime),
     Column("ended_at", UtcTime),
     Column("ready_for_handover_at", UtcTime),
+    Column("pick_up_by", UtcTime),
     Column("erased_at", UtcTime),
 )
 """Every order ever submitted; a confirmed one keeps `confirmed_at` whatever becomes of it.
 
-`ready_for_handover_at` is what the shopper was told when ordering; a later feed does not move it.
+`ready_for_handover_at` is what the shopper was told when ordering, `pick_up_by` when the order was
+confirmed; no later feed, calendar or rule moves them.
 `erased_at`: since then nobody knows whose order it was.
 """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from app.checkout.collection import earliest_handover, kept_until
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
 from app.checkout.express import Effect, Express, read, write
@@ -425,14 +426,6 @@ async def withdraw(
     await transaction.record(CarStateChanged(car_id, "available"), context)
 
 
-def earliest_handover(car: Record, ordered_at: datetime) -> datetime | None:
-    """When a car that is ordered now can be handed over; None when the catalogue did not say."""
-    lead, at = car["handover_lead_seconds"], car["ready_for_handover_at"]
-    if lead is not None:
-        return ordered_at + timedelta(seconds=lead)
-    return None if at is None else max(at, ordered_at)
-
-
 def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
     """An order as the API shows it (`contracts.checkout.Order`)."""
 
@@ -457,11 +450,13 @@ def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
         "handed_over_at": moment(order.get("handed_over_at")),
         "expires_at": moment(order["expires_at"]) if waiting else None,
         "ready_for_handover_at": moment(ready_at),
-        "pick_up_by": (
-            # Nobody can collect a car before it is there.
-            rfc3339(
-                max(confirmed_at, ready_at or confirmed_at)
-                + timedelta(seconds=settings.pick_up_seconds)
+        "pick_up_by": moment(
+            order.get("pick_up_by")
+            # A version before calendars confirmed it, and promised so much time on the clock.
+            or kept_until(
+                {**order, "dealer_calendar": None},
+                confirmed_at,
+                pick_up_seconds=settings.pick_up_seconds,
             )
             if order["state"] == "confirmed" and confirmed_at
             else None

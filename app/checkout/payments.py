@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from app.checkout.authorisations import SETTLED, expected_amount, wanted
+from app.checkout.collection import kept_until
 from app.checkout.errors import ProviderNotOffered, ProviderUnknown, WebhookTooLarge
 from app.checkout.express import Effect, Express, read, write
 from app.checkout.movements import move_money, now_context
@@ -240,6 +241,7 @@ class Payments:
                 "car_id": order["car_id"],
                 "payment_id": payment.payment_id,
                 "accepted_at": accepted_at,
+                "pick_up_by": self._kept_until(order, now),
                 "now": now,
             },
             facts=self._store.fact_rows(
@@ -342,11 +344,19 @@ class Payments:
         if not theirs:
             return await self._refund_due(transaction, order, now, "paid_too_late")
         await transaction.move_order(
-            order["order_id"], order["state"], "confirmed", confirmed_at=now, ended_at=None
+            order["order_id"],
+            order["state"],
+            "confirmed",
+            confirmed_at=now,
+            pick_up_by=self._kept_until(order, now),
+            ended_at=None,
         )
         for fact in _confirmed(order, now, accepted_at, late=not in_time):
             await transaction.record(fact, context)
         return _Effect("confirmed" if in_time else "late_confirmed", order)
+
+    def _kept_until(self, order: Record, confirmed_at: datetime) -> datetime:
+        return kept_until(order, confirmed_at, pick_up_seconds=self._settings.pick_up_seconds)
 
     async def _in_time(self, transaction: CheckoutTransaction, order: Record) -> bool:
         """Whether the car is still held for this order.

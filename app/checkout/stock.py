@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from app.checkout.store import Store
 from app.contracts.events import CarListed, CarWithdrawn, fact_of
 from app.frame.undigested import Diet
+from app.kernel import opening
 from app.kernel.facts import Event
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Stock:
                         "rehearsal": fact.rehearsal,
                         "ready_for_handover_at": _moment(fact.ready_for_handover_at),
                         "handover_lead_seconds": fact.handover_lead_seconds,
+                        "dealer_calendar": _calendar(fact.dealer_calendar),
                     }
                 )
             elif isinstance(fact, CarWithdrawn):
@@ -55,3 +57,8 @@ class Stock:
 
 def _moment(rfc3339: str) -> datetime | None:
     return datetime.fromisoformat(rfc3339) if rfc3339 else None
+
+
+def _calendar(text: str) -> str | None:
+    """As it is kept; one that cannot be read is refused here, and not when an order needs it."""
+    return None if opening.read(text) is None else text

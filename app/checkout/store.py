@@ -410,15 +410,24 @@ class Store:
         return await self._many(query)
 
     async def orders_not_picked_up(self, *, waiting_since: datetime, now: datetime) -> list[Record]:
-        """Confirmed orders whose car could have been collected since then, and was not."""
+        """Confirmed orders whose car could have been collected until now, and was not.
+
+        One that a version without calendars confirmed was promised the time since `waiting_since`.
+        """
         ready_at = ORDERS.c.ready_for_handover_at
         query = (
             _order_query()
             .where(
                 ORDERS.c.state == "confirmed",
                 ORDERS.c.handed_over_at.is_(None),
-                ORDERS.c.confirmed_at <= waiting_since,
-                or_(ready_at.is_(None), ready_at <= waiting_since),
+                or_(
+                    ORDERS.c.pick_up_by <= now,
+                    and_(
+                        ORDERS.c.pick_up_by.is_(None),
+                        ORDERS.c.confirmed_at <= waiting_since,
+                        or_(ready_at.is_(None), ready_at <= waiting_since),
+                    ),
+                ),
                 _not_put_off("lapses", ORDERS.c.order_id, now),
             )
             .order_by(ORDERS.c.confirmed_at, ORDERS.c.order_id)
@@ -597,6 +606,7 @@ def _order_query() -> Any:
             CARS.c.model_id,
             CARS.c.title,
             CARS.c.market,
+            CARS.c.dealer_calendar,
         )
         .join(PAYMENTS, PAYMENTS.c.order_id == ORDERS.c.order_id)
         .join(HOLDS, HOLDS.c.hold_id == ORDERS.c.hold_id)

@@ -136,7 +136,7 @@ CONFIRM: Final = f"""
 WITH wish AS MATERIALIZED (
     SELECT * FROM json_to_recordset($1::json) AS w(
         n int, event_id text, type text, provider text, order_id text, hold_id text, car_id text,
-        payment_id text, accepted_at timestamptz, now timestamptz)
+        payment_id text, accepted_at timestamptz, pick_up_by timestamptz, now timestamptz)
 ), standing AS MATERIALIZED (
     SELECT w.n FROM wish w
       JOIN orders o ON o.order_id = w.order_id
@@ -166,7 +166,8 @@ WITH wish AS MATERIALIZED (
     UPDATE cars c SET state = 'reserved'
       FROM wish w JOIN standing USING (n) WHERE c.car_id = w.car_id
 ), confirmed AS (
-    UPDATE orders o SET state = 'confirmed', confirmed_at = w.now, ended_at = NULL
+    UPDATE orders o SET state = 'confirmed', confirmed_at = w.now, pick_up_by = w.pick_up_by,
+           ended_at = NULL
       FROM wish w JOIN standing USING (n) WHERE o.order_id = w.order_id
 ), {_SAID}"""  # noqa: S608 - made of constants
 
@@ -174,12 +175,13 @@ CAR: Final = "SELECT * FROM cars WHERE car_id = ANY($1::text[])"
 
 HOLD: Final = """
 SELECT h.*, c.model_id, c.title, c.market, c.vat_rate,
-       c.ready_for_handover_at, c.handover_lead_seconds
+       c.ready_for_handover_at, c.handover_lead_seconds, c.dealer_calendar
   FROM holds h JOIN cars c ON c.car_id = h.car_id WHERE h.hold_id = ANY($1::text[])
 """
 
 ORDER: Final = """
-SELECT o.*, p.state AS payment_state, h.state AS hold_state, c.model_id, c.market
+SELECT o.*, p.state AS payment_state, h.state AS hold_state, c.model_id, c.market,
+       c.dealer_calendar
   FROM orders o
   JOIN payments p ON p.order_id = o.order_id
   JOIN holds h ON h.hold_id = o.hold_id

@@ -92,7 +92,8 @@ OPEN: Final = (
 
 CONFIRM: Final = (
     """
-    UPDATE orders SET state = 'confirmed', confirmed_at = :now, ended_at = NULL
+    UPDATE orders SET state = 'confirmed', confirmed_at = :now, pick_up_by = :pick_up_by,
+           ended_at = NULL
      WHERE order_id = :order_id AND state = 'payment_pending' AND erased_at IS NULL
        AND hold_id = :hold_id AND car_id = :car_id
        AND EXISTS (SELECT 1 FROM payments WHERE order_id = :order_id AND state = 'pending')
@@ -116,12 +117,13 @@ CAR: Final = "SELECT * FROM cars WHERE car_id = ?"
 
 HOLD: Final = """
 SELECT h.*, c.model_id, c.title, c.market, c.vat_rate,
-       c.ready_for_handover_at, c.handover_lead_seconds
+       c.ready_for_handover_at, c.handover_lead_seconds, c.dealer_calendar
   FROM holds h JOIN cars c ON c.car_id = h.car_id WHERE h.hold_id = ?
 """
 
 ORDER: Final = """
-SELECT o.*, p.state AS payment_state, h.state AS hold_state, c.model_id, c.market
+SELECT o.*, p.state AS payment_state, h.state AS hold_state, c.model_id, c.market,
+       c.dealer_calendar
   FROM orders o
   JOIN payments p ON p.order_id = o.order_id
   JOIN holds h ON h.hold_id = o.hold_id
@@ -267,7 +269,7 @@ def _as_stored(value: Any) -> Any:
 
 _MOMENTS: Final = (
     *("created_at", "expires_at", "confirmed_at", "handed_over_at", "ended_at"),
-    "ready_for_handover_at",
+    *("ready_for_handover_at", "pick_up_by"),
 )
 
 

@@ -34,6 +34,7 @@ Rate = Annotated[str, text_of(8)]
 Provider = Annotated[str, text_of(20)]
 Release = Annotated[str, text_of(60)]
 Moment = Annotated[str, text_of(40)]
+Opening = Annotated[str, text_of(4000)]
 """RFC 3339, UTC."""
 
 Amount = Annotated[int, Field(ge=-(2**53), le=2**53)]
@@ -129,6 +130,8 @@ class CarListed(Fact):
     """The earliest moment of handover; empty when it is not known or counts from the order."""
     handover_lead_seconds: Count | None = None
     """How long after an order the car can be handed over; None when it does not count from it."""
+    dealer_calendar: Opening = ""
+    """When its dealer is open (`kernel.opening.Calendar.text`); empty when it was not told."""
 
 
 @dataclass(frozen=True, slots=True)

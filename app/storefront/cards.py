@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.contracts.catalog import Car, Dealer, Model
-from app.kernel.opening import closing_today
+from app.kernel.opening import Calendar, closing_today
 from app.storefront.formats import Formats
 from app.storefront.pictures import subject_of_car
 from app.storefront.texts import Texts
@@ -108,7 +108,7 @@ def features_of(car: Car, texts: Texts) -> list[str]:
 
 
 def _by_closing(car: Car, dealer: Dealer, formats: Formats) -> bool:
-    closing = closing_today(dealer, formats.now)
+    closing = closing_today(Calendar.of(dealer), formats.now)
     ready = car.ready_for_handover_at
     return closing is not None and ready is not None and ready < closing
 

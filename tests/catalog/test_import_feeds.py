@@ -100,6 +100,10 @@ async def test_a_feeds_cars_are_on_offer_when_the_import_answers(shop: Running) 
             currency="SEK",
             vat_rate="0.25",
             handover_lead_seconds=2 * 3600,
+            dealer_calendar=(
+                '["SE","Europe/Stockholm",[[["Monday","Tuesday","Wednesday","Thursday","Friday"],'
+                '"09:00","20:00"],[["Saturday"],"10:00","17:00"],[["Sunday"],"11:00","16:00"]],[]]'
+            ),
         )
     )
 

@@ -241,10 +241,10 @@ async def test_dealers_have_place_and_hours(shop: Running) -> None:
     assert all(dealer.opening_hours and dealer.lat and dealer.lon for dealer in dealers)
 
 
-async def test_a_car_id_that_cannot_be_one_is_invalid(shop: Running) -> None:
+async def test_a_car_id_that_cannot_be_one_is_nobody_s(shop: Running) -> None:
     response = await shop.public.get(f"{CARS}/%00")
 
-    assert response.status_code == 422
+    assert response.status_code == 404
 
 
 @pytest.mark.parametrize("path", ["cars/car_unknown", "models/unknown", "nothing"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from app.kernel.opening import Calendar
 from tests.builders.shop import PAYS, Shop
 
 TWO_WEEKS = 14 * 24 * 3600
@@ -85,3 +88,45 @@ async def test_a_car_can_be_returned_for_14_days_after_handover_however_late_tha
 
     assert (handed_over.status_code, returned.status_code) == (200, 200)
     assert returned.json()["state"] == "returned"
+
+
+WEEKDAYS = Calendar(
+    "SE",
+    "Europe/Stockholm",
+    ((("Monday", "Tuesday", "Wednesday", "Thursday", "Friday"), "08:30", "17:30"),),
+)
+
+
+async def test_the_days_to_collect_a_car_are_days_on_which_its_dealer_is_open(shop: Shop) -> None:
+    shop.clock.advance(days=26, hours=8)  # Wednesday the 23rd of December, 18:00 in Stockholm
+    order = await _confirmed(shop, handover_lead_seconds=0, dealer_calendar=WEEKDAYS.text())
+
+    assert (order["ready_for_handover_at"], order["pick_up_by"]) == (
+        "2026-12-28T07:30:00.000Z",
+        "2027-01-04T16:30:00.000Z",  # the eve is closed, and the 30th comes before 72 hours
+    )
+    shop.clock.advance(days=11, hours=23)
+    assert await shop.checkout.job("lapse")() == 0
+    shop.clock.advance(hours=1)
+    assert await shop.checkout.job("lapse")() == 1
+
+
+async def test_a_later_calendar_does_not_move_what_was_promised(shop: Shop) -> None:
+    calendar = WEEKDAYS.text()
+    order = await _confirmed(shop, handover_lead_seconds=0, dealer_calendar=calendar)
+
+    shorter = replace(WEEKDAYS, hours=((("Monday",), "08:30", "09:00"),))
+    await shop.list_car("car_late", handover_lead_seconds=0, dealer_calendar=shorter.text())
+
+    assert order["pick_up_by"] == "2026-12-02T16:30:00.000Z"
+    assert (await shop.read(order))["pick_up_by"] == order["pick_up_by"]
+
+
+async def test_an_order_of_the_version_before_keeps_its_72_hours(shop: Shop) -> None:
+    order = await _confirmed(shop, handover_lead_seconds=0, dealer_calendar=WEEKDAYS.text())
+    async with shop.checkout.service.database.transaction() as transaction:
+        await transaction.execute(text("UPDATE orders SET pick_up_by = NULL"))
+
+    assert (await shop.read(order))["pick_up_by"] == "2026-11-30T09:00:40.000Z"
+    shop.clock.advance(hours=72)
+    assert await shop.checkout.job("lapse")() == 1

@@ -1,0 +1,37 @@
+"""When an ordered car can be collected, and until when it is kept. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.kernel import opening
+
+
+def earliest_handover(car: Mapping[str, Any], ordered_at: datetime) -> datetime | None:
+    """When a car that is ordered then can be handed over; None when the catalogue did not say."""
+    lead, at = car["handover_lead_seconds"], car["ready_for_handover_at"]
+    if lead is not None:
+        ready = ordered_at + timedelta(seconds=lead)
+    elif at is not None:
+        ready = max(at, ordered_at)
+    else:
+        return None
+    calendar = opening.read(car["dealer_calendar"] or "")
+    return ready if calendar is None else opening.first_open(calendar, ready)
+
+
+def kept_until(
+    order: Mapping[str, Any], confirmed_at: datetime, *, pick_up_seconds: int
+) -> datetime:
+    """Until when the dealer keeps an order's car: nobody can collect one before it is there.
+
+    Without a calendar (the fact came from a version before it), so much time on the clock.
+    """
+    since = max(confirmed_at, order["ready_for_handover_at"] or confirmed_at)
+    at_least = timedelta(seconds=pick_up_seconds)
+    calendar = opening.read(order.get("dealer_calendar") or "")
+    if calendar is None:
+        return since + at_least
+    return opening.kept_until(calendar, since, at_least=at_least)
