@@ -37,8 +37,8 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
     ),
     "too-large": ProblemPage(
         msg("The request is too large"),
-        msg("The body is longer than the service takes."),
-        msg("Send less at once."),
+        msg("The body or its headers are longer than the service takes."),
+        msg("Send less or compress it; a stock feed always whole."),
     ),
     "not-found": ProblemPage(
         msg("There is nothing at this address"),
