@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.frame.origins import here, is_own
+from app.frame.origins import here, is_neighbour, is_own
 
 SHOP = "https://shop.example"
 
@@ -59,3 +59,22 @@ def test_a_payment_leads_back_to_where_the_browser_keeps_its_cookies(
     host: str, public: str, used: str
 ) -> None:
     assert here(host, public_url=public) == used
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("http://localhost:8000/se/en/purchases/hld_1/order?back=1", True),
+        ("http://10.1.2.3:8000/", True),
+        ("https://localhost:8000/", False),
+        ("http://localhost:9000/", False),
+        ("http://localhost.evil.example:8000/", False),
+        ("http://localhost:8000@evil.example/", False),
+        ("http://93.184.216.34:8000/", False),
+        ("http://0.0.0.0:8000/", False),
+        ("/se/en", False),
+    ],
+)
+def test_only_names_of_this_machine_and_its_network_are_neighbours(url: str, ours: bool) -> None:
+    assert is_neighbour(url, public_url="http://127.0.0.1:8000") is ours
+    assert not is_neighbour(url, public_url="https://shop.example")

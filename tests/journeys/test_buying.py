@@ -167,3 +167,14 @@ def test_going_back_and_second_tabs_lead_to_one_s_own_holds(visit: Visit) -> Non
     page.get_by_role("button", name="Give the car back").first.click()
     page.goto("/se/en")
     expect(page.locator(".holdbar")).to_contain_text("2 cars are held for you")
+
+
+def test_at_another_name_of_this_machine_the_payment_leads_back(
+    visit: Visit, shop: RunningShop
+) -> None:
+    page = visit(f"{shop.base_url.replace('127.0.0.1', 'localhost')}/se/en/cars")
+    choose_car(page)
+    page.get_by_role("button", name="Hold this car").click()
+    give_details(page)
+    pay(page)
+    confirmed(page)
