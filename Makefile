@@ -7,7 +7,7 @@ PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 NAME ?= payment-brownout
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format peak drill drills env prove-crash prove-checkout bench-checkout screenshots render lock clean
+.PHONY: help setup setup-dev demo test test-moments check format peak drill drills env prove-crash prove-checkout bench-checkout screenshots render lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ check: setup-dev ## the fast inner loop: format, lint, types, imports, unit test
 test: setup-dev ## all tests (installs missing Debian packages, with sudo when needed)
 	@$(PYTHON) -m deploy.debian
 	@$(PYTHON) -m deploy.check --all
+
+test-moments: setup-dev ## the unit tests at four other moments: a night of daylight saving, a year's end, a leap day, five years on
+	@$(PYTHON) -m deploy.debian
+	@$(PYTHON) -m deploy.check --moments
 
 format: setup-dev ## put code into the one format
 	@$(PYTHON) -m ruff check --fix --quiet $(CODE) || true

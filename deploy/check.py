@@ -2,6 +2,7 @@
 
     python -m deploy.check          `make check`: under a minute
     python -m deploy.check --all    `make test`: every test
+    python -m deploy.check --moments    `make test-moments`: the unit tests on other days
 
 A check's own output is shown only when it fails. The exit code is 1 when any check failed.
 """
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,10 +49,29 @@ STATIC = (
 )
 
 
-def unit_tests(processes: int, *, thorough: bool) -> Check:
+FAST = f"not ({NOT_UNIT} or thorough)"
+UNIT = f"not ({NOT_UNIT})"
+
+MOMENTS = {
+    "a night in which the clocks change": "2027-03-28T00:59:30+00:00",  # 01:59:30 in Stockholm
+    "the last minute of a year": "2026-12-31T23:59:10+00:00",
+    "a 29 February": "2028-02-29T11:00:00+00:00",
+    "five years on": "2031-11-26T13:00:00+00:00",
+}
+"""When the unit tests run again: a test that passes today may be overtaken by the calendar."""
+MOMENT_OF_TEST = "five years on"
+
+
+def unit_tests(chosen: str, processes: int) -> Check:
     """Tests of one process; the inner loop leaves out those that take their time."""
-    chosen = f"not ({NOT_UNIT})" if thorough else f"not ({NOT_UNIT} or thorough)"
     return Check("unit tests", python("pytest", "-q", "-m", chosen, "-n", str(processes)))
+
+
+def on(moment: str, check: Check) -> Check:
+    """The check with the machine's date shifted to a moment; durations are measured as ever."""
+    shift = datetime.fromisoformat(MOMENTS[moment]) - datetime.now(UTC)
+    faked = ("faketime", "-f", f"{shift // timedelta(seconds=1):+d}s")
+    return Check(f"{check.name}, {moment}", (*faked, *check.command))
 
 
 # Tests that start servers measure waiting, not work: two at a time, each file in one process so
@@ -106,7 +127,14 @@ def scratch() -> Iterator[None]:
 def main(arguments: list[str]) -> int:
     """All checks, their temporary files out of the disk's way; 0 when all passed."""
     with scratch():
-        return check_all(arguments)
+        return check_moments() if "--moments" in arguments else check_all(arguments)
+
+
+def check_moments() -> int:
+    """The unit tests at each moment, one after the other."""
+    units = unit_tests(UNIT, os.cpu_count() or 2)
+    passed = [report(run(on(moment, units))) for moment in MOMENTS]
+    return 0 if all(passed) else 1
 
 
 def check_all(arguments: list[str]) -> int:
@@ -115,11 +143,13 @@ def check_all(arguments: list[str]) -> int:
     passed = True
     with ThreadPoolExecutor(max_workers=2) as pool:
         # The longest first, so that the short ones fill the other core.
-        units = unit_tests(processes, thorough="--all" in arguments)
+        units = unit_tests(FAST, processes)
         side_by_side = [pool.submit(run, check) for check in (units, *STATIC)]
         for future in as_completed(side_by_side):
             passed = report(future.result()) and passed
     if "--all" in arguments:
+        # All of them, on another day than ours.
+        passed = report(run(on(MOMENT_OF_TEST, unit_tests(UNIT, processes)))) and passed
         for check in (INTEGRATION_TESTS, BROWSER_TESTS):
             sys.stdout.write(f"  {check.name}:\n")
             sys.stdout.flush()

@@ -25,6 +25,7 @@ PACKAGE_OF = {
     "nginx": "nginx",
     "postgres": "postgresql",
     "docker-compose": "docker-compose",
+    "faketime": "faketime",
 }
 
 
