@@ -97,6 +97,7 @@ class LocalCheckout:
             **{key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")},
             **self.secrets,
             "VITRINE_ENVIRONMENT": "production",
+            "VITRINE_ALLOW_SANDBOX_IN_PRODUCTION": "true",
             "VITRINE_DATA": str(folder / "data"),
             "VITRINE_FLAGS": str(folder / "flags.json"),
             "CHECKOUT_DATABASE_URL": database_url,
