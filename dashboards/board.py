@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards.panels import COLUMNS, PROMETHEUS_UID, Panel, Query, Row, grafana_panel
+from dashboards.panels import COLUMNS, DATASOURCE, PROMETHEUS_UID, Panel, Query, Row, grafana_panel
 from dashboards.variables import VARIABLES, Variable, with_variables
 from telemetry.catalogue import promql
 from telemetry.catalogue.frame import FLAG_ENABLED
@@ -73,7 +73,7 @@ def rendered(board: Board) -> str:
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .time("now-1h", "now")
         .refresh("10s")
-        .variables([_variable(variable) for variable in board.variables])
+        .variables([_datasource(), *(_variable(variable) for variable in board.variables)])
         .annotations([_annotation(annotation) for annotation in ANNOTATIONS])
     )
     for part in _laid_out(board):
@@ -101,6 +101,17 @@ def _laid_out(board: Board) -> Iterator[dashboard.Row | dashboard.Panel]:
             yield grafana_panel(panel, number, x, y)  # type: ignore[misc]
             x, height = x + panel.width, max(height, panel.height)
         y += height
+
+
+def _datasource() -> dashboard.DatasourceVariable:
+    """Which Prometheus; the one that deploy/grafana provisions is chosen at first."""
+    return (
+        dashboard.DatasourceVariable(DATASOURCE)
+        .label("Data source")
+        .description("The Prometheus that scrapes the shop.")
+        .type("prometheus")
+        .current(model.VariableOption(selected=True, text="Prometheus", value="prometheus"))
+    )
 
 
 def _variable(variable: Variable) -> dashboard.CustomVariable:

@@ -23,7 +23,9 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from dashboards.variables import with_variables
 from telemetry.catalogue.links import runbook_url
 
-PROMETHEUS_UID = "prometheus"
+DATASOURCE = "datasource"
+PROMETHEUS_UID = f"${{{DATASOURCE}}}"
+"""The reader's choice: the uid of a Prometheus differs from one Grafana to the next."""
 COLUMNS = 24
 Kind = Literal["timeseries", "stat", "bargauge", "table"]
 Colour = Literal["green", "yellow", "orange", "red", "blue", "text"]

@@ -16,6 +16,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from telemetry.catalogue import SHARED_OWNERS, Metric, all_metrics
 from telemetry.catalogue.frame import TELEMETRY_LABELS_OVERFLOWED
 from telemetry.ledger import Cell, HistogramCell, LedgerFamily, MetricFamily
+from telemetry.negotiation import OPENMETRICS, wants_openmetrics
 
 __all__ = [
     "Cell",
@@ -71,7 +72,8 @@ class MetricRegistry:
 
     def exposition(self, accept_header: str | None = None) -> tuple[bytes, str]:
         """The page of metrics and its content type: OpenMetrics with exemplars when asked for."""
-        encode, content_type = choose_encoder(accept_header or "")
+        wanted = wants_openmetrics(accept_header or "")
+        encode, content_type = choose_encoder(f"{OPENMETRICS}; version=1.0.0" if wanted else "")
         return encode(self.collector_registry), content_type
 
     def family(self, metric: Metric) -> MetricWrapperBase:

@@ -158,9 +158,24 @@ def test_a_board_uses_only_variables_that_it_has_and_has_only_ones_that_it_uses(
     assert asked == {variable.name for variable in board.variables}
 
 
+@pytest.mark.parametrize("board", build.BOARDS, ids=lambda board: board.uid)
+def test_a_board_works_with_a_prometheus_of_any_uid(board: Board) -> None:
+    found = board_json(board)
+    chosen = found["templating"]["list"][0]
+    provisioned = Path("deploy/grafana/provisioning/datasources/vitrine.yml").read_text()
+    assert (chosen["type"], chosen["name"], chosen["query"]) == (
+        "datasource",
+        "datasource",
+        "prometheus",
+    )
+    assert f"uid: {chosen['current']['value']}\n" in provisioned
+    text = json.dumps(found)
+    assert set(re.findall(r'"uid": "([^"]*)"', text)) == {board.uid, "${datasource}"}
+
+
 def test_marketing_sees_people_in_all_markets_unless_it_chooses_otherwise() -> None:
     storefront = next(board for board in build.BOARDS if board.uid == "storefront")
-    listed = board_json(storefront)["templating"]["list"]
+    _, *listed = board_json(storefront)["templating"]["list"]
     assert [(v["name"], v["current"]["value"], v["query"]) for v in listed] == [
         ("traffic", "human", ",".join(TRAFFIC)),
         ("market", "$__all", ",".join(MARKETS)),
@@ -175,7 +190,7 @@ def test_only_the_documented_part_of_grafanas_model_is_used(board: Board) -> Non
         if panel["type"] == "row":
             assert panel["panels"] == []
             continue
-        assert panel["datasource"] == {"type": "prometheus", "uid": "prometheus"}
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         assert panel["transformations"] == []
         assert panel["fieldConfig"]["overrides"] == []
         for target in panel["targets"]:
