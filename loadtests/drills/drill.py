@@ -17,6 +17,9 @@ from loadtests.watching import Alert, AlertmanagerApi, CannotAsk, PrometheusApi
 
 POLL_SECONDS = 0.2
 
+LEAST_LOOKS = 3
+"""A baseline is looked at this often, however slowly Prometheus answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drill:
@@ -111,7 +114,9 @@ def _watch_quiet(drill: Drill, watchers: Watchers) -> tuple[tuple[str, ...], str
     prometheus, spoilt, unsure = watchers.prometheus, False, ""
     deadline = time.monotonic() + drill.baseline_seconds
     evaluations: set[str] = set()
-    while time.monotonic() < deadline:
+    looks = 0
+    while time.monotonic() < deadline or looks < LEAST_LOOKS:
+        looks += 1
         try:
             spoilt = spoilt or any(alert.name == drill.alert for alert in prometheus.alerts())
             unsure = unsure or prometheus.unwell(drill.alert) or ""
