@@ -153,6 +153,8 @@ def test_going_back_and_second_tabs_lead_to_one_s_own_holds(visit: Visit) -> Non
 
     page.get_by_role("button", name="Give the car back").click()
     expect(page).to_have_url(address)
+    while not page.get_by_role("button", name="Hold this car").count():
+        page.reload()  # the catalogue hears of it within a second
     second.go_back()
     second.get_by_role("button", name="Hold this car").click()
     expect(second.locator("[data-countdown]")).to_be_visible()
