@@ -57,7 +57,8 @@ INVARIANTS: Final = (
         "captured_payment_has_confirmed_order",
         "A shopper would have paid for nothing.",
         "SELECT COUNT(*) FROM payments JOIN orders ON payments.order_id = orders.order_id"
-        " WHERE payments.state = 'captured' AND orders.state NOT IN ('confirmed', 'disputed')",
+        " WHERE payments.state = 'captured' AND orders.state NOT IN ('confirmed', 'disputed',"
+        " 'return_requested')",
     ),
     Invariant(
         "money_is_accounted_for",
@@ -137,7 +138,8 @@ INVARIANTS: Final = (
     Invariant(
         "confirmed_is_forever",
         "An order that was confirmed would have lost the moment of it.",
-        "SELECT COUNT(*) FROM orders WHERE state IN ('confirmed', 'disputed', 'returned')"
+        "SELECT COUNT(*) FROM orders WHERE state IN ('confirmed', 'disputed',"
+        " 'return_requested', 'returned')"
         " AND confirmed_at IS NULL",
     ),
 )

@@ -24,6 +24,7 @@ from app.checkout.providers.protocol import PaymentProvider
 from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.reconciliation import ENDED, Reconciliation
 from app.checkout.refunds import Refunds
+from app.checkout.returns import Returns
 from app.checkout.routes import (
     PREFIX,
     UseCases,
@@ -136,6 +137,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
             express=express,
         ),
         payments=payments,
+        returns=Returns(store, signals, platform.clock, own),
         refunds=Refunds(store, payments, signals, platform.clock),
         reconciliation=Reconciliation(store, payments, signals, platform.clock),
         limits=RequestLimits(own, signals, platform.clock),

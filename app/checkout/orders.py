@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from app.checkout.collection import earliest_handover, kept_until
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
 from app.checkout.express import Effect, Express, read, write
 from app.checkout.idempotency import Begin, Claim, Replay, answer, claim
+from app.checkout.movements import now_context
 from app.checkout.payments import Payments
 from app.checkout.pricing import vat_of
 from app.checkout.providers.protocol import PaymentOrder, ProviderPayment
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.states import OrderState, allowed
+from app.checkout.states import allowed
 from app.checkout.store import (
     CheckoutTransaction,
     Record,
@@ -28,13 +29,12 @@ from app.checkout.store import (
 )
 from app.checkout.tokens import OrderTokens, for_holder
 from app.checkout.work import WorkList
-from app.contracts.checkout import Customer
+from app.contracts.checkout import Customer, ReturnReason
 from app.contracts.events import (
     CarHandedOver,
     CarStateChanged,
     OrderCancelled,
     OrderEnded,
-    OrderReturned,
     OrderSubmitted,
 )
 from app.kernel.clock import Clock, rfc3339
@@ -44,6 +44,10 @@ from app.kernel.ids import new_id
 from app.kernel.money import Money
 from telemetry.tracing import current_traceparent
 
+RETURN: Final = "return_"
+"""Before a return's reason, in the message of an order that waits for its car."""
+
+_RETURNING: Final = "Bring the car back to its dealer: your money goes back once it is there."
 MESSAGES: Final[Mapping[str, str]] = {
     "declined": "Your bank declined the deposit. Nothing was charged.",
     "paid_too_late": "The payment came after the car was gone. Your deposit goes back in full.",
@@ -52,6 +56,7 @@ MESSAGES: Final[Mapping[str, str]] = {
     "withdrawn": "You withdrew from this order. Your money goes back.",
     "closed": "The payment was closed before it was made. Nothing was charged.",
     "refunded": "Your deposit went back in full.",
+    **{f"{RETURN}{reason}": _RETURNING for reason in get_args(ReturnReason)},
     "replaced": "You submitted this order again; the newer one counts.",
 }
 """What an order says about how it ended, by stored code (English; heads translate the state)."""
@@ -289,46 +294,22 @@ class Orders:
 
     async def cancel(self, order_id: str, token: str, claim_: Claim) -> StoredAnswer | Replay:
         """Withdraw before handover; a paid deposit goes back in full."""
-        return await self._withdraw(order_id, token, claim_, "cancelled", "withdrawn")
-
-    async def give_back(
-        self, order_id: str, token: str, claim_: Claim, reason: str
-    ) -> StoredAnswer | Replay:
-        """Return the car within 14 days of handover (right of withdrawal)."""
-        return await self._withdraw(order_id, token, claim_, "returned", reason)
-
-    async def _withdraw(
-        self,
-        order_id: str,
-        token: str,
-        claim_: Claim,
-        after: Literal["cancelled", "returned"],
-        reason: str,
-    ) -> StoredAnswer | Replay:
         now = self._clock.now()
         async with self._store.begin() as transaction:
             begun = await claim(transaction, claim_, now)
             if isinstance(begun, Replay):
                 return begun
             order = for_holder(await transaction.lock_order(order_id), token)
-            self._check_withdrawal(order, after, now)
-            await withdraw(transaction, order, after, reason, now)
+            if not allowed(order["state"], "cancelled"):
+                raise TransitionRefused(f"An order that is {order['state']} cannot be cancelled.")
+            if order["handed_over_at"] is not None:
+                raise TransitionRefused("The car was handed over: return it instead of cancelling.")
+            await withdraw(transaction, order, "shopper", now)
             moved = await transaction.order(order_id)
             stored = answer(200, order_wire(moved or order, self._settings))
             await transaction.answer_key(claim_.key, stored)
-        self._signals.order_moved(order_id, state=after, reason=reason)
+        self._signals.order_moved(order_id, state="cancelled", reason="withdrawn")
         return stored
-
-    def _check_withdrawal(self, order: Record, after: OrderState, now: datetime) -> None:
-        handed_over = order["handed_over_at"]
-        if not allowed(order["state"], after):
-            raise TransitionRefused(f"An order that is {order['state']} cannot become {after}.")
-        if after == "cancelled" and handed_over is not None:
-            raise TransitionRefused("The car was handed over: return it instead of cancelling.")
-        if after == "returned":
-            deadline = timedelta(seconds=self._settings.return_seconds)
-            if handed_over is None or now > handed_over + deadline:
-                raise TransitionRefused("A car can be returned within 14 days after handover.")
 
     async def hand_over(self, order_id: str, claim_: Claim) -> StoredAnswer | Replay:
         """The dealer reports that the shopper has the keys."""
@@ -363,7 +344,7 @@ class Orders:
             order = await transaction.lock_order(overdue["order_id"])
             if order is None or order["state"] != "confirmed" or order["handed_over_at"]:
                 return False  # handed over or withdrawn meanwhile
-            await withdraw(transaction, order, "cancelled", "lapsed", self._clock.now())
+            await withdraw(transaction, order, "lapsed", self._clock.now())
         self._signals.order_moved(overdue["order_id"], state="cancelled", reason="lapsed")
         return True
 
@@ -396,18 +377,14 @@ def _with_hold(order: Record, hold: Record, car: Record) -> dict[str, Any]:
 async def withdraw(
     transaction: CheckoutTransaction,
     order: Record,
-    after: Literal["cancelled", "returned"],
-    reason: str,
+    reason: Literal["shopper", "lapsed"],
     now: datetime,
 ) -> None:
-    """End an order for good: the car is free again, a captured deposit is owed back."""
+    """End an order before handover: the car is free again, a captured deposit is owed back."""
     order_id, car_id, before = order["order_id"], order["car_id"], order["state"]
-    context = replace(
-        as_context(order["context"]),
-        traceparent=current_traceparent() or order["context"].get("traceparent", ""),
-    )
+    context = now_context(order)
     message = "lapsed" if reason == "lapsed" else "withdrawn"
-    await transaction.move_order(order_id, before, after, ended_at=now, message=message)
+    await transaction.move_order(order_id, before, "cancelled", ended_at=now, message=message)
     if order["payment_state"] == "captured":
         await transaction.set_payment(order_id, state="refund_due")
     if before == "payment_pending":
@@ -416,13 +393,8 @@ async def withdraw(
             OrderEnded(order_id, order["hold_id"], car_id, "cancelled"), context
         )
         return  # the hold lives on: the shopper may order again until it ends
-    await transaction.move_car(car_id, ["reserved", "sold"], "available")
-    await transaction.record(
-        OrderReturned(order_id, car_id, reason)
-        if after == "returned"
-        else OrderCancelled(order_id, car_id, "lapsed" if reason == "lapsed" else "shopper"),
-        context,
-    )
+    await transaction.move_car(car_id, ["reserved"], "available")
+    await transaction.record(OrderCancelled(order_id, car_id, reason), context)
     await transaction.record(CarStateChanged(car_id, "available"), context)
 
 

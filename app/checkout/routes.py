@@ -23,6 +23,7 @@ from app.checkout.payments import Payments
 from app.checkout.privacy import Privacy
 from app.checkout.reconciliation import Reconciliation
 from app.checkout.refunds import Refunds
+from app.checkout.returns import Returns
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.store import Store, StoredAnswer
@@ -34,6 +35,7 @@ from app.contracts.checkout import (
     HoldRequest,
     Order,
     OrderRequest,
+    ReturnReceipt,
     ReturnRequest,
 )
 from app.contracts.wire import Identifier, problem_responses
@@ -55,6 +57,7 @@ class UseCases:
     holds: Holds
     orders: Orders
     payments: Payments
+    returns: Returns
     refunds: Refunds
     reconciliation: Reconciliation
     privacy: Privacy
@@ -213,7 +216,9 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         "/orders/{order_id}/return",
         response_model=Order,
         responses=answers,
-        summary="Return a car within 14 days of handover",
+        summary="Ask to return a car within 14 days of handover",
+        description="The order is `return_requested` until the dealer has the car; then the money"
+        " goes back.",
     )
     async def give_back(
         request: Request,
@@ -223,7 +228,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         key: KeyHeader = None,
     ) -> Response:
         claim = _claim(request, [token, body.reason], _admitted(request, use))
-        returned = use.orders.give_back(order_id, token, claim, body.reason)
+        returned = use.returns.request(order_id, token, claim, body.reason)
         return await _once(request, use, claim, returned)
 
     @router.post(
@@ -239,10 +244,29 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         key: KeyHeader = None,
     ) -> Response:
         caller = _admitted(request, use)
-        if not hmac.compare_digest(token.encode(), use.platform.settings.dealer_key.encode()):
-            raise NotAuthorised("This needs the dealer key in Authorization: Bearer.")
+        _dealer(token, use)
         claim = _claim(request, "handover", caller)
         return await _once(request, use, claim, use.orders.hand_over(order_id, claim))
+
+    @router.post(
+        "/orders/{order_id}/return-receipt",
+        response_model=Order,
+        responses=answers,
+        summary="The dealer has a returned car; the money goes back (dealer key)",
+    )
+    async def receive(
+        request: Request,
+        order_id: Identifier,
+        token: Annotated[str, Depends(_bearer)],
+        body: ReturnReceipt | None = None,
+        key: KeyHeader = None,
+    ) -> Response:
+        caller = _admitted(request, use)
+        _dealer(token, use)
+        list_again = body is not None and body.list_again
+        claim = _claim(request, ["return-receipt", list_again], caller)
+        received = use.returns.receive(order_id, claim, list_again=list_again)
+        return await _once(request, use, claim, received)
 
 
 def _add_erasure(router: APIRouter, use: UseCases) -> None:
@@ -415,6 +439,12 @@ def _bearer(authorization: Annotated[str, Header()] = "") -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise NotAuthorised("Send the token as Authorization: Bearer <token>.")
     return token.strip()
+
+
+def _dealer(token: str, use: UseCases) -> None:
+    """Raises `NotAuthorised` for any other token than the dealers'."""
+    if not hmac.compare_digest(token.encode(), use.platform.settings.dealer_key.encode()):
+        raise NotAuthorised("This needs the dealer key in Authorization: Bearer.")
 
 
 def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> str:

@@ -12,6 +12,7 @@ OrderState = Literal[
     "expired",
     "cancelled",
     "disputed",
+    "return_requested",
     "returned",
     "refunded",
 ]
@@ -25,7 +26,7 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
     },
     "confirmed": {
         "cancelled": "withdrawn before handover, or not picked up in 72 hours",
-        "returned": "given back within 14 days of handover",
+        "return_requested": "given back within 14 days of handover",
         "disputed": "the shopper's bank wants the money back",
         "refunded": "the money went back at the provider",
     },
@@ -42,6 +43,10 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
         "refunded": "a late success, the car was gone",
     },
     "cancelled": {"refunded": "the deposit went back"},
+    "return_requested": {
+        "returned": "the dealer has the car again",
+        "refunded": "the money went back at the provider",
+    },
     "returned": {"refunded": "the money went back"},
     "refunded": {},
 }

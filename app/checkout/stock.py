@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from app.checkout.store import Store
-from app.contracts.events import CarListed, CarWithdrawn, fact_of
+from app.contracts.events import CarListed, CarStateChanged, CarWithdrawn, fact_of
 from app.frame.undigested import Diet
 from app.kernel import opening
-from app.kernel.facts import Event
+from app.kernel.facts import Event, EventContext
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,7 +35,7 @@ class Stock:
         for event in events:
             fact = fact_of(event)
             if isinstance(fact, CarListed):
-                await transaction.list_car(
+                state = await transaction.list_car(
                     {
                         "car_id": fact.car_id,
                         "model_id": fact.model_id,
@@ -51,6 +51,9 @@ class Stock:
                         "dealer_calendar": _calendar(fact.dealer_calendar),
                     }
                 )
+                if state == "sold" and await transaction.relist_returned(fact.car_id):
+                    context = EventContext(market=fact.market)
+                    await transaction.record(CarStateChanged(fact.car_id, "available"), context)
             elif isinstance(fact, CarWithdrawn):
                 await transaction.unlist_car(fact.car_id)
 

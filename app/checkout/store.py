@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, and_, bindparam, exists, func, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,6 +31,9 @@ from app.kernel.facts import EventContext, Fact, values_of
 
 Record = dict[str, Any]
 """One row, by column name."""
+
+RECEIVED: Final = "withdrawn"
+"""The message of a handed over order whose car its dealer has received back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +145,34 @@ class CheckoutTransaction:
                 text("SELECT pg_advisory_xact_lock(hashtext(:address))"), {"address": address_hash}
             )
 
-    async def list_car(self, values: Record) -> None:
-        """Add a car or refresh its offer; who has it does not change."""
+    async def list_car(self, values: Record) -> str:
+        """Add a car or refresh its offer; who has it does not change. Returns the car's state."""
         offer = {k: v for k, v in values.items() if k != "car_id"}
-        await self._connection.execute(
+        listed = await self._connection.execute(
             self._insert(CARS)
             .values(**values, listed=True, state="available")
             .on_conflict_do_update(index_elements=["car_id"], set_={**offer, "listed": True})
+            .returning(CARS.c.state)
         )
+        return str(listed.scalar_one())
+
+    async def relist_returned(self, car_id: str) -> bool:
+        """Put a car back on sale that its dealer has received from every earlier owner."""
+        owners = select(ORDERS.c.order_id).where(
+            ORDERS.c.car_id == car_id, ORDERS.c.handed_over_at.is_not(None)
+        )
+        back = and_(ORDERS.c.state.in_(("returned", "refunded")), ORDERS.c.message == RECEIVED)
+        moved = await self._connection.execute(
+            update(CARS)
+            .where(
+                CARS.c.car_id == car_id,
+                CARS.c.state == "sold",
+                owners.where(back).exists(),
+                ~owners.where(or_(~back, ORDERS.c.message.is_(None))).exists(),
+            )
+            .values(state="available")
+        )
+        return moved.rowcount == 1
 
     async def unlist_car(self, car_id: str) -> None:
         await self._connection.execute(

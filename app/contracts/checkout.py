@@ -19,6 +19,7 @@ OrderState = Literal[
     "expired",
     "cancelled",
     "disputed",
+    "return_requested",
     "returned",
     "refunded",
 ]
@@ -120,8 +121,16 @@ class Order(Wire):
     order_token: str | None = None
 
 
+ReturnReason = Literal["changed_mind", "not_as_described", "defect", "other"]
+
+
+class ReturnReceipt(Wire):
+    list_again: bool = False
+    """Offer the car again at once, as it was; else its feed lists it anew."""
+
+
 class ReturnRequest(Wire):
-    reason: Literal["changed_mind", "not_as_described", "defect", "other"] = "other"
+    reason: ReturnReason = "other"
 
 
 class Erasure(Wire):

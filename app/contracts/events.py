@@ -267,6 +267,16 @@ class OrderCancelled(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnRequested(Fact):
+    """The owner gives a car back; it is still with them."""
+
+    TYPE: ClassVar[str] = "checkout.order.return_requested"
+    order_id: Id
+    car_id: Id
+    reason: Id
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReturned(Fact):
     """A car was given back within the 14-day right of withdrawal after handover."""
 

@@ -285,6 +285,13 @@ def _order_refunded(fact: facts.OrderRefunded, line: Line, _: Segment, books: Bo
     return _order_is(fact.order_id, "refunded", line, books)
 
 
+def _return_requested(fact: facts.ReturnRequested, line: Line, _: Segment, books: Books) -> bool:
+    page = books.orders.get(fact.order_id)
+    if page is None or page.state != "confirmed":
+        return True
+    return _order_is(fact.order_id, "return_requested", line, books)
+
+
 def _order_disputed(fact: facts.OrderDisputed, line: Line, _: Segment, books: Books) -> bool:
     page = books.orders.get(fact.order_id)
     if page is None or page.state != "confirmed":
@@ -365,6 +372,7 @@ RULES: Final[Mapping[type[Fact], Rule]] = {
     facts.OrderConfirmed: _order_confirmed,
     facts.OrderEnded: _order_ended,
     facts.OrderCancelled: _order_cancelled,
+    facts.ReturnRequested: _return_requested,
     facts.OrderReturned: _order_returned,
     facts.OrderRefunded: _order_refunded,
     facts.OrderDisputed: _order_disputed,

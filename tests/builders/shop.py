@@ -146,8 +146,8 @@ class Shop:
     async def act(
         self, order: Mapping[str, Any], action: str, body: Any = None, *, key: str | None = None
     ) -> httpx.Response:
-        """Cancel, return or (as the dealer) hand over."""
-        headers = DEALER if action == "handover" else bearer(order)
+        """Cancel, return or (as the dealer) hand over and receive back."""
+        headers = DEALER if action in ("handover", "return-receipt") else bearer(order)
         return await self.checkout.public.post(
             f"/api/checkout/v1/orders/{order['order_id']}/{action}",
             json=body,

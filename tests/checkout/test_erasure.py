@@ -88,6 +88,7 @@ async def test_an_erased_order_can_still_be_read_and_returned_with_its_token(sho
 
     assert await shop.read(order) == before
     assert (await shop.act(order, "return", {"reason": "other"})).status_code == 200
+    assert (await shop.act(order, "return-receipt")).status_code == 200
     await shop.checkout.job("refunds")()
     assert (await shop.read(order))["state"] == "refunded"
     assert await shop.broken_invariants() == {}

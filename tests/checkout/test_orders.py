@@ -278,8 +278,14 @@ async def test_a_car_is_handed_over_once_and_returned_within_14_days(shop: Shop)
     shop.clock.advance(days=14)
     returned = await shop.act(order, "return", {"reason": "changed_mind"})
     await shop.checkout.job("refunds")()
+    with_owner = (returned.json()["state"], (await shop.read(order))["state"], await shop.car())
+    elsewhere = (await shop.hold()).status_code
+    received = await shop.act(order, "return-receipt", {"list_again": True})
+    await shop.checkout.job("refunds")()
 
-    assert (returned.status_code, returned.json()["state"]) == (200, "returned")
+    assert with_owner == ("return_requested", "return_requested", "sold")
+    assert elsewhere == 409
+    assert (received.status_code, received.json()["state"]) == (200, "returned")
     assert (await shop.read(order))["state"] == "refunded"
     assert await shop.car() == "available"
     assert await shop.broken_invariants() == {}
@@ -482,7 +488,9 @@ async def test_the_code_moves_orders_only_along_the_table(shop: Shop) -> None:
     await step(shop.pay(declined, DECLINED))
     paid = (await shop.order(declined["hold_id"])).json()
     await step(shop.pay(paid, PAYS), shop.act(paid, "handover"))
-    await step(shop.act(paid, "return", {"reason": "other"}), shop.checkout.job("refunds")())
+    await step(shop.act(paid, "return", {"reason": "other"}))
+    again = {"list_again": True}
+    await step(shop.act(paid, "return-receipt", again), shop.checkout.job("refunds")())
     late = await shop.ordered("car_2")
     await look()
     shop.clock.advance(minutes=16)

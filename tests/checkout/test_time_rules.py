@@ -87,7 +87,7 @@ async def test_a_car_can_be_returned_for_14_days_after_handover_however_late_tha
     returned = await shop.act(order, "return", {"reason": "changed_mind"})
 
     assert (handed_over.status_code, returned.status_code) == (200, 200)
-    assert returned.json()["state"] == "returned"
+    assert returned.json()["state"] == "return_requested"
 
 
 WEEKDAYS = Calendar(

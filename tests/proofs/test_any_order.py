@@ -151,12 +151,18 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.tokens)
     @rule(
-        which=WHICH, action=st.sampled_from(["cancellation", "return", "handover"]), breaks=BREAKS
+        which=WHICH,
+        action=st.sampled_from(["cancellation", "return", "handover", "return-receipt"]),
+        breaks=BREAKS,
     )
     def act_on_order(self, which: int, action: str, breaks: Break) -> None:
         order_id, token = sorted(self.tokens.items())[which % len(self.tokens)]
-        bearer = KEYS["dealer_key"] if action == "handover" else token
-        body = {"reason": "changed_mind"} if action == "return" else {}
+        bearer = KEYS["dealer_key"] if action in ("handover", "return-receipt") else token
+        bodies: dict[str, dict[str, Any]] = {
+            "return": {"reason": "changed_mind"},
+            "return-receipt": {"list_again": True},
+        }
+        body = bodies.get(action, {})
         headers = (("authorization", f"Bearer {bearer}"),)
         self._post(f"/orders/{order_id}/{action}", body, breaks, headers)
 
