@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.catalog.feeds.google_vehicle_ads import ADAPTER, FULFILLMENT
@@ -525,6 +525,7 @@ def test_norway_states_no_single_vat_rate_for_electric_cars() -> None:
 @given(
     st.lists(st.dictionaries(st.sampled_from(sorted(FJORDAN)), st.text(max_size=30), max_size=2))
 )
+@example([{"fuel_consumption": '"'}, {"fuel_consumption": '"'}])
 def test_whatever_a_row_holds_it_is_one_record_or_one_rejection(rows: list[dict[str, Any]]) -> None:
     clean = [
         {key: value.translate({9: " ", 10: " ", 13: " "}) for key, value in row.items()}

@@ -170,10 +170,12 @@ def _tab_cells(line: str) -> list[str]:
 def _continued(lines: list[str], cells: list[str], columns: int) -> tuple[list[str], int]:
     """The row when a quoted value goes on in the next lines; `cells` when nothing closes it.
 
-    Taken only where it gives exactly one cell for each column, so that a stray quotation mark
-    swallows no car.
+    Taken only where it gives exactly one cell for each column and no line of it is a row by itself,
+    so that a stray quotation mark, or two, swallow no car.
     """
     for used in range(2, len(lines) + 1):
+        if len(_tab_cells(lines[used - 1])) >= columns:
+            break
         joined = _tab_cells("\n".join(lines[:used]))
         if len(joined) > columns:
             break
