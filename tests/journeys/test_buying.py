@@ -164,9 +164,11 @@ def test_going_back_and_second_tabs_lead_to_one_s_own_holds(visit: Visit) -> Non
         page.goto("/se/en/cars")
         page.locator("a.card-link").nth(number).click()
         page.get_by_role("button", name="Hold this car").click()
+        page.wait_for_url(re.compile(r"/purchases"))
     expect(page.get_by_role("alert")).to_contain_text("as many cars as one shopper may")
     expect(page.locator(".holds .card")).to_have_count(3)
     page.get_by_role("button", name="Give the car back").first.click()
+    page.wait_for_url(re.compile(r"/cars/car_"))
     page.goto("/se/en")
     expect(page.locator(".holdbar")).to_contain_text("2 cars are held for you")
 
