@@ -29,7 +29,6 @@ test: setup-dev ## all tests (installs missing Debian packages, with sudo when n
 	@$(PYTHON) -m deploy.check --all
 
 test-moments: setup-dev ## the unit tests at four other moments: a night of daylight saving, a year's end, a leap day, five years on
-	@$(PYTHON) -m deploy.debian
 	@$(PYTHON) -m deploy.check --moments
 
 format: setup-dev ## put code into the one format

@@ -25,7 +25,6 @@ PACKAGE_OF = {
     "nginx": "nginx",
     "postgres": "postgresql",
     "docker-compose": "docker-compose",
-    "faketime": "faketime",
 }
 
 

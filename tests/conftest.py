@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from app.frame.platform import Platform
-from app.kernel.clock import ManualClock
+from app.kernel.clock import ManualClock, SystemClock
 from deploy.local.postgres import LocalPostgres
 from tests.builders.platform import make_platform
 from tests.builders.shop import Shop, open_shop
@@ -165,3 +166,11 @@ async def no_task_left() -> AsyncIterator[None]:
     yield
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert not left
+
+
+MOMENT = os.environ.get("VITRINE_TEST_MOMENT")
+if MOMENT:
+    # `make test-moments`: the product's one clock starts at another moment and runs on from there.
+    _real_now = SystemClock.now
+    _shift = datetime.fromisoformat(MOMENT) - SystemClock().now()
+    SystemClock.now = lambda self: _real_now(self) + _shift  # type: ignore[method-assign]

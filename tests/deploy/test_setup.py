@@ -169,7 +169,6 @@ def test_missing_debian_packages_are_listed_once_each(monkeypatch: pytest.Monkey
     assert debian.missing_packages() == [
         "chromium",
         "docker-compose",
-        "faketime",
         "postgresql",
         "prometheus",
         "prometheus-alertmanager",
