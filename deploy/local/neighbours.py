@@ -23,7 +23,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
@@ -72,6 +72,7 @@ class Neighbours:
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
+        self.now: Callable[[], float] = time.time
         self._cars = 0
         self._payments: dict[str, Payment] = {}
         self._started_at = _now()
@@ -160,7 +161,7 @@ class Neighbours:
         return 200, event, {"webhook-signature": self._signed(as_signed(event))}
 
     def _signed(self, body: bytes) -> str:
-        at = int(time.time())
+        at = int(self.now())
         digest = hmac.new(self._secret, b"%d." % at + body, hashlib.sha256).hexdigest()
         return f"t={at},v1={digest}"
 

@@ -100,6 +100,7 @@ def open_arena(folder: Path, database_url: str, *, cars: int = CARS) -> Iterator
     """A fresh checkout on an empty database, with `cars` cars."""
     clock = ManualClock(datetime(2026, 11, 27, 9, 0, tzinfo=UTC))
     fuse, provider = Fuse(), Neighbours(KEYS["webhook_secret"])
+    provider.now = lambda: clock.now().timestamp()
     provider.answer("POST", "/stand-in/cars", orjson.dumps({"count": cars}))
     stand_in = _as_asgi(provider)
     others: dict[tuple[str, bool], ASGIApp] = {
