@@ -158,9 +158,10 @@ class Neighbours:
             "created_at": _now(),
             "payment": payment.wire(),
         }
-        return 200, event, {"webhook-signature": self._signed(as_signed(event))}
+        return 200, event, {"webhook-signature": self.signed(as_signed(event))}
 
-    def _signed(self, body: bytes) -> str:
+    def signed(self, body: bytes) -> str:
+        """The signature of a webhook that is sent now."""
         at = int(self.now())
         digest = hmac.new(self._secret, b"%d." % at + body, hashlib.sha256).hexdigest()
         return f"t={at},v1={digest}"
