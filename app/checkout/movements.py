@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Final, Literal
 
 from app.checkout.providers.protocol import MoneyMoved
-from app.checkout.states import LIVE, OrderState, allowed
+from app.checkout.states import LIVE, allowed
 from app.checkout.store import CheckoutTransaction, Record, as_context
+from app.contracts.checkout import OrderState
 from app.contracts.events import (
     CarStateChanged,
     DisputeDecided,

@@ -21,8 +21,9 @@ from app.checkout.providers.protocol import (
 )
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.states import LIVE, OrderState, allowed
+from app.checkout.states import LIVE, allowed
 from app.checkout.store import CheckoutTransaction, Record, Store
+from app.contracts.checkout import OrderState
 from app.contracts.events import (
     CarStateChanged,
     OrderConfirmed,
@@ -156,14 +157,7 @@ class Payments:
             if order is None or order["provider"] != name:
                 money = payment.state in ("authorised", "succeeded")
                 return self._without_order(name, payment.reference) if money else "ignored"
-            fresh = await transaction.add_payment_event(
-                event_id=event.event_id,
-                provider=name,
-                order_id=order["order_id"],
-                type_=event.type,
-                at=now,
-            )
-            if not fresh:
+            if not await _is_new(transaction, name, event, order, now):
                 return "duplicate"
             effect = await self._apply(transaction, order, payment, now)
         self._tell(effect, name)
@@ -178,14 +172,7 @@ class Payments:
             if order is None or order["provider"] != name:
                 # Without our reference it is about somebody else's payment in the same account.
                 return self._without_order(name, moved.reference) if moved.reference else "ignored"
-            fresh = await transaction.add_payment_event(
-                event_id=event.event_id,
-                provider=name,
-                order_id=order["order_id"],
-                type_=event.type,
-                at=now,
-            )
-            if not fresh:
+            if not await _is_new(transaction, name, event, order, now):
                 return "duplicate"
             told = await move_money(transaction, order, moved, now)
         if told == "our_refund":
@@ -446,4 +433,21 @@ def _confirmed(
             late=late,
         ),
         CarStateChanged(order["car_id"], "reserved"),
+    )
+
+
+async def _is_new(
+    transaction: CheckoutTransaction,
+    name: str,
+    event: ProviderEvent,
+    order: Record,
+    now: datetime,
+) -> bool:
+    """Remember a provider's message about an order; False when it was applied before."""
+    return await transaction.add_payment_event(
+        event_id=event.event_id,
+        provider=name,
+        order_id=order["order_id"],
+        type_=event.type,
+        at=now,
     )

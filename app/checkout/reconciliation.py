@@ -11,9 +11,9 @@ from app.checkout.authorisations import SETTLED
 from app.checkout.payments import Payments
 from app.checkout.providers.protocol import MoneyMoved, ProviderEvent, ProviderPayment
 from app.checkout.signals import Signals
-from app.checkout.states import OrderState
 from app.checkout.store import Record, Store
 from app.checkout.work import WorkList
+from app.contracts.checkout import OrderState
 from app.kernel.clock import Clock
 
 QUIET_SECONDS: Final = 20

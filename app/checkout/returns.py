@@ -13,9 +13,10 @@ from app.checkout.movements import now_context
 from app.checkout.orders import RETURN, order_wire
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.states import OrderState, allowed
+from app.checkout.states import allowed
 from app.checkout.store import RECEIVED, Store, StoredAnswer
 from app.checkout.tokens import for_holder
+from app.contracts.checkout import OrderState
 from app.contracts.events import CarStateChanged, OrderReturned, ReturnRequested
 from app.kernel.clock import Clock
 

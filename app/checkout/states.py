@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
-OrderState = Literal[
-    "payment_pending",
-    "confirmed",
-    "declined",
-    "expired",
-    "cancelled",
-    "disputed",
-    "return_requested",
-    "returned",
-    "refunded",
-]
+from app.contracts.checkout import OrderState
 
 TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
     "payment_pending": {

@@ -24,7 +24,7 @@ from app.checkout.models import (
     PAYMENTS,
     WORK,
 )
-from app.checkout.states import OrderState
+from app.contracts.checkout import OrderState
 from app.frame.database import Database, UtcTime
 from app.frame.outbox import FactRow, Outbox
 from app.kernel.facts import EventContext, Fact, values_of

@@ -66,7 +66,7 @@ def reference_routes(*, title: str, name: str, prefix: str, production: bool) ->
     async def docs() -> Response:
         if production:
             return RedirectResponse(f"/console/apis/{name}", 303)
-        built = _manifest()
+        built = built_names(STATIC)
         return reference_page(
             title,
             openapi=f"{prefix}/openapi.json",
@@ -90,8 +90,8 @@ def reference_routes(*, title: str, name: str, prefix: str, production: bool) ->
     return router
 
 
-def _manifest() -> dict[str, str]:
+def built_names(folder: Path) -> dict[str, str]:
     """The bundles by their source's name; none when they were never built."""
-    path = STATIC / "manifest.json"
+    path = folder / "manifest.json"
     names: dict[str, str] = orjson.loads(path.read_bytes()) if path.is_file() else {}
     return names

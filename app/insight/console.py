@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from app.frame.documentation import built_names
 from app.insight import charts
 from app.insight.alerting import Alerting
 from app.insight.doorkeeper import Doorkeeper
@@ -83,7 +83,7 @@ class Console:
         manifest = self.settings.static / "manifest.json"
         written_at = manifest.stat().st_mtime_ns if manifest.is_file() else 0
         if written_at != self.assets_written_at:
-            self.assets = _manifest(manifest)
+            self.assets = built_names(self.settings.static)
             self.assets_written_at = written_at
         found = self.assets.get(name)
         return f"/console/static/{found}" if found else ""
@@ -134,10 +134,3 @@ def safe_next(target: str) -> str:
 
 def _quoted(text: str) -> str:
     return quote(text, safe="/")
-
-
-def _manifest(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    found: dict[str, str] = orjson.loads(path.read_bytes())
-    return found

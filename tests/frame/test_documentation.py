@@ -51,5 +51,5 @@ async def test_in_production_the_page_stands_in_the_console() -> None:
     async with _client(production=True) as client:
         page = await client.get("/api/x/v1/docs")
         assert (page.status_code, page.headers["location"]) == (303, "/console/apis/x")
-        script = documentation._manifest()["reference.js"]
+        script = documentation.built_names(documentation.STATIC)["reference.js"]
         assert (await client.get(f"/api/x/v1/docs/{script}")).status_code == 404

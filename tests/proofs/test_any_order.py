@@ -28,7 +28,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.checkout.states import TRANSITIONS, OrderState
+from app.checkout.states import TRANSITIONS
+from app.contracts.checkout import OrderState
 from deploy.local.neighbours import as_signed
 from tests.builders.platform import KEYS
 from tests.conftest import NewDatabase

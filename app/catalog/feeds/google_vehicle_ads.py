@@ -253,7 +253,7 @@ def _dealer(row: Row, context: FeedContext) -> Dealer:
             "it, or have the dealership registered first.",
         )
     listed = row.get(STORE_CODE)
-    if listed and listed not in codes and not set(_codes(listed)) & set(codes):
+    if listed and not set(_codes(listed)) & set(codes):
         raise Refused(
             STORE_CODE,
             Reason.CONTRADICTION,
