@@ -15,7 +15,7 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
         "cancelled": "the shopper withdrew or submitted again, or the provider closed the payment",
     },
     "confirmed": {
-        "cancelled": "withdrawn before handover, or not picked up in 72 hours",
+        "cancelled": "withdrawn before handover, or not collected in its opening days",
         "return_requested": "given back within 14 days of handover",
         "disputed": "the shopper's bank wants the money back",
         "refunded": "the money went back at the provider",

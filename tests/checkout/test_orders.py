@@ -56,7 +56,7 @@ async def test_an_order_says_everything_once(shop: Shop) -> None:
     assert later == {key: value for key, value in order.items() if key != "order_token"}
 
 
-async def test_a_paid_order_is_confirmed_and_its_car_reserved_for_72_hours(shop: Shop) -> None:
+async def test_a_paid_order_is_confirmed_and_its_car_reserved(shop: Shop) -> None:
     order = await shop.ordered()
     shop.clock.advance(seconds=40)
 

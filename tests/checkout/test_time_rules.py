@@ -45,7 +45,7 @@ async def _confirmed(shop: Shop, **handover: Any) -> dict[str, Any]:
     ],
     ids=["not stated", "on a day", "a day that has passed", "so long after the order", "at once"],
 )
-async def test_the_dealer_keeps_a_car_for_72_hours_once_it_can_be_collected(
+async def test_a_dealer_without_stated_hours_keeps_a_car_for_72_hours_once_it_can_be_collected(
     shop: Shop, handover: dict[str, Any], ready_at: str | None, pick_up_by: str
 ) -> None:
     order = await _confirmed(shop, **handover)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from app.kernel.errors import Unavailable
 from tests.storefront.conftest import DETAILS, Shopfront, available_car, held, hidden
@@ -38,6 +41,12 @@ async def _paid(shopfront: Shopfront, payment_url: str, card: str) -> str:
     return str(answer.headers["location"])
 
 
+def _said(moment: str) -> str:
+    """As the shop in Sweden says it in English."""
+    local = datetime.fromisoformat(moment).astimezone(ZoneInfo("Europe/Stockholm"))
+    return f"{local:%a}, {local.day} {local:%b}, {local:%H:%M}"
+
+
 async def test_a_car_is_bought_from_list_to_confirmation(shopfront: Shopfront) -> None:
     async with shopfront.visitor() as visitor:
         hold = await held(visitor, await available_car(visitor))
@@ -45,11 +54,17 @@ async def test_a_car_is_bought_from_list_to_confirmation(shopfront: Shopfront) -
         submitted = await _ordered(visitor, hold.headers["location"])
         back = await _paid(shopfront, submitted.headers["location"], "4242 4242 4242 4242")
         order = await visitor.get(urlsplit(back).path)
+    async with shopfront.services["checkout"].service.database.read() as connection:
+        kept_until = await connection.scalar(
+            text("SELECT MAX(pick_up_by) FROM orders WHERE state = 'confirmed'")
+        )
 
     assert re.search(r'data-countdown="\d+"', details.text)
     assert details.headers["cache-control"] == "no-store"
     assert 'data-order-state="confirmed"' in order.text
     assert "yours to collect" in order.text
+    assert "until the closing time that the order names" in details.text
+    assert f"Collect by</dt><dd>{_said(kept_until)}</dd>" in order.text
 
 
 async def test_the_order_token_is_in_no_address_and_only_this_purchase_gets_it(
