@@ -87,7 +87,7 @@ def internal_port(platform: Platform, services: Mapping[str, Service]) -> Intern
         openapi_url=None, telemetry={"tracing": False, "metrics": False, "logs": False}
     )
 
-    add_health(health, platform, {name: [s.database.check] for name, s in services.items()})
+    add_health(health, platform, {name: service.ready for name, service in services.items()})
     return InternalRouter({name: service.internal for name, service in services.items()}, health)
 
 

@@ -231,6 +231,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         larger_bodies={f"{PREFIX}/payment-events/": WEBHOOK_BYTES},
         outbox=parts.outbox,
         internal=internal_routes(use),
+        ready=[stock.has_caught_up],
         migrate=lambda: migrate(database, NAME, METADATA),
         jobs=[
             Job("consume:catalog", 0.3, stock.poll),

@@ -29,6 +29,7 @@ from app.frame.undigested import (
     words_of,
 )
 from app.kernel.clock import Clock
+from app.kernel.errors import Unavailable
 from app.kernel.facts import Event
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.frame import CONSUMER_EVENTS_SET_ASIDE, CONSUMER_EVENTS_UNDIGESTED
@@ -55,6 +56,10 @@ def position_table(metadata: MetaData) -> Table:
 
 
 _UNDIGESTED: Final = undigested_table(MetaData())
+
+
+class Behind(Unavailable):
+    """This process has not seen yet that all is read that stood at the source when it began."""
 
 
 class Consumer:
@@ -88,6 +93,9 @@ class Consumer:
         self._apply = apply
         self._diet = diet
         self._undigested = Undigested(source, _UNDIGESTED)
+        self._caught_up = False
+        self._began_at: int | None = None
+        """What was read before this process began."""
         self._retaken = False
         """Whether this process has tried all that was set aside: it may be what mends them."""
         self._left = telemetry.instruments.gauge(CONSUMER_EVENTS_UNDIGESTED)
@@ -107,7 +115,7 @@ class Consumer:
                 left = await self._measure()
             self._retaken = True
             after = await self.position()
-            wires = await self._fetch(after)
+            wires = await self._look(after)
             if not wires:
                 self.lag_seconds = self._age_of(left)
                 break
@@ -115,7 +123,18 @@ class Consumer:
             await self._digest(after, wires)
             left = await self._measure()
             stored += len(wires)
+        if not self._caught_up:  # another replica reads: nothing new is what we wait to see
+            await self._look(await self.position())
         return stored
+
+    async def has_caught_up(self) -> None:
+        """Raise `Behind` until everything was read once that stood at the source at our start.
+
+        A source that does not answer cannot say where it stands. What was read before we began is
+        then good enough to work with; a database that had never read a single fact is not.
+        """
+        if not self._caught_up:
+            raise Behind(f"{self.source}'s facts have not been read up to their end yet")
 
     async def position(self) -> int:
         """The position up to which events are stored or set aside; 0 at the very start."""
@@ -125,6 +144,18 @@ class Consumer:
                 {"source": self.source},
             )
         return int(found or 0)
+
+    async def _look(self, after: int) -> list[Wire]:
+        """What stands behind a position; takes note when that is all, or nobody can say."""
+        if self._began_at is None:
+            self._began_at = after
+        try:
+            wires = await self._fetch(after)
+        except Exception:
+            self._caught_up |= self._began_at > 0
+            raise
+        self._caught_up |= not wires
+        return wires
 
     async def _measure(self) -> Left:
         async with self._database.read() as connection:

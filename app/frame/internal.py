@@ -73,6 +73,12 @@ def add_health(app: FastAPI, platform: Platform, checks: Mapping[str, Sequence[C
 
 async def readiness(checks: Mapping[str, Sequence[Check]]) -> JSONResponse:
     """200 when every check passes, else 503 with what is wrong, by service."""
+    wrong = await what_is_wrong(checks)
+    return JSONResponse({"ready": not wrong, "problems": wrong}, status_code=503 if wrong else 200)
+
+
+async def what_is_wrong(checks: Mapping[str, Sequence[Check]]) -> dict[str, str]:
+    """Why each service is not ready; empty when all are."""
     wrong: dict[str, str] = {}
     for service, service_checks in checks.items():
         for check in service_checks:
@@ -82,7 +88,7 @@ async def readiness(checks: Mapping[str, Sequence[Check]]) -> JSONResponse:
                 wrong[service] = error.detail
             except Exception as error:  # noqa: BLE001 - a check that breaks means not ready
                 wrong[service] = f"{type(error).__name__}: the check itself failed"
-    return JSONResponse({"ready": not wrong, "problems": wrong}, status_code=503 if wrong else 200)
+    return wrong
 
 
 def _add_outbox(app: FastAPI, name: str, outbox: Outbox) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.frame.internal import what_is_wrong
 from app.frame.listening import Connection
 from app.frame.service import Service
 from app.kernel.errors import CannotStart
@@ -98,6 +99,16 @@ def _server(app: ASGIApp, *, idle_seconds: float = 0.0) -> _Server:
     )
 
 
+async def _when_ready(server: _Server, bound: socket.socket, services: Sequence[Service]) -> None:
+    """Serve from when all these services are ready, until told to stop."""
+    checks = {service.name: service.ready for service in services}
+    while not server.should_exit:
+        if not await what_is_wrong(checks):
+            await server.serve([bound])
+            return
+        await asyncio.sleep(0.05)
+
+
 def _settle_garbage() -> None:
     """Let the collector look only at what requests leave behind, and less often.
 
@@ -120,7 +131,8 @@ async def serve(
 ) -> None:
     """Start the services, answer on both ports, drain and stop on SIGINT or SIGTERM.
 
-    Behind a `gateway` stopping takes up to `GATEWAY_SECONDS` more, and no request of it is lost.
+    Behind a `gateway`, who asks whether we are ready, stopping takes up to `GATEWAY_SECONDS` more,
+    and no request of it is lost. Without one the public port opens when all services are ready.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -130,8 +142,8 @@ async def serve(
     services[0].telemetry.adopt_stdlib_logging()
     idle_seconds = GATEWAY_SECONDS if gateway else 0.0
     servers = [
-        (_server(internal), internal_socket),
-        (_server(public, idle_seconds=idle_seconds), public_socket),
+        (_server(internal), internal_socket, ()),
+        (_server(public, idle_seconds=idle_seconds), public_socket, () if gateway else services),
     ]
     try:
         for service in services:
@@ -140,10 +152,13 @@ async def serve(
         for service in services:
             service.begin()
         _settle_garbage()
-        running = [asyncio.create_task(server.serve([s])) for server, s in servers]
+        running = [
+            asyncio.create_task(_when_ready(server, bound, awaited))
+            for server, bound, awaited in servers
+        ]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
-        for server, _ in servers:
+        for server, *_ in servers:
             server.should_exit = True
         await asyncio.gather(*running)
     finally:

@@ -31,8 +31,9 @@ Hook = Callable[[], Awaitable[object]]
 class Service:
     """A service that is put together but not started.
 
-    `api` answers the public prefix, `internal` the internal port. `migrate` brings its database
-    to this version's schema; `prepare` runs once after it, before the first request.
+    `api` answers the public prefix, `internal` the internal port; `ready` raise until it can do its
+    work. `migrate` brings its database to this version's schema; `prepare` runs once after it,
+    before the first request.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Service:
     database: Database
     api: ASGIApp
     internal: ASGIApp
+    ready: Sequence[Hook]
     migrate: Hook
     prepare: Sequence[Hook] = ()
     jobs: Sequence[Job] = ()
@@ -126,6 +128,7 @@ def assemble(
 ) -> Service:
     """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox."""
     own_jobs = [*jobs, _flag_job(platform, telemetry)]
+    checks = [database.check, *ready]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
     shedder = LoadShedder(
@@ -146,9 +149,8 @@ def assemble(
                 _trusted(platform.settings.trusted_proxies),
             )
         ),
-        internal=internal_app(
-            name, platform, outbox=outbox, router=internal, ready=[database.check, *ready]
-        ),
+        internal=internal_app(name, platform, outbox=outbox, router=internal, ready=checks),
+        ready=checks,
         migrate=migrate,
         prepare=prepare,
         jobs=own_jobs,

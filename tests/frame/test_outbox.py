@@ -9,11 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Column, Integer, String, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.contracts.events import CarWithdrawn
-from app.frame.consumers import Consumer, position_table
+from app.frame.consumers import Behind, Consumer, position_table
 from app.frame.database import Database, new_metadata
 from app.frame.http import InProcessTransport
 from app.frame.internal import internal_app
@@ -59,7 +61,13 @@ class World:
             for event in await self.outbox.read(after=after, limit=1000)
         ]
 
-    def replica(self, crash: type[BaseException] | None = None, diet: Diet = PLAIN) -> Consumer:
+    def replica(
+        self,
+        crash: type[BaseException] | None = None,
+        diet: Diet = PLAIN,
+        *,
+        source: ASGIApp | None = None,
+    ) -> Consumer:
         """A consumer that stores each car; `crash` is raised after it did, before the commit."""
 
         async def apply(transaction: AsyncConnection, events: Sequence[Event]) -> None:
@@ -68,7 +76,9 @@ class World:
             if crash is not None:
                 raise crash
 
-        app = internal_app("catalog", self.platform, outbox=self.outbox, router=None, ready=[])
+        app = source or internal_app(
+            "catalog", self.platform, outbox=self.outbox, router=None, ready=[]
+        )
         client = httpx.AsyncClient(
             transport=InProcessTransport(lambda: app), base_url="http://catalog"
         )
@@ -252,6 +262,80 @@ async def test_two_replicas_never_store_the_same_event(world: World) -> None:
         world.clock.advance(seconds=11)  # every time the other one may take over
 
     assert await world.effects() == [f"car_{number}" for number in range(10)]
+
+
+async def _is_behind(consumer: Consumer) -> bool:
+    try:
+        await consumer.has_caught_up()
+    except Behind:
+        return True
+    return False
+
+
+async def test_a_consumer_has_caught_up_once_it_read_all_that_stood_there(world: World) -> None:
+    await world.state("a", "b")
+    replica = world.replica()
+    behind = [await _is_behind(replica)]
+    await replica.poll()
+    behind.append(await _is_behind(replica))
+    await world.state("c")
+    behind.append(await _is_behind(replica))  # once is enough: more is always on its way
+
+    assert behind == [True, False, False]
+
+
+async def test_a_source_without_a_single_fact_has_been_read_to_its_end(world: World) -> None:
+    replica = world.replica()
+    await replica.poll()
+
+    assert not await _is_behind(replica)
+
+
+async def test_a_replica_that_does_not_read_waits_for_the_one_that_does(world: World) -> None:
+    await world.state("a")
+    reading, other = world.replica(MemoryError), world.replica()
+    with pytest.raises(MemoryError):
+        await reading.poll()  # it has the lease, and nothing is stored
+    await other.poll()
+    behind = [await _is_behind(other)]
+    world.clock.advance(seconds=11)
+    await world.replica().poll()
+    await other.poll()
+    behind.append(await _is_behind(other))
+
+    assert behind == [True, False]
+
+
+@pytest.mark.parametrize(("kept", "behind"), [(["a"], False), ([], True)])
+async def test_while_its_source_is_away_a_consumer_works_with_what_it_kept(
+    world: World, kept: list[str], behind: bool
+) -> None:
+    await world.state(*kept)
+    await world.replica().poll()
+    world.clock.advance(seconds=11)
+    restarted = world.replica(source=FastAPI())  # answers 404 to everything
+
+    with pytest.raises(httpx.HTTPStatusError):
+        await restarted.poll()
+
+    assert await _is_behind(restarted) is behind
+
+
+async def test_a_source_that_ends_in_the_middle_of_a_first_reading_leaves_it_behind(
+    world: World,
+) -> None:
+    await world.state("a")
+    real = internal_app("catalog", world.platform, outbox=world.outbox, router=None, ready=[])
+    answers = iter([real, FastAPI()])
+
+    async def dying(scope: Scope, receive: Receive, send: Send) -> None:
+        await next(answers)(scope, receive, send)
+
+    first = world.replica(source=dying)
+    with pytest.raises(httpx.HTTPStatusError):
+        await first.poll()
+
+    assert (await _is_behind(first), await world.effects()) == (True, ["a"])
 
 
 async def test_a_lease_has_one_holder_until_it_ends_or_is_given_back(world: World) -> None:

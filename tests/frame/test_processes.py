@@ -20,6 +20,7 @@ from app.kernel.clock import ManualClock
 from deploy.local.ports import LOOPBACK, free_ports
 from deploy.local.processes import ManagedProcess, wait_until
 from deploy.local.production import new_secrets
+from tests.builders.running import running_shop
 from tests.builders.shop import open_shop
 
 pytestmark = pytest.mark.integration
@@ -164,6 +165,60 @@ def test_a_service_stops_at_once_whoever_keeps_a_connection_open(
 
         assert time.monotonic() - began < 30
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_checkout_alone_is_not_ready_while_nobody_told_it_of_a_single_car(tmp_path: Path) -> None:
+    port, internal_port = free_ports(2)
+    nobody = f"http://{LOOPBACK}:9"
+    addresses = {
+        f"{name}_{kind}": nobody
+        for name in ("CATALOG", "SANDBOX")
+        for kind in ("URL", "INTERNAL_URL")
+    }
+    process = ManagedProcess(
+        "checkout",
+        [sys.executable, "-m", "app.checkout"],
+        log_path=tmp_path / "log",
+        environment=_environment(
+            tmp_path,
+            CHECKOUT_PORT=str(port),
+            CHECKOUT_INTERNAL_PORT=str(internal_port),
+            **addresses,
+        ),
+        folder=ROOT,
+    )
+    internal = f"http://{LOOPBACK}:{internal_port}"
+    with process:
+        process.wait_ready(f"{internal}/health/live", timeout_seconds=60)
+        wait_until(lambda: "job.unavailable" in (tmp_path / "log").read_text(), timeout_seconds=60)
+        ready = httpx.get(f"{internal}/health/ready", trust_env=False)
+
+    assert (ready.status_code, ready.json()["problems"]) == (
+        503,
+        {"checkout": "catalog's facts have not been read up to their end yet"},
+    )
+
+
+def test_what_the_first_page_lists_can_be_held(tmp_path: Path) -> None:
+    with (
+        running_shop(tmp_path) as shop,
+        httpx.Client(base_url=shop.base_url, timeout=60, trust_env=False) as client,
+    ):
+        listed = [
+            car["car_id"]
+            for market in ("SE", "NO", "DK", "FI", "US")
+            for car in client.get(f"/api/catalog/v1/cars?market={market}&limit=5").json()["items"]
+        ]
+        held = [
+            client.post(
+                "/api/checkout/v1/holds",
+                json={"car_id": car_id},
+                headers={"idempotency-key": f'"{car_id}"', "x-forwarded-for": f"198.51.100.{n}"},
+            ).status_code
+            for n, car_id in enumerate(listed)
+        ]
+
+    assert (len(listed) >= 10, set(held)) == (True, {201})
 
 
 def test_keys_are_made_once_and_readable_by_nobody_else(tmp_path: Path) -> None:
