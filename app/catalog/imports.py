@@ -29,6 +29,7 @@ from app.catalog.swap import OfferedCar, Swap, difference, is_rehearsal
 from app.contracts.catalog import FeedReport, RowReport
 from app.contracts.events import LONGEST_TITLE, CarListed, CarWithdrawn, FeedImported
 from app.contracts.wire import Market
+from app.frame.dealers import OPERATOR
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput
 from app.kernel.facts import EventContext, Fact
@@ -59,6 +60,8 @@ class Feed:
     market: str
     adapter: str
     content: bytes
+    sent_by: str = OPERATOR
+    """Whose dealer key it came with."""
 
 
 @dataclass(slots=True)
@@ -136,7 +139,7 @@ class Importer:
                 swap, FeedState(feed.source, feed.market, feed.adapter, self._clock.now())
             )
             await stock.state_facts(_facts(feed, swap, report), context)
-        self._signals.feed_imported(report, feed.market, at=self._clock.now())
+        self._signals.feed_imported(report, feed.market, sent_by=feed.sent_by, at=self._clock.now())
         return report
 
     def _stage(self, feed: Feed) -> Staged:
@@ -263,6 +266,7 @@ def _facts(feed: Feed, swap: Swap, report: FeedReport) -> list[Fact]:
         rejected=report.rejected,
         unchanged=report.unchanged,
         removed=report.removed,
+        sent_by=feed.sent_by,
     )
     return [*listed, *withdrawn, imported]
 

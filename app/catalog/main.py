@@ -24,6 +24,7 @@ from app.catalog.swap import is_rehearsal
 from app.frame.bodies import FEED_BYTES
 from app.frame.consumers import Consumer
 from app.frame.database import Database
+from app.frame.dealers import DealerKeys
 from app.frame.jobs import Job, leased
 from app.frame.leases import Leases
 from app.frame.migrations import migrate
@@ -129,7 +130,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             importer,
             [model_of(sheet) for sheet in shipped.models],
             platform.clock,
-            dealer_key=platform.settings.dealer_key,
+            dealer_keys=DealerKeys.of(platform.settings),
         )
     )
     return assemble(

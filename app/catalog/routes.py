@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import math
 from datetime import datetime
 from typing import Annotated, Final, cast
@@ -30,8 +29,9 @@ from app.contracts.catalog import (
 from app.contracts.wire import Identifier, Market, problem_responses
 from app.frame.callers import caller_of
 from app.frame.conditional import has_already
+from app.frame.dealers import DealerKeys, KeyHolder
 from app.kernel.clock import Clock, rfc3339
-from app.kernel.errors import InvalidInput, NotAuthorised, NotFound
+from app.kernel.errors import InvalidInput, NotFound
 
 PREFIX: Final = "/api/catalog/v1"
 MOST_PER_PAGE: Final = 100
@@ -46,12 +46,12 @@ def public_routes(
     models: list[Model],
     clock: Clock,
     *,
-    dealer_key: str,
+    dealer_keys: DealerKeys,
 ) -> APIRouter:
     router = APIRouter(prefix=PREFIX)
     _add_cars(router, shelf, clock)
     _add_range(router, shelf, models)
-    _add_feeds(router, shelf, store, importer, dealer_key)
+    _add_feeds(router, shelf, store, importer, dealer_keys)
     return router
 
 
@@ -179,12 +179,12 @@ def _add_range(router: APIRouter, shelf: Shelf, models: list[Model]) -> None:
 
 
 def _add_feeds(
-    router: APIRouter, shelf: Shelf, store: Store, importer: Importer, dealer_key: str
+    router: APIRouter, shelf: Shelf, store: Store, importer: Importer, dealer_keys: DealerKeys
 ) -> None:
     @router.post(
         "/feeds/{source}",
         summary="Import one source's stock feed",
-        responses=problem_responses(400, 401, 409, 413, 422, 503),
+        responses=problem_responses(400, 401, 403, 409, 413, 422, 503),
         openapi_extra={
             "requestBody": {
                 "required": True,
@@ -210,9 +210,10 @@ def _add_feeds(
         ] = False,
     ) -> FeedReport:
         """Replaces the source's stock in the market by the feed: all of it, or nothing."""
-        _check_key(request, dealer_key)
+        sender = _holder(request, dealer_keys)
+        sender.check_source(source)
         chosen = market or await _only_market(store, source)
-        feed = Feed(source, chosen, adapter, await request.body())
+        feed = Feed(source, chosen, adapter, await request.body(), sent_by=sender.name)
         context = caller_of(request).context(market=chosen)
         report = await importer.run(feed, context, confirm_removal=confirm_removal)
         await shelf.refresh()
@@ -278,11 +279,9 @@ def _json(body: bytes, headers: dict[str, str]) -> Response:
     return Response(body, media_type="application/json", headers=headers)
 
 
-def _check_key(request: Request, dealer_key: str) -> None:
+def _holder(request: Request, dealer_keys: DealerKeys) -> KeyHolder:
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    fits = hmac.compare_digest(given.strip().encode(), dealer_key.encode())
-    if scheme.casefold() != "bearer" or not dealer_key or not fits:
-        raise NotAuthorised("Feeds need the dealer key: Authorization: Bearer <key>.")
+    return dealer_keys.holder(given if scheme.casefold() == "bearer" else "")
 
 
 async def _only_market(store: Store, source: str) -> Market:

@@ -17,8 +17,8 @@ class CatalogSignals:
         self._last_success = telemetry.instruments.gauge(STOCK_IMPORT_LAST_SUCCESS)
         self._log = telemetry.log
 
-    def feed_imported(self, report: FeedReport, market: str, *, at: datetime) -> None:
-        """An import was committed."""
+    def feed_imported(self, report: FeedReport, market: str, *, sent_by: str, at: datetime) -> None:
+        """An import was committed. `sent_by` is the name of a dealer key."""
         counts = {
             "accepted": report.accepted,
             "rejected": report.rejected,
@@ -28,7 +28,9 @@ class CatalogSignals:
         for result, count in counts.items():
             self._rows.inc(count, source=report.source, result=result)
         self.last_success(report.source, at)
-        self._log.info("feed_imported", source=report.source, market=market, **counts)
+        self._log.info(
+            "feed_imported", source=report.source, market=market, sent_by=sent_by, **counts
+        )
 
     def last_success(self, source: str, at: datetime) -> None:
         """When a source was last imported; also set at start, from the database."""

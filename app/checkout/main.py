@@ -43,6 +43,7 @@ from app.checkout.tokens import OrderTokens
 from app.frame.bodies import WEBHOOK_BYTES
 from app.frame.consumers import Consumer
 from app.frame.database import Database
+from app.frame.dealers import DealerKeys
 from app.frame.jobs import Job, leased
 from app.frame.leases import Leases
 from app.frame.migrations import migrate
@@ -142,6 +143,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         reconciliation=Reconciliation(store, payments, signals, platform.clock),
         limits=RequestLimits(own, signals, platform.clock),
         privacy=Privacy(store, seal, index, signals, platform.clock),
+        dealer_keys=DealerKeys.of(secrets),
         store=store,
         signals=signals,
         settings=own,

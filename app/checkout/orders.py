@@ -311,8 +311,10 @@ class Orders:
         self._signals.order_moved(order_id, state="cancelled", reason="withdrawn")
         return stored
 
-    async def hand_over(self, order_id: str, claim_: Claim) -> StoredAnswer | Replay:
-        """The dealer reports that the shopper has the keys."""
+    async def hand_over(
+        self, order_id: str, claim_: Claim, *, reported_by: str
+    ) -> StoredAnswer | Replay:
+        """The dealer, named by their key, reports that the shopper has the keys."""
         now = self._clock.now()
         async with self._store.begin() as transaction:
             begun = await claim(transaction, claim_, now)
@@ -321,11 +323,18 @@ class Orders:
             order = await transaction.lock_order(order_id)
             if order is None:
                 raise OrderUnknown("There is no such order.")
+            if order["handed_over_at"] is not None:
+                raise TransitionRefused(
+                    f"The car was handed over already, at {rfc3339(order['handed_over_at'])}."
+                )
             if not await transaction.mark_handed_over(order_id, now):
-                raise TransitionRefused("Only a confirmed order can be handed over, once.")
+                raise TransitionRefused(
+                    "Only a confirmed order can be handed over; this one is"
+                    f" {order['state']}. Keep the keys."
+                )
             await transaction.move_car(order["car_id"], ["reserved"], "sold")
             context = as_context(order["context"])
-            await transaction.record(CarHandedOver(order_id, order["car_id"]), context)
+            await transaction.record(CarHandedOver(order_id, order["car_id"], reported_by), context)
             await transaction.record(CarStateChanged(order["car_id"], "sold"), context)
             stored = answer(200, order_wire({**order, "handed_over_at": now}, self._settings))
             await transaction.answer_key(claim_.key, stored)

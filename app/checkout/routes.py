@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.checkout.errors import OrderUnknown
 from app.checkout.holds import HoldCommand, Holds
 from app.checkout.idempotency import Claim, Replay, is_kept, keep, read_claim
 from app.checkout.invariants import check
@@ -41,6 +41,7 @@ from app.contracts.checkout import (
 from app.contracts.wire import Identifier, problem_responses
 from app.frame import problems
 from app.frame.callers import Caller, caller_of, passed_on
+from app.frame.dealers import DealerKeys, KeyHolder
 from app.frame.direct import DirectRoute, taking
 from app.frame.origins import is_neighbour, origin_of
 from app.frame.platform import Platform
@@ -62,6 +63,7 @@ class UseCases:
     reconciliation: Reconciliation
     privacy: Privacy
     limits: RequestLimits
+    dealer_keys: DealerKeys
     store: Store
     signals: Signals
     settings: CheckoutSettings
@@ -90,6 +92,7 @@ def add_routes(app: FastAPI, use: UseCases) -> tuple[DirectRoute, ...]:
         *_add_webhooks(router, use),
     )
     _add_withdrawals(router, use)
+    _add_dealers(router, use)
     _add_erasure(router, use)
     app.include_router(router)
     return direct
@@ -231,11 +234,16 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         returned = use.returns.request(order_id, token, claim, body.reason)
         return await _once(request, use, claim, returned)
 
+
+def _add_dealers(router: APIRouter, use: UseCases) -> None:
+    answers = problem_responses(400, 401, 403, 404, 409, 422, 429, 503)
+
     @router.post(
         "/orders/{order_id}/handover",
         response_model=Order,
         responses=answers,
         summary="The dealer reports that the keys were handed over (dealer key)",
+        description="Now: the handover's time is the moment of this report. No body is read.",
     )
     async def hand_over(
         request: Request,
@@ -244,9 +252,10 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         key: KeyHeader = None,
     ) -> Response:
         caller = _admitted(request, use)
-        _dealer(token, use)
+        holder = await _dealer_of(order_id, token, use)
         claim = _claim(request, "handover", caller)
-        return await _once(request, use, claim, use.orders.hand_over(order_id, claim))
+        handed_over = use.orders.hand_over(order_id, claim, reported_by=holder.name)
+        return await _once(request, use, claim, handed_over)
 
     @router.post(
         "/orders/{order_id}/return-receipt",
@@ -262,7 +271,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         key: KeyHeader = None,
     ) -> Response:
         caller = _admitted(request, use)
-        _dealer(token, use)
+        await _dealer_of(order_id, token, use)
         list_again = body is not None and body.list_again
         claim = _claim(request, ["return-receipt", list_again], caller)
         received = use.returns.receive(order_id, claim, list_again=list_again)
@@ -441,10 +450,17 @@ def _bearer(authorization: Annotated[str, Header()] = "") -> str:
     return token.strip()
 
 
-def _dealer(token: str, use: UseCases) -> None:
-    """Raises `NotAuthorised` for any other token than the dealers'."""
-    if not hmac.compare_digest(token.encode(), use.platform.settings.dealer_key.encode()):
-        raise NotAuthorised("This needs the dealer key in Authorization: Bearer.")
+async def _dealer_of(order_id: str, token: str, use: UseCases) -> KeyHolder:
+    """The holder of a dealer key that is for this order.
+
+    Raises `NotAuthorised`, `DealerKeyElsewhere` for another dealer's, `OrderUnknown`.
+    """
+    holder = use.dealer_keys.holder(token)
+    order = await use.store.read_order(order_id)
+    if order is None:
+        raise OrderUnknown("There is no such order.")
+    holder.check_dealer(order["dealer_id"])
+    return holder
 
 
 def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> str:

@@ -629,6 +629,7 @@ def _order_query() -> Any:
             CARS.c.model_id,
             CARS.c.title,
             CARS.c.market,
+            CARS.c.dealer_id,
             CARS.c.dealer_calendar,
         )
         .join(PAYMENTS, PAYMENTS.c.order_id == ORDERS.c.order_id)

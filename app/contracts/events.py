@@ -150,6 +150,8 @@ class FeedImported(Fact):
     rejected: Count
     unchanged: Count
     removed: Count
+    sent_by: Id = ""
+    """Name of the dealer key that it came with; empty in a fact of before there were several."""
 
 
 # --- checkout -------------------------------------------------------------------------------
@@ -331,6 +333,8 @@ class CarHandedOver(Fact):
     TYPE: ClassVar[str] = "checkout.car.handed_over"
     order_id: Id
     car_id: Id
+    reported_by: Id = ""
+    """Name of the dealer key; empty in a fact of before there were several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     for code, text in {
         400: "The request could not be read",
         401: "The credentials are missing or do not fit",
+        403: "The credentials are good, and for something else",
         404: "There is nothing at this address",
         409: "The state does not allow it",
         413: "The request is too large",

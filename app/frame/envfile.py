@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from app.frame.keys import SECRETS, faults
+from app.frame import dealers
+from app.frame.keys import SECRETS, KeysMissing, faults
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _LINE: Final = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$", re.MULTILINE)
@@ -44,7 +45,7 @@ def main(arguments: list[str], folder: Path = ROOT) -> int:
         )
         return 0
     found = (
-        faults(values_in(path.read_text(encoding="utf-8")), list(SECRETS))
+        _faults(values_in(path.read_text(encoding="utf-8")))
         if path.exists()
         else ["there is none: run `make env`"]
     )
@@ -55,6 +56,21 @@ def main(arguments: list[str], folder: Path = ROOT) -> int:
         return 0
     sys.stderr.write(f"{path} is there and its secrets are good: it is left as it is.\n")
     return 1
+
+
+def _faults(values: dict[str, str]) -> list[str]:
+    """Of the secrets, and of the dealers' keys where they stand here and not in a file."""
+    found = faults(values, list(SECRETS))
+    keys = values.get(dealers.VARIABLE, "")
+    if not keys.startswith(("[", "{")):
+        return found
+    try:
+        entries = dealers.read(keys)
+    except KeysMissing as error:
+        return [*found, str(error).removesuffix(".")]
+    others = {secret.variable: values.get(secret.variable, "") for secret in SECRETS}
+    said = dealers.faults(entries, others, strict=True)
+    return [*found, *(f"{dealers.VARIABLE}, {fault}" for fault in said)]
 
 
 if __name__ == "__main__":

@@ -89,15 +89,16 @@ def faults(values: Mapping[str, str], secrets: list[Secret]) -> list[str]:
         value = values.get(secret.variable, "")
         if secret.optional and not value:
             continue
-        fault = _fault(secret, value)
-        if fault:
-            found.append(f"{secret.variable} {fault}")
+        weakness = fault(secret, value)
+        if weakness:
+            found.append(f"{secret.variable} {weakness}")
         elif (first := seen.setdefault(value.strip(), secret.variable)) != secret.variable:
             found.append(f"{secret.variable} equals {first}")
     return found
 
 
-def _fault(secret: Secret, value: str) -> str | None:
+def fault(secret: Secret, value: str) -> str | None:
+    """Why production cannot be run with a value, as the rest of a sentence; None when it can."""
     text = value.strip()
     if not text:
         return "is not set"
@@ -172,10 +173,10 @@ def refuse_weak_password(service: str, password: str | None) -> None:
     """In production, before a database is opened. None: the server asks for none."""
     variable = f"{service.upper()}_DATABASE_PASSWORD"
     secret = next(each for each in SECRETS if each.variable == variable)
-    fault = None if password is None else _fault(secret, password)
-    if fault:
+    weakness = None if password is None else fault(secret, password)
+    if weakness:
         raise KeysMissing(
-            f"the password in {service.upper()}_DATABASE_URL {fault}: change it for the role in"
+            f"the password in {service.upper()}_DATABASE_URL {weakness}: change it for the role in"
             " PostgreSQL and in the address."
         )
 

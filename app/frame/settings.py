@@ -41,7 +41,10 @@ class PlatformSettings(BaseSettings):
     trace_keep_ratio: float = Field(0.05, ge=0, le=1)
     session_key: str = ""
     synthetic_key: str = ""
-    dealer_key: str = ""
+    dealer_key: str = Field("", description="the operator's own; opens every source and dealer")
+    dealer_keys: str = Field(
+        "", description="keys of single dealers: JSON, or a file of it", repr=False
+    )
     delivery_key: str = ""
     report_key: str = ""
     payment_key: str = Field("", description="checkout's key at the sandbox provider")

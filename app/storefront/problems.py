@@ -55,6 +55,11 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         msg("A general refusal without a type of its own; the status says which."),
         msg("Read the status and the detail."),
     ),
+    "dealer-key-elsewhere": ProblemPage(
+        msg("The dealer key is for something else"),
+        msg("Each dealer's key opens its own sources and its own dealers' cars and orders only."),
+        msg("Use the key of that source or dealer; the answer says what this one is for."),
+    ),
     "not-authorised": ProblemPage(
         msg("The credentials are missing or do not fit"),
         msg("This needs a key or a token in the Authorization header."),

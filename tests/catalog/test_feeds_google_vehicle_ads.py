@@ -409,6 +409,24 @@ def test_columns_that_agree_with_the_offer_are_no_fault() -> None:
     assert _accepted(**agreeing).offer == _accepted().offer
 
 
+@pytest.mark.parametrize("field", ["date_first_registered", "availability_date", "expiration_date"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0000-00", "0000-00-00", "0000-01-01", "9999-99", "9999-99-99", "2019-00-10"),
+        *("2019-13-10", "2019-10-00", "2019-10-32", "2019-02-29", "2019-10-", "2019-1-1"),
+        *("10.10.2019", "2019/10/10", "2019-10-10T25:00", "2019-10-10T", "2019-10-10Tnoon"),
+        *("-2019-10-10", "２０１９-10-10", "00000000"),
+    ],
+)
+def test_a_day_that_is_in_no_calendar_is_rejected_with_its_column(field: str, text: str) -> None:
+    outcome = _one(**{field: text})
+
+    assert isinstance(outcome, Rejection)
+    assert (outcome.field, outcome.reason) == (field, Reason.MALFORMED_VALUE)
+    assert text in outcome.message
+
+
 def test_the_day_of_first_registration_may_be_today_or_a_leap_day() -> None:
     for day, month in (
         ("2026-11-22", "2026-11"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from app.catalog.feeds.colours import house_colour, listed_colour
 from app.catalog.feeds.delimited import Refused, Row, read_rows
@@ -175,7 +175,7 @@ def _day(row: Row, field: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text.partition("T")[0])
+        return datetime.fromisoformat(text).date()
     except ValueError as error:
         raise Refused(
             field,
