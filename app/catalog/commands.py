@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from app.catalog.guards import Confirmed
 from app.catalog.imports import DEFAULT_ADAPTER, Feed, Importer
 from app.catalog.models import metadata, outbox
 from app.catalog.range.loading import load_range
@@ -46,6 +47,9 @@ def import_feed(
     confirm_removal: Annotated[
         bool, typer.Option("--confirm-removal", help="lift the guard against lost stock")
     ] = False,
+    confirm_prices: Annotated[
+        bool, typer.Option("--confirm-prices", help="lift the guard against damaged prices")
+    ] = False,
 ) -> None:
     """Import FILE as the whole stock of SOURCE in MARKET, as `POST /feeds/{source}` does."""
     if market not in CURRENCY_OF_MARKET:
@@ -54,7 +58,9 @@ def import_feed(
     feed = Feed(source, market, adapter, file.read_bytes())
     with one_sentence():
         try:
-            report = asyncio.run(run_import(platform, feed, confirm_removal=confirm_removal))
+            report = asyncio.run(
+                run_import(platform, feed, Confirmed(confirm_removal, confirm_prices))
+            )
         except VitrineError as error:
             typer.echo(f"nothing was changed: {error.detail}", err=True)
             raise typer.Exit(1) from error
@@ -63,7 +69,7 @@ def import_feed(
     _tell(report)
 
 
-async def run_import(platform: Platform, feed: Feed, *, confirm_removal: bool) -> FeedReport:
+async def run_import(platform: Platform, feed: Feed, confirmed: Confirmed) -> FeedReport:
     """Import on the configured database; running services take it over within a second."""
     telemetry = platform.telemetry(NAME)
     url = platform.database_url(NAME, ServiceSettings.of(NAME).database_url)
@@ -78,7 +84,7 @@ async def run_import(platform: Platform, feed: Feed, *, confirm_removal: bool) -
             guard_share=CatalogSettings().guard_share,
         )
         context = EventContext(market=feed.market, channel="dealer", release=platform.version)
-        return await importer.run(feed, context, confirm_removal=confirm_removal)
+        return await importer.run(feed, context, confirmed)
     finally:
         await database.close()
         telemetry.shutdown()

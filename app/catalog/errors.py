@@ -18,3 +18,17 @@ class TooMuchRemoved(VitrineError):
 
     code, title = "feed-guarded", "The feed would remove too much stock; nothing was changed"
     outcome, status = Outcome.CONFLICT, 409
+
+
+class PricesImplausible(VitrineError):
+    """The guard: most likely the prices are damaged, so they stay as they are."""
+
+    code, title = "prices-guarded", "The feed would change prices too much; nothing was changed"
+    outcome, status = Outcome.CONFLICT, 409
+
+
+class FeedOutdated(VitrineError):
+    """A newer export was imported before: this one would bring sold cars back."""
+
+    code, title = "feed-outdated", "The feed is older than the stock; nothing was changed"
+    outcome, status = Outcome.CONFLICT, 409

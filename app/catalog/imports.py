@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, cast
 
 from app.catalog.documents import car_document, car_id_of, dealer_of, digest_of
-from app.catalog.errors import FeedNotReadable, TooMuchRemoved
+from app.catalog.errors import FeedNotReadable
 from app.catalog.feeds.delimited import SHOWN_CHARACTERS
 from app.catalog.feeds.discovery import discover_adapters
 from app.catalog.feeds.record import (
@@ -21,11 +21,13 @@ from app.catalog.feeds.record import (
     Rejection,
     StockRecord,
 )
+from app.catalog.guards import Confirmed, guard, guard_age
+from app.catalog.identity import VinHash
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.sheets import Range
 from app.catalog.signals import CatalogSignals
-from app.catalog.store import FeedState, Store
-from app.catalog.swap import OfferedCar, Swap, difference, is_rehearsal
+from app.catalog.store import FeedState, Store, Swapping
+from app.catalog.swap import KnownCar, OfferedCar, Swap, as_bought, difference, is_rehearsal
 from app.contracts.catalog import FeedReport, RowReport
 from app.contracts.events import LONGEST_TITLE, CarListed, CarWithdrawn, FeedImported
 from app.contracts.wire import Market
@@ -36,6 +38,7 @@ from app.kernel.facts import EventContext, Fact
 from app.kernel.opening import Calendar
 
 DEFAULT_ADAPTER: Final = "google_vehicle_ads"
+UNCONFIRMED: Final = Confirmed()
 
 LONGEST: Final[Mapping[str, int]] = {
     "id": 100,
@@ -60,8 +63,14 @@ class Feed:
     market: str
     adapter: str
     content: bytes
+    exported_at: datetime | None = None
+    """When the sender's system made it; None when it does not say."""
     sent_by: str = OPERATOR
     """Whose dealer key it came with."""
+
+    @property
+    def whose(self) -> str:
+        return f"{self.source} has on offer in {self.market}"
 
 
 @dataclass(slots=True)
@@ -100,15 +109,14 @@ class Importer:
         self,
         feed: Feed,
         context: EventContext,
-        *,
-        confirm_removal: bool = False,
+        confirmed: Confirmed = UNCONFIRMED,
     ) -> FeedReport:
         """Import a feed as its source's whole stock in the market.
 
-        Raises `FeedNotReadable`, `InvalidInput` (unknown adapter) or `TooMuchRemoved`; nothing
-        has changed then. `confirm_removal` lifts the guard for a source that really shrinks.
+        Raises `FeedNotReadable`, `InvalidInput` (unknown adapter), `TooMuchRemoved`,
+        `PricesImplausible` or `FeedOutdated`; nothing has changed then. `confirmed` lifts guards.
         """
-        report = await self._import(feed, context, confirm_removal=confirm_removal)
+        report = await self._import(feed, context, confirmed)
         if report is None:
             raise AssertionError("only a first import may find that there is nothing to do")
         return report
@@ -121,28 +129,39 @@ class Importer:
         self,
         feed: Feed,
         context: EventContext,
+        confirmed: Confirmed = UNCONFIRMED,
         *,
-        confirm_removal: bool = False,
         only_first: bool = False,
     ) -> FeedReport | None:
         # Reading thousands of rows takes longer than other requests should wait.
-        staged = await asyncio.to_thread(self._stage, feed)
+        staged = await asyncio.to_thread(self._stage, feed, await self._store.vin_hash())
         async with self._store.swapping() as stock:
-            first = not await stock.imported_before(feed.source, feed.market)
-            if only_first and not first:
+            last = await stock.last_feed(feed.source, feed.market)
+            if only_first and last is not None:
                 return None
-            swap = difference(await stock.known(feed.source, feed.market), staged.offered)
-            if not (first or confirm_removal):
-                self._guard(feed, swap)
+            latest = None if last is None else last.exported_at
+            guard_age(feed.whose, feed.exported_at, latest)
+            known = await stock.known(feed.source, feed.market)
+            staged.offered = as_bought(known, staged.offered)
+            await self._refuse_claimed(feed, staged, known, stock)
+            swap = difference(known, staged.offered)
+            guard(swap, feed.whose, share=self._guard_share, confirmed=confirmed)
             report = _report(feed, staged, swap)
             await stock.save(
-                swap, FeedState(feed.source, feed.market, feed.adapter, self._clock.now())
+                swap,
+                FeedState(
+                    feed.source,
+                    feed.market,
+                    feed.adapter,
+                    self._clock.now(),
+                    feed.exported_at or latest,
+                ),
             )
             await stock.state_facts(_facts(feed, swap, report), context)
         self._signals.feed_imported(report, feed.market, sent_by=feed.sent_by, at=self._clock.now())
         return report
 
-    def _stage(self, feed: Feed) -> Staged:
+    def _stage(self, feed: Feed, identity_of: VinHash) -> Staged:
         adapter = self._adapters.get(feed.adapter)
         if adapter is None:
             known = ", ".join(sorted(self._adapters))
@@ -160,7 +179,8 @@ class Importer:
                     if refusal is not None:
                         staged.rejections.append(refusal)
                     else:
-                        staged.offered.append(_offered(outcome, self._shipped))
+                        identity = identity_of(outcome.vin)
+                        staged.offered.append(_offered(outcome, self._shipped, identity))
                 elif isinstance(outcome, Rejection):
                     staged.rejections.append(_rejection(outcome))
                 else:
@@ -169,19 +189,45 @@ class Importer:
             raise FeedNotReadable(str(error)) from error
         return staged
 
-    def _guard(self, feed: Feed, swap: Swap) -> None:
-        if swap.removed_share > self._guard_share:
-            raise TooMuchRemoved(
-                f"This feed would remove {len(swap.removed)} of {swap.on_offer} cars that "
-                f"{feed.source} has on offer in {feed.market}; {self._guard_share:.0%} is the most "
-                "without a confirmation. If the stock really shrank, send it again with "
-                "confirm_removal=true.",
-                would_remove=len(swap.removed),
-                on_offer=swap.on_offer,
+    async def _refuse_claimed(
+        self, feed: Feed, staged: Staged, known: list[KnownCar], stock: Swapping
+    ) -> None:
+        """Move cars that are somebody else's offer, or somebody's car, to the rejections."""
+        now = self._clock.now()
+        bought = {car.car_id for car in known if car.state != "available"}
+        wanted: dict[str, list[OfferedCar]] = {}
+        for car in staged.offered:
+            if car.identity:
+                wanted.setdefault(car.identity, []).append(car)
+        refused: dict[str, RowReport] = {}
+        for claim in await stock.claims(sorted(wanted)):
+            for car in wanted[claim.identity]:
+                kept = (
+                    claim.listed
+                    if car.car_id in bought
+                    else claim.keeps(feed.source, feed.market, now)
+                )
+                if kept and claim.car_id != car.car_id:
+                    refused[car.car_id] = _claimed(car, claim.why(feed.source, feed.market))
+        if refused:
+            staged.offered = [car for car in staged.offered if car.car_id not in refused]
+            staged.rejections = sorted(
+                [*staged.rejections, *refused.values()], key=lambda report: report.row
             )
 
 
-def _offered(record: StockRecord, shipped: Range) -> OfferedCar:
+def _claimed(car: OfferedCar, why: str) -> RowReport:
+    return RowReport(
+        row=car.row,
+        stock_id=car.stock_id,
+        field="vin",
+        value="",
+        reason=Reason.DUPLICATE_VIN.value,
+        message=f"Row {car.row}: {why}",
+    )
+
+
+def _offered(record: StockRecord, shipped: Range, identity: str | None) -> OfferedCar:
     document = car_document(record, shipped)
     lead = record.handover.lead
     at = record.handover.at
@@ -193,6 +239,8 @@ def _offered(record: StockRecord, shipped: Range) -> OfferedCar:
         handover_at=at,
         handover_lead_seconds=None if lead is None else lead // timedelta(seconds=1),
         digest=digest_of(document, f"{at} {lead} {_calendar(record.dealer)}"),
+        identity=identity,
+        row=record.row,
     )
 
 
@@ -259,7 +307,7 @@ def _report(feed: Feed, staged: Staged, swap: Swap) -> FeedReport:
 
 def _facts(feed: Feed, swap: Swap, report: FeedReport) -> list[Fact]:
     listed: list[Fact] = [_listed(feed, car) for car in (*swap.added, *swap.changed)]
-    withdrawn: list[Fact] = [CarWithdrawn(car_id) for car_id in (*swap.removed, *swap.left)]
+    withdrawn: list[Fact] = [CarWithdrawn(car.car_id) for car in (*swap.removed, *swap.left)]
     imported = FeedImported(
         source=feed.source,
         accepted=report.accepted,
@@ -268,7 +316,8 @@ def _facts(feed: Feed, swap: Swap, report: FeedReport) -> list[Fact]:
         removed=report.removed,
         sent_by=feed.sent_by,
     )
-    return [*listed, *withdrawn, imported]
+    # Who leaves is told before who comes: a car with a new stock id is never on sale twice.
+    return [*withdrawn, *listed, imported]
 
 
 def _listed(feed: Feed, car: OfferedCar) -> CarListed:
@@ -288,6 +337,7 @@ def _listed(feed: Feed, car: OfferedCar) -> CarListed:
         ready_for_handover_at="" if car.handover_at is None else rfc3339(car.handover_at),
         handover_lead_seconds=car.handover_lead_seconds,
         dealer_calendar=_calendar(car.dealer),
+        identity=car.identity or "",
     )
 
 

@@ -10,6 +10,7 @@ import httpx
 
 from app.catalog.availability import DIET, following
 from app.catalog.documents import dealer_of, model_of
+from app.catalog.guards import Confirmed
 from app.catalog.imports import Feed, Importer
 from app.catalog.models import metadata, outbox
 from app.catalog.range.loading import load_range
@@ -60,7 +61,13 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     signals = CatalogSignals(telemetry)
     shipped = load_range()
     shelf = Shelf(store, [dealer_of(dealer) for dealer in shipped.dealers])
-    importer = Importer(store, shipped, signals, platform.clock, guard_share=own.guard_share)
+    importer = Importer(
+        store,
+        shipped,
+        signals,
+        platform.clock,
+        guard_share=own.guard_share,
+    )
     rehearsing = (
         platform.settings.environment != "production" if own.rehearsal is None else own.rehearsal
     )
@@ -109,7 +116,9 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             if (feed.source, feed.market) in stale and not is_rehearsal(feed.source):
                 context = _own_context(feed.market, platform.version, synthetic=False)
                 await importer.run(
-                    Feed(feed.source, feed.market, feed.adapter, feed.read()), context
+                    Feed(feed.source, feed.market, feed.adapter, feed.read()),
+                    context,
+                    Confirmed(prices=True),  # ours: a new version may bring new prices
                 )
         if any(is_rehearsal(source) for source, _ in stale):
             await replenishment.run(synthetic, even_if_enough=True)

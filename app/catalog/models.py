@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from app.frame.consumers import position_table
@@ -37,6 +38,8 @@ cars: Final = Table(
     Column("handover_lead_seconds", BigInteger),
     # SHA-256 over what a shopper sees: equal means that the feed brought nothing new.
     Column("digest", String(64), nullable=False),
+    # Keyed hash of the VIN (catalog.identity); empty when the feed states none.
+    Column("identity", String(64)),
     Column("listed", Boolean, nullable=False),
     Column("state", String(10), nullable=False),
     # Unique, in commit order: whoever has seen version N has seen every change up to N.
@@ -45,6 +48,22 @@ cars: Final = Table(
     Column("changed_at", UtcTime, nullable=False),
     UniqueConstraint("source", "market", "stock_id"),
     Index(None, "version", unique=True),
+)
+
+Index(
+    "uq_cars_one_offer_per_identity",
+    cars.c.identity,
+    unique=True,
+    postgresql_where=text("listed"),
+    sqlite_where=text("listed"),
+)
+Index("ix_cars_identity", cars.c.identity)
+
+identity_key: Final = Table(
+    "identity_key",
+    metadata,
+    # One row. Hexadecimal; what identities are made with (catalog.identity.VinHash).
+    Column("key", String(64), primary_key=True),
 )
 
 dealers: Final = Table(
@@ -61,6 +80,8 @@ feeds: Final = Table(
     Column("market", String(2), primary_key=True),
     Column("adapter", String(60), nullable=False),
     Column("imported_at", UtcTime, nullable=False),
+    # The newest export that was imported, where the sender says when it was made.
+    Column("exported_at", UtcTime),
 )
 
 stock_head: Final = Table(

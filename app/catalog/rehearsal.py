@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from app.catalog.guards import Confirmed
 from app.catalog.imports import Feed, Importer
 from app.catalog.range.stock import REHEARSAL_SOURCE, ShippedFeed
 from app.catalog.signals import CatalogSignals
@@ -60,7 +61,9 @@ class Replenishment:
         content = feed_of(feed, [*numbers, *range(first, first + missing)])
         # Cars that somebody holds stay listed: a released one goes on offer again.
         await self._importer.run(
-            Feed(feed.source, feed.market, feed.adapter, content), context, confirm_removal=True
+            Feed(feed.source, feed.market, feed.adapter, content),
+            context,
+            Confirmed(removal=True, prices=True),
         )
         if missing:
             self._signals.rehearsal_replenished(feed.market, available, missing)

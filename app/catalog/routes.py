@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, cast
 
 import orjson
 from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.catalog.guards import Confirmed
 from app.catalog.imports import DEFAULT_ADAPTER, Feed, Importer
 from app.catalog.search import CarQuery, find_cars, minute
 from app.catalog.shelf import Shelf, ShelfCar, shelf_car
@@ -51,7 +53,7 @@ def public_routes(
     router = APIRouter(prefix=PREFIX)
     _add_cars(router, shelf, clock)
     _add_range(router, shelf, models)
-    _add_feeds(router, shelf, store, importer, dealer_keys)
+    _add_feeds(router, shelf, store, importer, dealer_keys, clock)
     return router
 
 
@@ -179,7 +181,12 @@ def _add_range(router: APIRouter, shelf: Shelf, models: list[Model]) -> None:
 
 
 def _add_feeds(
-    router: APIRouter, shelf: Shelf, store: Store, importer: Importer, dealer_keys: DealerKeys
+    router: APIRouter,
+    shelf: Shelf,
+    store: Store,
+    importer: Importer,
+    dealer_keys: DealerKeys,
+    clock: Clock,
 ) -> None:
     @router.post(
         "/feeds/{source}",
@@ -208,14 +215,25 @@ def _add_feeds(
         confirm_removal: Annotated[
             bool, Query(description="lift the guard: the source really lost that much stock")
         ] = False,
+        confirm_prices: Annotated[
+            bool, Query(description="lift the guard: the prices really changed that much")
+        ] = False,
+        exported_at: Annotated[
+            AwareDatetime | None,
+            Query(
+                description="when the feed was made; one older than the last is refused",
+                examples=["2026-12-01T03:00:00Z"],
+            ),
+        ] = None,
     ) -> FeedReport:
         """Replaces the source's stock in the market by the feed: all of it, or nothing."""
         sender = _holder(request, dealer_keys)
         sender.check_source(source)
         chosen = market or await _only_market(store, source)
-        feed = Feed(source, chosen, adapter, await request.body(), sent_by=sender.name)
+        made_at = _made_at(exported_at, clock.now())
+        feed = Feed(source, chosen, adapter, await request.body(), made_at, sent_by=sender.name)
         context = caller_of(request).context(market=chosen)
-        report = await importer.run(feed, context, confirm_removal=confirm_removal)
+        report = await importer.run(feed, context, Confirmed(confirm_removal, confirm_prices))
         await shelf.refresh()
         return report
 
@@ -301,6 +319,19 @@ def _place(near: str | None) -> tuple[float, float] | None:
     if not (-90 <= lat <= 90 and -180 <= lon <= 180):
         raise _invalid("near", "must be a latitude and a longitude in degrees, like 59.33,18.06")
     return lat, lon
+
+
+def _made_at(moment: datetime | None, now: datetime) -> datetime | None:
+    """A moment that storage can hold; one far ahead would make every later export look old."""
+    if moment is None:
+        return None
+    try:
+        made_at = moment.astimezone(UTC)
+    except OverflowError:
+        made_at = datetime.max.replace(tzinfo=UTC)
+    if not timedelta(days=-365) <= made_at - now <= timedelta(hours=1):
+        raise _invalid("exported_at", "must be a moment of the past year, with its zone")
+    return made_at
 
 
 def _invalid(field: str, message: str) -> InvalidInput:

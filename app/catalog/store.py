@@ -16,7 +16,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog.documents import dealer_of
-from app.catalog.models import cars, dealers, feeds, stock_head
+from app.catalog.identity import Claim, VinHash
+from app.catalog.models import cars, dealers, feeds, identity_key, stock_head
 from app.catalog.swap import KnownCar, OfferedCar, Swap
 from app.contracts.catalog import Dealer
 from app.frame.database import Database
@@ -51,6 +52,7 @@ class FeedState:
     market: str
     adapter: str
     imported_at: datetime
+    exported_at: datetime | None = None
 
 
 class Swapping:
@@ -64,25 +66,68 @@ class Swapping:
         self._insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
         self._now = now
 
-    async def imported_before(self, source: str, market: str) -> bool:
-        found = await self._connection.scalar(
-            select(feeds.c.adapter).where(feeds.c.source == source, feeds.c.market == market)
+    async def last_feed(self, source: str, market: str) -> FeedState | None:
+        found = await self._connection.execute(
+            select(feeds).where(feeds.c.source == source, feeds.c.market == market)
         )
-        return found is not None
+        row = found.first()
+        return None if row is None else FeedState(*row)
 
     async def known(self, source: str, market: str) -> list[KnownCar]:
         """Everything that the source ever offered in the market."""
         rows = await self._connection.execute(
-            select(cars.c.car_id, cars.c.digest, cars.c.listed, cars.c.state).where(
-                cars.c.source == source, cars.c.market == market
-            )
+            select(
+                cars.c.car_id,
+                cars.c.digest,
+                cars.c.listed,
+                cars.c.state,
+                cars.c.document["price"]["amount"].as_float(),
+                cars.c.identity,
+            ).where(cars.c.source == source, cars.c.market == market)
         )
         return [KnownCar(*row) for row in rows]
+
+    async def claims(self, identities: Sequence[str]) -> list[Claim]:
+        """Every row of whatever source with one of the identities."""
+        found: list[Claim] = []
+        for start in range(0, len(identities), READ_AT_ONCE):
+            rows = await self._connection.execute(
+                select(
+                    cars.c.car_id,
+                    cars.c.source,
+                    cars.c.market,
+                    cars.c.stock_id,
+                    cars.c.identity,
+                    cars.c.listed,
+                    cars.c.state,
+                    cars.c.changed_at,
+                ).where(cars.c.identity.in_(identities[start : start + READ_AT_ONCE]))
+            )
+            found += [Claim(*row) for row in rows]
+        return found
 
     async def save(self, swap: Swap, feed: FeedState) -> None:
         """Store the difference and that the feed was imported."""
         version = await _reserve(self._connection, swap.changes)
         await self._save_dealers([*swap.added, *swap.changed])
+        # First of all whoever leaves or is corrected gives its identity free for the others.
+        gone = [car.car_id for car in (*swap.removed, *swap.left)]
+        if gone:
+            await self._connection.execute(
+                update(cars)
+                .where(cars.c.car_id == bindparam("of_car"))
+                .values(listed=False, version=bindparam("version"), changed_at=self._now),
+                [
+                    {"of_car": car_id, "version": version + offset}
+                    for offset, car_id in enumerate(gone)
+                ],
+            )
+        version += len(gone)
+        if swap.changed:
+            await self._connection.execute(
+                update(cars).where(cars.c.car_id == bindparam("of_car")).values(identity=None),
+                [{"of_car": car.car_id} for car in swap.changed],
+            )
         if swap.added:
             await self._connection.execute(
                 cars.insert(),
@@ -112,18 +157,6 @@ class Swapping:
                     for offset, car in enumerate(swap.changed)
                 ],
             )
-        version += len(swap.changed)
-        gone = [*swap.removed, *swap.left]
-        if gone:
-            await self._connection.execute(
-                update(cars)
-                .where(cars.c.car_id == bindparam("of_car"))
-                .values(listed=False, version=bindparam("version"), changed_at=self._now),
-                [
-                    {"of_car": car_id, "version": version + offset}
-                    for offset, car_id in enumerate(gone)
-                ],
-            )
         await self._save_feed(feed)
 
     async def state_facts(self, facts: Sequence[Fact], context: EventContext) -> None:
@@ -136,6 +169,7 @@ class Swapping:
             "handover_at": car.handover_at,
             "handover_lead_seconds": car.handover_lead_seconds,
             "digest": car.digest,
+            "identity": car.identity,
             "changed_at": self._now,
         }
 
@@ -155,7 +189,11 @@ class Swapping:
         )
 
     async def _save_feed(self, feed: FeedState) -> None:
-        fresh = {"adapter": feed.adapter, "imported_at": feed.imported_at}
+        fresh = {
+            "adapter": feed.adapter,
+            "imported_at": feed.imported_at,
+            "exported_at": feed.exported_at,
+        }
         await self._connection.execute(
             self._insert(feeds)
             .values(source=feed.source, market=feed.market, **fresh)
@@ -169,6 +207,7 @@ _OFFER: Final = (
     "handover_at",
     "handover_lead_seconds",
     "digest",
+    "identity",
     "changed_at",
     "version",
 )
@@ -188,6 +227,11 @@ class Store:
         async with self._database.transaction() as connection:
             await _lock(connection)
             yield Swapping(connection, self._outbox, self._database.dialect, self._clock.now())
+
+    async def vin_hash(self) -> VinHash:
+        """What makes identities of VINs."""
+        async with self._database.read() as connection:
+            return VinHash((await connection.execute(select(identity_key.c.key))).scalar_one())
 
     async def changed_since(self, version: int, *, limit: int) -> list[StockCar]:
         """Cars whose latest change is over `version`, oldest change first."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from app.kernel import opening
+
+FARTHEST: Final = timedelta(days=3650)
+"""No calendar reaches further, and time itself ends in 9999: a typing error of an older feed."""
+
+
+def _within_reach(at: datetime, start: datetime) -> datetime:
+    return min(max(at, start), start + FARTHEST)
 
 
 def earliest_handover(car: Mapping[str, Any], ordered_at: datetime) -> datetime | None:
@@ -15,7 +22,7 @@ def earliest_handover(car: Mapping[str, Any], ordered_at: datetime) -> datetime 
     if lead is not None:
         ready = ordered_at + timedelta(seconds=lead)
     elif at is not None:
-        ready = max(at, ordered_at)
+        ready = _within_reach(at, ordered_at)
     else:
         return None
     calendar = opening.read(car["dealer_calendar"] or "")
@@ -29,7 +36,7 @@ def kept_until(
 
     Without a calendar (the fact came from a version before it), so much time on the clock.
     """
-    since = max(confirmed_at, order["ready_for_handover_at"] or confirmed_at)
+    since = _within_reach(order["ready_for_handover_at"] or confirmed_at, confirmed_at)
     at_least = timedelta(seconds=pick_up_seconds)
     calendar = opening.read(order.get("dealer_calendar") or "")
     if calendar is None:

@@ -112,6 +112,12 @@ INVARIANTS: Final = (
         " AND cars.state NOT IN ('reserved', 'sold')",
     ),
     Invariant(
+        "one_buyer_per_physical_car",
+        "One car would be sold twice, by two ids of one or two dealers.",
+        "SELECT COUNT(*) FROM (SELECT identity FROM cars WHERE state <> 'available'"
+        " AND identity IS NOT NULL GROUP BY identity HAVING COUNT(*) > 1) AS doubled",
+    ),
+    Invariant(
         "car_state_has_a_reason",
         "A car would be kept from everybody for nobody.",
         "SELECT COUNT(*) FROM cars WHERE (state = 'held' AND NOT EXISTS (SELECT 1 FROM holds"

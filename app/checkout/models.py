@@ -45,12 +45,22 @@ CARS = Table(
     Column("ready_for_handover_at", UtcTime),
     Column("handover_lead_seconds", BigInteger),
     Column("dealer_calendar", Text),
+    Column("identity", String(64)),
 )
 """What may be sold, as the catalogue told us. `state` is ours: only we decide who has a car.
 
 A car can be handed over at `ready_for_handover_at`, or `handover_lead_seconds` after its order;
 neither when the catalogue does not say. `dealer_calendar` says when somebody is there to do it.
 """
+
+Index(
+    "uq_cars_one_taken_per_identity",
+    CARS.c.identity,
+    unique=True,
+    postgresql_where=text("state <> 'available'"),
+    sqlite_where=text("state <> 'available'"),
+)
+"""One physical car is held, reserved or sold once, however many feeds and ids it has."""
 
 HOLDS = Table(
     "holds",

@@ -11,6 +11,7 @@ from app.contracts.events import CarListed, CarStateChanged, CarWithdrawn, fact_
 from app.frame.undigested import Diet
 from app.kernel import opening
 from app.kernel.facts import Event, EventContext
+from app.kernel.resale import RESALE_AFTER
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -49,7 +50,9 @@ class Stock:
                         "ready_for_handover_at": _moment(fact.ready_for_handover_at),
                         "handover_lead_seconds": fact.handover_lead_seconds,
                         "dealer_calendar": _calendar(fact.dealer_calendar),
-                    }
+                        "identity": fact.identity or None,
+                    },
+                    resale_before=datetime.fromisoformat(event.time) - RESALE_AFTER,
                 )
                 if state == "sold" and await transaction.relist_returned(fact.car_id):
                     context = EventContext(market=fact.market)

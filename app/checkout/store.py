@@ -8,7 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, exists, func, insert, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,6 +67,26 @@ class KeyRecord:
     answer: StoredAnswer | None
     created_at: datetime
     locked_until: datetime
+
+
+def _taken_elsewhere() -> ColumnElement[bool]:
+    """Whether somebody has the physical car of a row of CARS by another id."""
+    other = CARS.alias("other")
+    return (
+        select(other.c.car_id)
+        .where(
+            other.c.identity == CARS.c.identity,
+            other.c.car_id != CARS.c.car_id,
+            other.c.state != "available",
+        )
+        .exists()
+    )
+
+
+def _given_back() -> ColumnElement[bool]:
+    """Whether the dealer has received the car of a row of ORDERS that was handed over."""
+    message = func.coalesce(ORDERS.c.message, "")
+    return and_(ORDERS.c.state.in_(("returned", "refunded")), message == RECEIVED)
 
 
 class CheckoutTransaction:
@@ -145,30 +178,55 @@ class CheckoutTransaction:
                 text("SELECT pg_advisory_xact_lock(hashtext(:address))"), {"address": address_hash}
             )
 
-    async def list_car(self, values: Record) -> str:
-        """Add a car or refresh its offer; who has it does not change. Returns the car's state."""
+    async def list_car(self, values: Record, *, resale_before: datetime) -> str:
+        """Add a car or refresh its offer; who has it does not change. Returns the car's state.
+
+        Nor does which physical car somebody has. One that comes back as another row, and that its
+        buyer returned or got before `resale_before`, was traded in: the old row lets go of it.
+        """
         offer = {k: v for k, v in values.items() if k != "car_id"}
+        if values["identity"] is not None:
+            await self._let_go(values["identity"], values["car_id"], resale_before)
+        statement = self._insert(CARS).values(**values, listed=True, state="available")
+        free = CARS.c.state == "available"
+        offer["identity"] = case((free, statement.excluded.identity), else_=CARS.c.identity)
         listed = await self._connection.execute(
-            self._insert(CARS)
-            .values(**values, listed=True, state="available")
-            .on_conflict_do_update(index_elements=["car_id"], set_={**offer, "listed": True})
-            .returning(CARS.c.state)
+            statement.on_conflict_do_update(
+                index_elements=["car_id"], set_={**offer, "listed": True}
+            ).returning(CARS.c.state)
         )
         return str(listed.scalar_one())
+
+    async def _let_go(self, identity: str, car_id: str, resale_before: datetime) -> None:
+        owned = exists().where(
+            ORDERS.c.car_id == CARS.c.car_id,
+            ORDERS.c.handed_over_at.is_not(None),
+            ~_given_back(),
+            or_(ORDERS.c.handed_over_at >= resale_before, ORDERS.c.state != "confirmed"),
+        )
+        await self._connection.execute(
+            update(CARS)
+            .where(
+                CARS.c.identity == identity,
+                CARS.c.car_id != car_id,
+                CARS.c.state == "sold",
+                ~owned,
+            )
+            .values(identity=None)
+        )
 
     async def relist_returned(self, car_id: str) -> bool:
         """Put a car back on sale that its dealer has received from every earlier owner."""
         owners = select(ORDERS.c.order_id).where(
             ORDERS.c.car_id == car_id, ORDERS.c.handed_over_at.is_not(None)
         )
-        back = and_(ORDERS.c.state.in_(("returned", "refunded")), ORDERS.c.message == RECEIVED)
         moved = await self._connection.execute(
             update(CARS)
             .where(
                 CARS.c.car_id == car_id,
                 CARS.c.state == "sold",
-                owners.where(back).exists(),
-                ~owners.where(or_(~back, ORDERS.c.message.is_(None))).exists(),
+                owners.where(_given_back()).exists(),
+                ~owners.where(~_given_back()).exists(),
             )
             .values(state="available")
         )
@@ -180,19 +238,31 @@ class CheckoutTransaction:
         )
 
     async def move_car(self, car_id: str, before: Sequence[str], after: str) -> bool:
-        """Change a car's state if it is in one of `before`; False when it is not."""
-        moved = await self._connection.execute(
-            update(CARS)
-            .where(CARS.c.car_id == car_id, CARS.c.state.in_(before))
-            .values(state=after)
-        )
+        """Change a car's state if it is in one of `before`; False when it is not.
+
+        Raises `CarTaken` when somebody has the same physical car by another id: the database itself
+        says so.
+        """
+        try:
+            moved = await self._connection.execute(
+                update(CARS)
+                .where(CARS.c.car_id == car_id, CARS.c.state.in_(before))
+                .values(state=after)
+            )
+        except IntegrityError as error:
+            raise CarTaken(car_id) from error
         return moved.rowcount == 1
 
     async def take_back_car(self, car_id: str) -> bool:
         """Reserve a car that is free and still on offer, for a payment that came late."""
         taken = await self._connection.execute(
             update(CARS)
-            .where(CARS.c.car_id == car_id, CARS.c.state == "available", CARS.c.listed)
+            .where(
+                CARS.c.car_id == car_id,
+                CARS.c.state == "available",
+                CARS.c.listed,
+                ~_taken_elsewhere(),
+            )
             .values(state="reserved")
         )
         return taken.rowcount == 1

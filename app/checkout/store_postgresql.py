@@ -58,6 +58,7 @@ WITH wish AS MATERIALIZED (
        AND c.price = w.price AND c.currency = w.currency
        AND c.model_id = w.model_id AND c.market = w.market
        AND NOT EXISTS (SELECT FROM idempotency i WHERE i.key = w.key)
+       AND NOT EXISTS (SELECT FROM cars o WHERE o.identity = c.identity AND o.state <> 'available')
        FOR NO KEY UPDATE OF c SKIP LOCKED
 ), moved AS (
     UPDATE cars c SET state = 'held'

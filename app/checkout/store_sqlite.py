@@ -31,6 +31,8 @@ PLACE: Final = (
      WHERE car_id = :car_id AND listed AND state = 'available' AND rehearsal = :rehearsal
        AND price = :price AND currency = :currency AND model_id = :model_id AND market = :market
        AND NOT EXISTS (SELECT 1 FROM idempotency WHERE key = :key)
+       AND NOT EXISTS (SELECT 1 FROM cars o WHERE o.identity = cars.identity
+                          AND o.state <> 'available')
        AND (NOT :limited OR (
             (:session_id = '' OR :most_of_session > (SELECT COUNT(*) FROM holds
               WHERE state = 'active' AND session_id = :session_id))

@@ -33,6 +33,7 @@ Rate = Annotated[str, text_of(8)]
 
 Provider = Annotated[str, text_of(20)]
 Release = Annotated[str, text_of(60)]
+CarIdentity = Annotated[str, text_of(64)]
 Moment = Annotated[str, text_of(40)]
 Opening = Annotated[str, text_of(4000)]
 """RFC 3339, UTC."""
@@ -132,6 +133,8 @@ class CarListed(Fact):
     """How long after an order the car can be handed over; None when it does not count from it."""
     dealer_calendar: Opening = ""
     """When its dealer is open (`kernel.opening.Calendar.text`); empty when it was not told."""
+    identity: CarIdentity = ""
+    """The same for one physical car in whatever feed (a keyed hash); empty when it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

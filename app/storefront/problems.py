@@ -187,6 +187,18 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         ),
         msg("Check the feed; nothing was changed."),
     ),
+    "prices-guarded": ProblemPage(
+        msg("The feed would change prices too much"),
+        msg(
+            "Prices that collapse or change in many rows at once are more likely broken than true."
+        ),
+        msg("Check the feed, or confirm its prices; nothing was changed."),
+    ),
+    "feed-outdated": ProblemPage(
+        msg("The feed is older than the stock"),
+        msg("A newer export was imported before; this one would bring sold cars back."),
+        msg("Send the newest export; nothing was changed."),
+    ),
     "too-many-logins": ProblemPage(
         msg("Too many wrong passwords"),
         msg("The console waits before it takes another one."),

@@ -20,6 +20,7 @@ COLUMNS = (
     "engine",
     "energy_consumption",
     "co2_emissions",
+    "vin",
 )
 
 ALKEN = {

@@ -161,33 +161,6 @@ async def test_a_car_that_left_its_feed_is_withdrawn_and_may_come_back(shop: Run
     assert (await shop.public.get(f"/api/catalog/v1/cars/{gone}")).json()["state"] == "available"
 
 
-async def test_a_feed_that_would_remove_a_third_is_refused_and_changes_nothing(
-    shop: Running,
-) -> None:
-    await send(shop, feed(TEN))
-    before = await last_position(shop)
-    dearer = [{**row, "price": "600000.00 SEK"} for row in TEN[4:]]
-
-    response = await shop.public.post(
-        "/api/catalog/v1/feeds/acme", content=feed(dearer), params={"market": "SE"}, headers=DEALER
-    )
-
-    problem = response.json()
-    assert (response.status_code, problem["type"]) == (409, "/problems/feed-guarded")
-    assert (problem["would_remove"], problem["on_offer"]) == (4, 10)
-    assert await on_offer(shop) == {row["id"] for row in TEN}
-    assert await facts(shop, before) == []
-
-    report = await send(shop, feed(dearer), confirm_removal="true")
-    assert (report.accepted, report.removed) == (6, 4)
-
-
-async def test_exactly_thirty_percent_may_go(shop: Running) -> None:
-    await send(shop, feed(TEN))
-
-    assert (await send(shop, feed(TEN[3:]))).removed == 3
-
-
 async def test_sold_and_held_cars_that_leave_the_feed_are_not_lost_stock(
     shop: Running, checkout: CheckoutEvents
 ) -> None:

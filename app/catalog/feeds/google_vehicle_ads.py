@@ -223,7 +223,7 @@ def _record(row: Row, context: FeedContext) -> StockRecord:
         ),
         features=_features(row, context.shipped),
         offer=_offer(row, context, electric=fuel == "electric"),
-        handover=handover(row.get("handover"), "handover"),
+        handover=handover(row.get("handover"), "handover", context.today),
         raw_hash=row.digest(),
     )
 

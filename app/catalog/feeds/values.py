@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, date, datetime, timedelta
 
 from app.catalog.feeds.delimited import Refused
@@ -24,6 +25,7 @@ _DURATION = re.compile(
 )
 
 # ISO 3779: no I, O or Q. The check digit (position 9) is compulsory in North America only.
+_VIN_BETWEEN = re.compile(r"[\s\u200b\u2060\ufeff\u2010-\u2015\u2212-]+")
 _VIN = re.compile(r"[A-HJ-NPR-Z0-9]{17}")
 _VIN_VALUES = {
     **{digit: int(digit) for digit in "0123456789"},
@@ -131,9 +133,9 @@ def measured(text: str, field: str, unit: str, most: float) -> float | None:
 
 def vin(text: str, field: str) -> str | None:
     """A VIN in capitals; `None` when empty. The message does not repeat it (personal data)."""
-    if not text:
+    value = plain_vin(text)
+    if not value:
         return None
-    value = text.upper()
     if not _VIN.fullmatch(value):
         raise Refused(
             field,
@@ -142,6 +144,11 @@ def vin(text: str, field: str) -> str | None:
             "and 0-9; a VIN has exactly 17. Correct it, or leave it out.",
         )
     return value
+
+
+def plain_vin(text: str) -> str:
+    """A VIN as ISO 3779 writes it: people add blanks and hyphens, keyboards full-width letters."""
+    return _VIN_BETWEEN.sub("", unicodedata.normalize("NFKC", text)).upper()
 
 
 def vin_check_digit_fits(value: str) -> bool:
@@ -168,10 +175,11 @@ def registration_month(text: str, field: str, today: date) -> str | None:
     return f"{match[1]}-{match[2]}"
 
 
-def handover(text: str, field: str) -> Handover:
+def handover(text: str, field: str, today: date) -> Handover:
     """An RFC 3339 time or an ISO 8601 duration counted from the order; empty is unknown.
 
-    Months and years are refused in durations: their length is not fixed.
+    Months and years are refused in durations: their length is not fixed. A time before yesterday
+    means ready now; one more than a year ago or two years ahead is a typing error.
     """
     if not text:
         return Handover()
@@ -183,13 +191,14 @@ def handover(text: str, field: str) -> Handover:
     elif "T" in text.upper():
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is not None and moment.tzinfo is not None:
-            return Handover(at=moment.astimezone(UTC))
+            at = None if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):  # the last hours of year 9999, told in another zone
+            at = None
+        if at is not None and -365 <= (days := (at.date() - today).days) <= 2 * 365:
+            return Handover(at=at) if days >= -1 else Handover(lead=timedelta(0))
     raise Refused(
         field,
         Reason.MALFORMED_VALUE,
         f"{field} {text[:40]!r} must be a time with its zone, like 2026-12-01T09:00:00+01:00, "
-        "or a lead time of at most a year, like PT0S (ready now) or P2D.",
+        "at most two years ahead, or a lead time of at most a year, like PT0S (ready now) or P2D.",
     )

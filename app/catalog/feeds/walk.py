@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from app.catalog.feeds.delimited import SHOWN_CHARACTERS, Refused, Row, repeated
 from app.catalog.feeds.record import Notice, NoticeCode, Outcome, Reason, StockRecord
+from app.catalog.feeds.values import plain_vin
 
 Accept = Callable[[Row], StockRecord]
 Remark = Callable[[Row, StockRecord], Iterable[tuple[NoticeCode, str]]]
@@ -20,7 +21,7 @@ def walk(
     an id or a VIN are all refused, since nobody can tell which is right.
     """
     ids = repeated(row.get("id") for row in rows)
-    vins = repeated(row.get("vin").upper() for row in rows)
+    vins = repeated(plain_vin(row.get("vin")) for row in rows)
     for row in rows:
         try:
             _refuse_repeats(row, ids, vins)
@@ -51,7 +52,7 @@ def _refuse_repeats(row: Row, ids: frozenset[str], vins: frozenset[str]) -> None
             f"id {stock_id[:40]!r} stands in several rows; none of them is taken. Give every car "
             "its own, once.",
         )
-    if row.get("vin").upper() in vins:
+    if plain_vin(row.get("vin")) in vins:
         raise Refused(
             "vin",
             Reason.DUPLICATE_VIN,
