@@ -1,7 +1,8 @@
 """Install the Debian packages that the tests need and that are missing.
 
 Standard library only. Nothing of the system is stopped or used: the tests start their own
-PostgreSQL, Prometheus, Alertmanager and nginx on free ports, from these packages' programs.
+PostgreSQL, PgBouncer, Prometheus, Alertmanager and nginx on free ports, from these packages'
+programs.
 
     python -m deploy.debian
 """
@@ -24,6 +25,7 @@ PACKAGE_OF = {
     "chromium": "chromium",
     "nginx": "nginx",
     "postgres": "postgresql",
+    "pgbouncer": "pgbouncer",
     "docker-compose": "docker-compose",
 }
 

@@ -13,7 +13,6 @@ from app.advisor.settings import AdvisorSettings
 from app.advisor.showroom import Showroom
 from app.advisor.signals import AdvisorSignals
 from app.frame.behaviour import Behaviour
-from app.frame.database import Database
 from app.frame.jobs import Job
 from app.frame.migrations import migrate
 from app.frame.outbox import Outbox
@@ -30,11 +29,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     """The advisor on this platform, put together but not started."""
     own = AdvisorSettings()
     telemetry = platform.telemetry(NAME)
-    database = Database(
-        platform.database_url(NAME, settings.database_url),
-        telemetry=telemetry,
-        pool_size=settings.database_connections,
-    )
+    database = platform.database(NAME, settings, telemetry)
     facts = Outbox(NAME, database, outbox, platform.clock)
     log = Behaviour(database, facts, telemetry)
     showroom = Showroom()

@@ -18,7 +18,6 @@ from app.catalog.signals import CatalogSignals
 from app.catalog.store import Store
 from app.contracts.catalog import FeedReport
 from app.contracts.wire import CURRENCY_OF_MARKET
-from app.frame.database import Database
 from app.frame.migrations import migrate
 from app.frame.outbox import Outbox
 from app.frame.platform import Platform
@@ -72,8 +71,7 @@ def import_feed(
 async def run_import(platform: Platform, feed: Feed, confirmed: Confirmed) -> FeedReport:
     """Import on the configured database; running services take it over within a second."""
     telemetry = platform.telemetry(NAME)
-    url = platform.database_url(NAME, ServiceSettings.of(NAME).database_url)
-    database = Database(url, telemetry=telemetry)
+    database = platform.database(NAME, ServiceSettings.of(NAME), telemetry)
     try:
         await migrate(database, NAME, metadata)
         importer = Importer(

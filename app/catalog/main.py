@@ -24,7 +24,6 @@ from app.catalog.store import Store
 from app.catalog.swap import is_rehearsal
 from app.frame.bodies import FEED_BYTES
 from app.frame.consumers import Consumer
-from app.frame.database import Database
 from app.frame.dealers import DealerKeys
 from app.frame.jobs import Job, leased
 from app.frame.leases import Leases
@@ -51,11 +50,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     """The catalogue on this platform, put together but not started."""
     own = CatalogSettings()
     telemetry = platform.telemetry(NAME)
-    database = Database(
-        platform.database_url(NAME, settings.database_url),
-        telemetry=telemetry,
-        pool_size=settings.database_connections,
-    )
+    database = platform.database(NAME, settings, telemetry)
     facts = Outbox(NAME, database, outbox, platform.clock)
     store = Store(database, facts, platform.clock)
     signals = CatalogSignals(telemetry)

@@ -82,11 +82,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
     """The use cases on their database and gateways."""
     own = CheckoutSettings()
     telemetry = platform.telemetry(NAME)
-    database = Database(
-        platform.database_url(NAME, settings.database_url),
-        telemetry=telemetry,
-        pool_size=settings.database_connections,
-    )
+    database = platform.database(NAME, settings, telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     store = Store(database, outbox)
     express = _express(database) if own.express else None
@@ -188,7 +184,7 @@ def _stripe(http: httpx.AsyncClient, clock: Clock, own: CheckoutSettings) -> Pay
 
 def _express(database: Database) -> Express:
     if database.dialect == "postgresql":
-        return PostgresqlExpress(database.url)
+        return PostgresqlExpress(database.url, pooler=database.pooler)
     return SqliteExpress(database.path, database.one_writer)
 
 

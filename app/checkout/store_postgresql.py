@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Generic, TypeVar
 
@@ -26,6 +26,7 @@ from sqlalchemy.engine import make_url
 
 from app.checkout.express import Effect, Record
 from app.frame.batches import Batches, LineDown
+from app.frame.settings import Pooler
 
 _SAID: Final = """
 said AS (
@@ -203,6 +204,9 @@ SESSION: Final = {
     "application_name": "vitrine-express",
 }
 
+ONCE: Final = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in SESSION.items())
+"""The same for one transaction only."""
+
 CONNECT_SECONDS: Final = 2.0
 STATEMENT_SECONDS: Final = 3.0
 
@@ -224,6 +228,7 @@ _UNREACHABLE: Final = (
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Run = Callable[[asyncpg.Connection, Sequence[Item]], Awaitable[Sequence[Result]]]
 
 
 class _Line(Generic[Item, Result]):
@@ -232,11 +237,15 @@ class _Line(Generic[Item, Result]):
     def __init__(
         self,
         connect: Mapping[str, Any],
-        run: Callable[[asyncpg.Connection, Sequence[Item]], Any],
+        run: Run[Item, Result],
         apart: Callable[[Item], tuple[str, ...]],
+        pooler: Pooler,
     ) -> None:
-        self._connect = connect
-        self._statement = run
+        self._connect = {
+            **connect,
+            **({"statement_cache_size": 0} if pooler else {"server_settings": SESSION}),
+        }
+        self._statement = _alone(run) if pooler else run
         self._connection: asyncpg.Connection | None = None
         self._down_until = -math.inf
         self._batches: Batches[Item, Result] = Batches(self._run, apart=apart)
@@ -254,7 +263,6 @@ class _Line(Generic[Item, Result]):
                     **self._connect,
                     timeout=CONNECT_SECONDS,
                     command_timeout=STATEMENT_SECONDS,
-                    server_settings=SESSION,
                 )
             found: Sequence[Result] = await self._statement(connection, items)
         except _UNREACHABLE as error:
@@ -277,6 +285,17 @@ class _Line(Generic[Item, Result]):
         self._drop()
 
 
+def _alone(run: Run[Item, Result]) -> Run[Item, Result]:
+    """The same in a transaction of its own, which brings its settings: nothing stays behind."""
+
+    async def statement(connection: asyncpg.Connection, items: Sequence[Item]) -> Sequence[Result]:
+        async with connection.transaction():
+            await connection.execute(ONCE)
+            return await run(connection, items)
+
+    return statement
+
+
 def arguments_of(url: str) -> dict[str, Any]:
     """What the pool's connections are made with: its driver reads the address, options too."""
     parsed = make_url(url)
@@ -294,7 +313,7 @@ def arguments_of(url: str) -> dict[str, Any]:
 class PostgresqlExpress:
     """Checkout's express lane on PostgreSQL (`url` as SQLAlchemy writes it)."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, pooler: Pooler = "") -> None:
         connect = arguments_of(url)
 
         def reading(query: str, key: str) -> _Line[str, Record | None]:
@@ -303,7 +322,7 @@ class PostgresqlExpress:
                 found = {row[key]: _record(row) for row in rows}
                 return [found.get(wanted) for wanted in keys]
 
-            return _Line(connect, run, lambda _: ())
+            return _Line(connect, run, lambda _: (), pooler)
 
         def writing(statement: str) -> _Line[Effect, bool]:
             async def run(connection: asyncpg.Connection, effects: Sequence[Effect]) -> list[bool]:
@@ -311,7 +330,7 @@ class PostgresqlExpress:
                 done = {row["n"] for row in rows}
                 return [n in done for n in range(len(effects))]
 
-            return _Line(connect, run, lambda effect: effect.apart)
+            return _Line(connect, run, lambda effect: effect.apart, pooler)
 
         self._car = reading(CAR, "car_id")
         self._hold = reading(HOLD, "hold_id")

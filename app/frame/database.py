@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
-from app.frame.settings import CONNECTIONS
+from app.frame.settings import CONNECTIONS, Pooler
 from app.kernel.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ POOL_SECONDS: Final = 20
 Five hundred shoppers who reach for one car at once wait in turn and each get an answer; how many
 may wait at all is the load shedder's to say.
 """
+
+LEAVING_NOTHING: Final[Mapping[str, Any]] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": lambda: "",
+}
+"""For a connection that is another one after each commit: every statement is sent anew, without a
+name (PostgreSQL's "Extended Query": a named one would outlive its transaction)."""
 
 READ_ONLY: Final = "25006"
 _GONE: Final = (
@@ -115,9 +123,11 @@ class Database:
         *,
         telemetry: Telemetry | None = None,
         pool_size: int = CONNECTIONS,
+        pooler: Pooler = "",
     ) -> None:
         parsed = make_url(url)
         self.dialect = parsed.get_backend_name()
+        self.pooler = pooler
         self.engine = self._engine(url, pool_size)
         self._writing = self.engine.execution_options(vitrine_write=True)
         self.url = url
@@ -155,7 +165,11 @@ class Database:
             max_overflow=0,
             pool_timeout=POOL_SECONDS,
             pool_pre_ping=True,
-            connect_args={"timeout": 5, "command_timeout": 10},
+            connect_args={
+                "timeout": 5,
+                "command_timeout": 10,
+                **(LEAVING_NOTHING if self.pooler else {}),
+            },
         )
         event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
         return engine

@@ -14,10 +14,11 @@ import httpx
 from starlette.types import ASGIApp
 
 from app.frame.connections import KeptConnections
+from app.frame.database import Database
 from app.frame.flags import Flags
 from app.frame.http import DEADLINE, InProcessTransport, NeighbourClient
 from app.frame.sessions import SessionCodec
-from app.frame.settings import PlatformSettings, ServiceAddresses
+from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.errors import CannotStart
 from telemetry.bootstrap import Telemetry, start_telemetry
@@ -71,9 +72,14 @@ class Platform:
         key = self.settings.session_key.encode()
         return hashlib.blake2b(key, person=b"trace").digest() if key else b""
 
-    def database_url(self, service: str, configured: str) -> str:
-        """The configured address, or one SQLite file per service under the data folder."""
-        return configured or f"sqlite+aiosqlite:///{self.sqlite_path(service)}"
+    def database(self, service: str, settings: ServiceSettings, telemetry: Telemetry) -> Database:
+        """The configured database, or one SQLite file per service under the data folder."""
+        return Database(
+            settings.database_url or f"sqlite+aiosqlite:///{self.sqlite_path(service)}",
+            telemetry=telemetry,
+            pool_size=settings.database_connections,
+            pooler=settings.database_pooler,
+        )
 
     def sqlite_path(self, service: str) -> Path:
         return self.settings.data / f"{service}.db"

@@ -20,6 +20,10 @@ CONNECTIONS: Final = 12
 
 Environment = Literal["development", "test", "production"]
 
+Pooler = Literal["", "transaction"]
+"""`transaction`: PgBouncer with `pool_mode = transaction`. The next transaction may have another
+connection, so nothing may be left on one: no prepared statement, no setting, no lock."""
+
 
 class PlatformSettings(BaseSettings):
     """What all services of one deployment share (`VITRINE_…`)."""
@@ -97,6 +101,7 @@ class ServiceSettings(OfOneService):
     internal_host: str = "127.0.0.1"
     database_url: str = ""
     database_connections: int = Field(CONNECTIONS, ge=2, le=200)
+    database_pooler: Pooler = Field("", description="what stands between us and PostgreSQL")
 
     @field_validator("database_url")
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from app.frame.consumers import Consumer
-from app.frame.database import Database
 from app.frame.jobs import Job
 from app.frame.leases import Leases
 from app.frame.migrations import migrate
@@ -33,11 +32,7 @@ NAME = "insight"
 def build(platform: Platform, settings: ServiceSettings) -> Service:
     """The service of this process; nothing is started yet."""
     telemetry = platform.telemetry(NAME)
-    database = Database(
-        platform.database_url(NAME, settings.database_url),
-        telemetry=telemetry,
-        pool_size=settings.database_connections,
-    )
+    database = platform.database(NAME, settings, telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     store = Store(database)
     signals = Signals(telemetry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from app.frame.database import Database
 from app.frame.jobs import Job, leased
 from app.frame.leases import Leases
 from app.frame.migrations import migrate
@@ -34,11 +33,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             " VITRINE_ALLOW_SANDBOX_IN_PRODUCTION=true if that is really meant."
         )
     telemetry = platform.telemetry(NAME)
-    database = Database(
-        platform.database_url(NAME, settings.database_url),
-        telemetry=telemetry,
-        pool_size=settings.database_connections,
-    )
+    database = platform.database(NAME, settings, telemetry)
     store = Store(database)
     signals = Signals(telemetry)
     checkout = platform.client("checkout", telemetry)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from app.frame.behaviour import Behaviour
-from app.frame.database import Database
 from app.frame.jobs import Job
 from app.frame.migrations import migrate
 from app.frame.outbox import Outbox
@@ -48,11 +47,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             " meant."
         )
     telemetry = platform.telemetry(NAME)
-    database = Database(
-        platform.database_url(NAME, settings.database_url),
-        telemetry=telemetry,
-        pool_size=settings.database_connections,
-    )
+    database = platform.database(NAME, settings, telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     signals = Signals(telemetry)
     behaviour = Behaviour(database, outbox, telemetry, limit=own.buffer_facts)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from app.checkout.providers import guard, sandbox
 from app.frame.alone import Build
 from app.frame.service import Service
-from app.frame.settings import ServiceSettings
+from app.frame.settings import Pooler, ServiceSettings
 from app.frame.synthetic import sign
 from app.kernel.clock import Clock
 from tests.builders.platform import KEYS, make_platform
@@ -51,19 +51,22 @@ async def running(
     others: Mapping[tuple[str, bool], ASGIApp] | None = None,
     background: bool = False,
     databases: Mapping[str, str] | None = None,
+    pooler: Pooler = "",
     **settings: Any,
 ) -> AsyncIterator[dict[str, Running]]:
     """Start services that reach each other in this process, and stop them at the end.
 
     `others` are fake applications by (service, internal?). Without `background` no job runs by
     itself: a test runs the one it means with `Running.job`. `databases` are addresses by service;
-    a service without one gets its own SQLite file.
+    a service without one gets its own SQLite file; `pooler` stands before all of them.
     """
     found: dict[tuple[str, bool], ASGIApp] = dict(others or {})
     platform = make_platform(folder, clock=clock, services=found, **settings)
     urls = databases or {}
     services = {
-        name: build(platform, ServiceSettings(database_url=urls.get(name, "")))
+        name: build(
+            platform, ServiceSettings(database_url=urls.get(name, ""), database_pooler=pooler)
+        )
         for name, build in builds.items()
     }
     for name, service in services.items():

@@ -1,22 +1,34 @@
 """The production shape's connections fit into its PostgreSQL, with a second replica to spare."""
 
 import re
+from pathlib import Path
 
 from app.checkout.store_postgresql import PostgresqlExpress, _Line
 from app.frame.settings import CONNECTIONS
+from deploy.local.pgbouncer import CONFIGURATION as POOLED
 from deploy.local.postgres import CONFIGURATION, SERVICES
 
 FOR_PEOPLE_AND_WATCHERS = 8
 """Superusers (three are reserved), the collector, an operator's psql, a backup."""
 
 
-def test_all_services_and_second_replicas_of_the_busiest_two_fit() -> None:
-    found = re.search(r"^max_connections = (\d+)$", CONFIGURATION.read_text(), re.MULTILINE)
+def _number(path: Path, setting: str) -> int:
+    found = re.search(rf"^{setting} = (\d+)$", path.read_text(), re.MULTILINE)
     assert found is not None
+    return int(found[1])
+
+
+def test_all_services_and_second_replicas_of_the_busiest_two_fit() -> None:
     express = PostgresqlExpress("postgresql+asyncpg://checkout@127.0.0.1/checkout")
     lanes = sum(isinstance(each, _Line) for each in vars(express).values())
     once = len(SERVICES) * CONNECTIONS + lanes
     again = 2 * CONNECTIONS + lanes  # checkout and storefront
 
     assert (once, once + again + FOR_PEOPLE_AND_WATCHERS) == (79, 118)
-    assert once + again + FOR_PEOPLE_AND_WATCHERS <= int(found[1])
+    assert once + again + FOR_PEOPLE_AND_WATCHERS <= _number(CONFIGURATION, "max_connections")
+
+
+def test_behind_the_pooler_any_number_of_replicas_fits() -> None:
+    pools = len(SERVICES) * _number(POOLED, "default_pool_size")
+
+    assert pools + FOR_PEOPLE_AND_WATCHERS <= _number(CONFIGURATION, "max_connections")

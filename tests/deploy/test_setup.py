@@ -169,6 +169,7 @@ def test_missing_debian_packages_are_listed_once_each(monkeypatch: pytest.Monkey
     assert debian.missing_packages() == [
         "chromium",
         "docker-compose",
+        "pgbouncer",
         "postgresql",
         "prometheus",
         "prometheus-alertmanager",

@@ -80,6 +80,7 @@ def test_a_service_reads_nothing_without_its_own_name() -> None:
         "internal_host": "127.0.0.1",
         "database_url": "",
         "database_connections": 12,
+        "database_pooler": "",
     }
     assert PlatformSettings().environment == "development"
 
