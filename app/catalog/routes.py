@@ -28,7 +28,7 @@ from app.contracts.catalog import (
     ModelList,
     Sort,
 )
-from app.contracts.wire import Identifier, Market, problem_responses
+from app.contracts.wire import Identifier, Market, Term, problem_responses
 from app.frame.callers import caller_of
 from app.frame.conditional import has_already
 from app.frame.dealers import DealerKeys, KeyHolder
@@ -67,16 +67,16 @@ def _add_cars(router: APIRouter, shelf: Shelf, clock: Clock) -> None:
     async def cars(
         request: Request,
         market: Annotated[Market | None, Query(examples=["SE"])] = None,
-        model: Annotated[list[str] | None, Query(max_length=40, examples=[["alken"]])] = None,
+        model: Annotated[list[Term] | None, Query(max_length=40, examples=[["alken"]])] = None,
         body: Annotated[list[Body] | None, Query(max_length=20)] = None,
         fuel: Annotated[list[Fuel] | None, Query(max_length=20)] = None,
         colour: Annotated[
-            list[str] | None,
+            list[Term] | None,
             Query(max_length=20, description="colour family or name", examples=[["blue"]]),
         ] = None,
-        dealer: Annotated[list[str] | None, Query(max_length=40)] = None,
+        dealer: Annotated[list[Term] | None, Query(max_length=40)] = None,
         exclude: Annotated[
-            list[str] | None, Query(max_length=100, description="car_id to leave out")
+            list[Term] | None, Query(max_length=100, description="car_id to leave out")
         ] = None,
         min_seats: Annotated[int | None, Query(ge=1, le=9)] = None,
         max_price: Annotated[

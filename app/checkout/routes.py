@@ -35,6 +35,7 @@ from app.contracts.checkout import (
     HoldRequest,
     Order,
     OrderRequest,
+    OrderState,
     ReturnReceipt,
     ReturnRequest,
 )
@@ -47,6 +48,7 @@ from app.frame.origins import is_neighbour, origin_of
 from app.frame.platform import Platform
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError
+from app.kernel.facts import text_of
 
 PREFIX: Final = "/api/checkout/v1"
 
@@ -345,8 +347,8 @@ def internal_routes(use: UseCases) -> APIRouter:
 
     @router.get("/orders")
     async def orders(
-        state: Annotated[list[str] | None, Query()] = None,
-        after: str = "",
+        state: Annotated[list[OrderState] | None, Query()] = None,
+        after: Annotated[str, text_of(80)] = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 500,
     ) -> dict[str, Any]:
         found = await use.store.orders_in(state or [], after=after, limit=limit)

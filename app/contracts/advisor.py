@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.contracts.catalog import Body, Car, Fuel, Model
 from app.contracts.client import ServiceClient
-from app.contracts.wire import Market, Wire
+from app.contracts.wire import Market, Term, Wire
 
 
 class Needs(Wire):
@@ -36,7 +36,7 @@ class MatchRequest(Wire):
     preferences: dict[str, float] = {}
     """Trait -> 0..1; unknown traits are refused, missing ones are neutral."""
     location: Location | None = None
-    colours: list[str] = []
+    colours: list[Term] = []
     limit: int = Field(5, ge=1, le=20)
 
 

@@ -26,7 +26,8 @@ OrderState = Literal[
 Provider = Literal["sandbox", "stripe"]
 Label = Annotated[str, BeforeValidator(as_label), StringConstraints(max_length=LONGEST_LABEL)]
 """Marketing's words: cut or dropped, never refused."""
-_ADVICE: Final = re.compile(r"[A-Za-z0-9_.:-]{0,60}")
+LONGEST_ADVICE_ID: Final = 60
+_ADVICE: Final = re.compile(rf"[A-Za-z0-9_.:-]{{0,{LONGEST_ADVICE_ID}}}")
 LocalPath = Annotated[str, StringConstraints(max_length=500)]
 """A path or URL of our own origin; checked against it."""
 
@@ -84,7 +85,9 @@ class Attribution(Wire):
     utm_content: Label = ""
     utm_term: Label = ""
     entry: Annotated[Literal["direct", "advisor"] | None, BeforeValidator(_entry)] = None
-    advice_id: Annotated[str, BeforeValidator(_advice_id)] = ""
+    advice_id: Annotated[
+        str, BeforeValidator(_advice_id), StringConstraints(max_length=LONGEST_ADVICE_ID)
+    ] = ""
 
 
 class OrderRequest(Wire):

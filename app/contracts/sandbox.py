@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-
-from app.contracts.wire import MoneyWire, Timestamp, Wire
+from app.contracts.wire import Identifier, MoneyWire, Timestamp, Wire
+from app.kernel.facts import text_of
 
 PaymentState = Literal[
     "requires_payment_method",
@@ -37,22 +36,22 @@ WebhookType = Literal[
 class PaymentRequest(Wire):
     """Ask for a deposit. `reference` is our order; the same reference gives the same payment."""
 
-    reference: str = Field(max_length=80)
+    reference: Identifier
     amount: MoneyWire
-    description: str = Field(max_length=200)
-    return_url: str = Field(max_length=600)
-    cancel_url: str = Field(max_length=600)
-    language: str = Field("en", max_length=5)
-    traceparent: str = Field("", max_length=60)
+    description: Annotated[str, text_of(200)]
+    return_url: Annotated[str, text_of(600)]
+    cancel_url: Annotated[str, text_of(600)]
+    language: Annotated[str, text_of(5)] = "en"
+    traceparent: Annotated[str, text_of(60)] = ""
 
 
 class Payment(Wire):
-    payment_id: str
-    reference: str
+    payment_id: Identifier
+    reference: Identifier
     state: PaymentState
     amount: MoneyWire
     refunded: MoneyWire
-    payment_url: str
+    payment_url: Annotated[str, text_of(2000)]
     dispute: Literal["", "open", "won", "lost"] = ""
     accepted_at: Timestamp | None = None
 
@@ -60,13 +59,13 @@ class Payment(Wire):
 class RefundRequest(Wire):
     """Refund all of a payment; the same reference refunds once."""
 
-    reference: str = Field(max_length=80)
+    reference: Identifier
 
 
 class WebhookEvent(Wire):
     """The body of a webhook."""
 
-    event_id: str
+    event_id: Identifier
     type: WebhookType
     created_at: Timestamp
     payment: Payment

@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    StringConstraints,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -63,6 +64,9 @@ def _in_utc(value: datetime) -> datetime:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A moment that a caller names, in UTC."""
 
+Term = Annotated[str, StringConstraints(max_length=100)]
+"""What a list is narrowed by: no name of a model, a dealer, a car or a colour is longer."""
+
 CarState = Literal["available", "held", "reserved", "sold"]
 
 Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
@@ -80,7 +84,7 @@ class MoneyWire(Wire):
 
     amount: Annotated[int, Field(ge=-(2**53), le=2**53)]
     """Within what JSON numbers hold exactly everywhere (RFC 8259, section 6)."""
-    currency: str
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 
 
 class Problem(Wire):

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from app.contracts.events import FeedbackGiven, SoftwareDeployed
 from app.contracts.wire import Market, Moment, Wire, problem_responses
+from app.frame.bodies import FORM_BYTES
 from app.frame.callers import caller_of
 from app.frame.database import Database
 from app.frame.outbox import Outbox
@@ -86,7 +87,7 @@ def api_router(api: Api) -> APIRouter:
                 "required": True,
                 "content": {
                     "application/json": {"schema": Envelope.model_json_schema()},
-                    "text/plain": {"schema": {"type": "string"}},
+                    "text/plain": {"schema": {"type": "string", "maxLength": FORM_BYTES}},
                 },
             }
         },

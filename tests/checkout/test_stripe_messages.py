@@ -145,3 +145,37 @@ def test_another_modes_or_accounts_messages_are_not_ours(
 def test_a_message_that_cannot_be_read_says_so(amount: object) -> None:
     with pytest.raises(MalformedRequest):
         _verified("charge.refunded", {**CHARGE, "amount_refunded": amount})
+
+
+INTENT = {"id": "pi_1", "status": "succeeded", "amount": 500, "currency": "sek", **OURS}
+
+
+@pytest.mark.parametrize(
+    ("type_", "content", "event"),
+    [
+        ("payment_intent.succeeded", INTENT, {"id": "evt_" + "1" * 77}),
+        ("payment_intent.succeeded", INTENT, {"id": "evt\x00"}),
+        ("payment_intent.succeeded", INTENT, {"created": 10**12}),
+        ("payment_intent.succeeded", {**INTENT, "id": "pi_" + "1" * 78}, {}),
+        ("payment_intent.succeeded", {**INTENT, "id": "pi_\u00e5"}, {}),
+        ("payment_intent.succeeded", {**INTENT, "amount": 2**63}, {}),
+        ("payment_intent.canceled", {**INTENT, "metadata": {"vitrine_order_id": "x" * 501}}, {}),
+        ("charge.refunded", {**CHARGE, "payment_intent": "pi_" + "1" * 78}, {}),
+        ("charge.refunded", {**CHARGE, "payment_intent": "pi\x00"}, {}),
+        ("charge.refunded", {**CHARGE, "amount_refunded": 2**63}, {}),
+        ("charge.dispute.created", {**DISPUTE, "metadata": {"vitrine_order_id": "\x00"}}, {}),
+    ],
+)
+def test_what_no_database_stores_is_refused_at_the_door(
+    type_: str, content: dict[str, Any], event: dict[str, Any]
+) -> None:
+    with pytest.raises(MalformedRequest, match="cannot be read"):
+        _verified(type_, content, **event)
+
+
+def test_the_longest_identifiers_are_read() -> None:
+    event = _verified(
+        "payment_intent.succeeded", {**INTENT, "id": "pi_" + "1" * 77}, id="evt_" + "1" * 76
+    )
+    assert event.payment is not None
+    assert (len(event.event_id), len(event.payment.payment_id)) == (80, 80)

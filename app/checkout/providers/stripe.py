@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import httpx
 import stripe
@@ -36,10 +36,13 @@ from app.checkout.providers.stripe_messages import (
     INTENT_TYPES,
     ORDER_KEY,
     SESSION_TYPES,
+    Amount,
+    Metadata,
     moved,
 )
 from app.kernel.clock import Clock
 from app.kernel.errors import MalformedRequest
+from app.kernel.facts import text_of
 
 stripe.enable_telemetry = False
 """Its client would tell Stripe about this machine and about earlier calls."""
@@ -69,32 +72,36 @@ class _Read(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+Moment = Annotated[int, Field(ge=0, lt=253_402_300_800)]
+"""Unix seconds up to the year 9999: a date can be made of them."""
+
+
 class _Charge(_Read):
-    created: int
-    amount_refunded: int = 0
+    created: Moment
+    amount_refunded: Amount = 0
     disputed: bool = False
 
 
 class _Intent(_Read):
-    id: str = Field(pattern=r"^pi_\w+$")
+    id: str = Field(pattern=r"^pi_[A-Za-z0-9_]{1,77}$")
     status: str
-    amount: int
+    amount: Amount
     currency: str
-    metadata: dict[str, str] = {}
-    amount_capturable: int | None = None
-    amount_received: int | None = None
+    metadata: Metadata = {}
+    amount_capturable: Amount | None = None
+    amount_received: Amount | None = None
     client_secret: str | None = None
     last_payment_error: dict[str, Any] | None = None
     latest_charge: _Charge | str | None = None
 
 
 class _Session(_Read):
-    id: str = Field(pattern=r"^cs_\w+$")
-    url: str | None = None
+    id: str = Field(pattern=r"^cs_[A-Za-z0-9_]{1,77}$")
+    url: Annotated[str, text_of(2000)] | None = None
     status: str | None = None
-    amount_total: int
+    amount_total: Amount
     currency: str
-    metadata: dict[str, str] = {}
+    metadata: Metadata = {}
     payment_intent: _Intent | None = None
 
 
@@ -103,9 +110,9 @@ class _EventData(_Read):
 
 
 class _Event(_Read):
-    id: str = Field(min_length=1, max_length=80)
+    id: Annotated[str, text_of(80)] = Field(min_length=1)
     type: str
-    created: int
+    created: Moment
     livemode: bool | None = None
     account: str | None = None
     data: _EventData

@@ -7,11 +7,12 @@ objects). Each message is enough by itself: they come in any order, and some nev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.checkout.providers.protocol import MoneyMove, MoneyMoved
+from app.kernel.facts import text_of
 
 ORDER_KEY: Final = "vitrine_order_id"
 """Where our order's id stands in Stripe's metadata."""
@@ -49,24 +50,30 @@ _DISPUTES: Final[Mapping[str, MoneyMove]] = {
 """A dispute's status; every other one is open."""
 
 
+Metadata = dict[str, Annotated[str, text_of(500)]]
+"""Stripe's own limit of a value; every database stores it."""
+
+Amount = Annotated[int, Field(ge=0, le=2**53)]
+
+
 class _Moved(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    payment_intent: str | None = Field(None, max_length=80)
-    metadata: dict[str, str] = {}
+    payment_intent: Annotated[str, text_of(80)] | None = None
+    metadata: Metadata = {}
 
 
 class _Charge(_Moved):
-    amount_refunded: int = Field(ge=0)
+    amount_refunded: Amount
 
 
 class _Refund(_Moved):
-    amount: int = Field(ge=0)
+    amount: Amount
     status: str | None = None
 
 
 class _Dispute(_Moved):
-    amount: int = Field(0, ge=0)
+    amount: Amount = 0
     status: str = ""
 
 
