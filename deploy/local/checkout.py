@@ -109,11 +109,15 @@ class LocalCheckout:
             **{f"{name.upper()}_INTERNAL_URL": neighbours.url for name in OTHERS},
             **(environment or {}),
         }
-        self.processes = [
-            self._process("checkout", number, address, core)
-            for number, address in enumerate(self.addresses)
+        self._environments = [
+            {**self._environment, **_ports("checkout", address)} for address in self.addresses
         ]
-        self._insight = self._process("insight", 0, self.insight_address, None) if insight else None
+        self.processes = [
+            self._process(f"checkout {number}", "checkout", environment, core)
+            for number, environment in enumerate(self._environments)
+        ]
+        ledger = {**self._environment, **_ports("insight", self.insight_address)}
+        self._insight = self._process("insight", "insight", ledger, None) if insight else None
 
     def __enter__(self) -> Self:
         try:
@@ -167,16 +171,22 @@ class LocalCheckout:
 
     def environment(self, number: int = 0) -> dict[str, str]:
         """A worker's environment, with which its commands (`audit`) run as well."""
-        return {**self._environment, **_ports("checkout", self.addresses[number])}
+        return self._environments[number]
+
+    def change_lane(self, worker: int) -> None:
+        """Have a worker open or close its express lane at its next start."""
+        environment = self._environments[worker]
+        closed = environment.get("CHECKOUT_EXPRESS") == "false"
+        environment["CHECKOUT_EXPRESS"] = "true" if closed else "false"
 
     def _process(
-        self, service: str, number: int, address: Address, core: int | None
+        self, name: str, service: str, environment: Mapping[str, str], core: int | None
     ) -> ManagedProcess:
         return ManagedProcess(
-            f"{service} {number}",
+            name,
             pinned([sys.executable, "-m", f"app.{service}"], core),
-            log_path=self.folder / f"{service}-{number}.log",
-            environment={**self._environment, **_ports(service, address)},
+            log_path=self.folder / f"{name.replace(' ', '-')}.log",
+            environment=environment,
             folder=ROOT,
         )
 

@@ -9,7 +9,9 @@ in a few tens of microseconds:
   (`POST /stand-in/cars {"count": 5000}`), and its list of cars for suggestions;
 - the provider's money API. A shopper pays by `POST /stand-in/payments/{id}/succeeded` (`declined`
   and `requires_action` happen likewise), which answers with the webhook to deliver, signed; the
-  caller delivers it, as often as it likes;
+  caller delivers it, as often as it likes. What happens to the money afterwards is told alike:
+  `refunded`, `partly_refunded`, `disputed`, `dispute_won`, `dispute_lost`. While
+  `POST /stand-in/refusals {"refuse": true}` stands, it gives nothing back that we ask for;
 - the outboxes of all other services, which are empty, so that insight can run beside checkout.
 
 `GET /stand-in/payments` tells which payments were opened, paid and paid back.
@@ -24,7 +26,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,6 +37,14 @@ PRICE, CURRENCY, VAT_RATE, MARKET = 48_990_000, "SEK", "0.25", "SE"
 MOST_EVENTS = 1000
 HAPPENING = ("requires_action", "declined", "succeeded")
 """What a shopper can make of a payment."""
+MOVING = {
+    "refunded": "payment.refunded",
+    "partly_refunded": "payment.refunded",
+    "disputed": "payment.disputed",
+    "dispute_won": "payment.dispute_closed",
+    "dispute_lost": "payment.dispute_closed",
+}
+"""What can become of money that was taken, and which message tells of it."""
 
 Answer = tuple[int, dict[str, object], dict[str, str]]
 """Status, JSON body, further headers."""
@@ -51,17 +61,42 @@ class Payment:
     accepted_at: str | None = None
     happened: int = 0
     """How often its state has changed: events are numbered."""
-    refunds: set[str] = field(default_factory=set)
-    """References under which a refund was asked for: the same one refunds once."""
+    refunded: int = 0
+    dispute: str = ""
+
+    @property
+    def price(self) -> int:
+        return int(str(self.amount["amount"]))
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether the money is ours still, and nobody disputes it."""
+        return self.state == "succeeded" and self.dispute in ("", "won")
+
+    def move(self, how: str) -> bool:
+        """Money moves after it was taken; False when it cannot."""
+        left = self.price - self.refunded
+        match how:
+            case "refunded" if self.can_go_back and left:
+                self.refunded = self.price
+            case "partly_refunded" if self.can_go_back and left > 1:
+                self.refunded += left // 2
+            case "disputed" if self.can_go_back and left and not self.dispute:
+                self.dispute = "open"
+            case "dispute_won" | "dispute_lost" if self.dispute == "open":
+                self.dispute = how.removeprefix("dispute_")
+            case _:
+                return False
+        return True
 
     def wire(self) -> dict[str, object]:
-        refunded = self.amount["amount"] if self.refunds else 0
         return {
             "payment_id": self.payment_id,
             "reference": self.reference,
             "state": self.state,
             "amount": self.amount,
-            "refunded": {"amount": refunded, "currency": self.amount["currency"]},
+            "refunded": {"amount": self.refunded, "currency": self.amount["currency"]},
+            "dispute": self.dispute,
             "payment_url": f"http://{LOOPBACK}/pay/{self.payment_id}",
             "accepted_at": self.accepted_at,
         }
@@ -74,6 +109,8 @@ class Neighbours:
         self._secret = secret.encode()
         self.now: Callable[[], float] = time.time
         self._cars = 0
+        self._twins = False
+        self._refusing = False
         self._payments: dict[str, Payment] = {}
         self._started_at = _now()
 
@@ -93,10 +130,16 @@ class Neighbours:
             case ("GET", "api", "catalog", "v1", "cars"):
                 return 200, {"items": [_similar(1), _similar(2)], "total": 2}, {}
             case ("POST", "stand-in", "cars"):
-                self._cars = int(json.loads(body)["count"])
+                wanted = json.loads(body)
+                self._cars, self._twins = int(wanted["count"]), bool(wanted.get("twins"))
                 return 200, {"count": self._cars}, {}
             case ("POST", "stand-in", "payments", payment_id, state) if state in HAPPENING:
                 return self._happened(payment_id, state)
+            case ("POST", "stand-in", "payments", payment_id, how) if how in MOVING:
+                return self._moved(payment_id, how)
+            case ("POST", "stand-in", "refusals"):
+                self._refusing = bool(json.loads(body)["refuse"])
+                return 200, {"refuse": self._refusing}, {}
             case ("GET", "stand-in", "payments"):
                 listed = [payment.wire() for payment in self._payments.values()]
                 return 200, {"items": listed}, {}
@@ -109,7 +152,7 @@ class Neighbours:
             case ("GET", payment_id):
                 return self._found(payment_id)
             case ("POST", payment_id, "refunds"):
-                return self._refunded(payment_id, json.loads(body)["reference"])
+                return self._refunded(payment_id)
             case ("POST", payment_id, "cancellation"):
                 return self._cancelled(payment_id)
         return _nothing(method, "/".join(names))
@@ -125,11 +168,12 @@ class Neighbours:
         payment = self._payments.get(payment_id)
         return (404, {}, {}) if payment is None else (200, payment.wire(), {})
 
-    def _refunded(self, payment_id: str, reference: str) -> Answer:
+    def _refunded(self, payment_id: str) -> Answer:
+        """Our own wish: everything goes back, once however often it is asked for."""
         payment = self._payments.get(payment_id)
-        if payment is None or payment.accepted_at is None:
+        if payment is None or not payment.can_go_back or self._refusing:
             return 409, {"detail": "there is nothing to give back"}, {}
-        payment.refunds.add(reference)
+        payment.refunded = payment.price
         return 200, payment.wire(), {}
 
     def _cancelled(self, payment_id: str) -> Answer:
@@ -152,9 +196,21 @@ class Neighbours:
             payment.happened += 1
         if state == "succeeded":
             payment.accepted_at = payment.accepted_at or _now()
+        return self._told(payment, f"payment.{state}")
+
+    def _moved(self, payment_id: str, how: str) -> Answer:
+        """What happened at the provider to money that was taken."""
+        payment = self._payments.get(payment_id)
+        if payment is None or not payment.move(how):
+            return 409, {"detail": f"it cannot be {how} now"}, {}
+        payment.happened += 1
+        return self._told(payment, MOVING[how])
+
+    def _told(self, payment: Payment, type_: str) -> Answer:
+        """The webhook to deliver."""
         event: dict[str, object] = {
-            "event_id": f"evt_{payment_id}_{payment.happened}",
-            "type": f"payment.{state}",
+            "event_id": f"evt_{payment.payment_id}_{payment.happened}",
+            "type": type_,
             "created_at": _now(),
             "payment": payment.wire(),
         }
@@ -191,6 +247,8 @@ class Neighbours:
                 "currency": CURRENCY,
                 "vat_rate": VAT_RATE,
                 "rehearsal": False,
+                # The first two may be one physical car that two dealers offer.
+                "identity": "f" * 64 if self._twins and number <= 2 else "",
             },
         }
 

@@ -87,6 +87,11 @@ async def running(
         yield clients
 
 
+def refunds_of(checkout: Running) -> Any:
+    """The use cases behind checkout's refunds job, as its command has them."""
+    return checkout.job("refunds").__closure__[0].cell_contents.run.__self__
+
+
 def synthetic_headers(at: datetime) -> dict[str, str]:
     """What a synthetic caller sends `at` a moment of the services' clock."""
     return {"x-vitrine-synthetic": sign(KEYS["synthetic_key"], int(at.timestamp()))}

@@ -10,6 +10,7 @@ from app.checkout import commands
 from app.checkout.payments import Payments
 from app.checkout.providers.protocol import ProviderRefused, ProviderUnavailable
 from app.checkout.providers.sandbox import SandboxProvider
+from tests.builders.services import refunds_of
 from tests.builders.shop import LOST, PAYS, Shop
 
 
@@ -109,7 +110,7 @@ async def test_a_refused_refund_waits_for_a_person_who_ends_it(
     told = shop.metric("checkout_refunds_refused", service="checkout")
     monkeypatch.undo()
 
-    refunds = _refunds(shop)
+    refunds = refunds_of(shop.checkout)
     await refunds.decide(first["order_id"], "retry")
     await refunds.decide(second["order_id"], "end")
     ended = await _states(shop)
@@ -182,8 +183,3 @@ def test_refunds_are_shown_to_whoever_decides() -> None:
         "",
         "refund_refused",
     ]
-
-
-def _refunds(shop: Shop) -> Any:
-    """The use cases behind the job, as a command has them."""
-    return shop.checkout.job("refunds").__closure__[0].cell_contents.run.__self__

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import orjson
@@ -23,7 +25,7 @@ from app.kernel.clock import ManualClock
 from app.kernel.errors import Unavailable
 from deploy.local.neighbours import Neighbours
 from tests.builders.platform import KEYS
-from tests.builders.services import Running, running
+from tests.builders.services import Running, refunds_of, running
 from tests.proofs.interruptions import CuttingProxy, Fuse, counting_sqlite
 
 CARS = 3
@@ -54,6 +56,21 @@ class Arena:
         """One turn of a background job; False when the database went away under it."""
         try:
             self.runner.run(self.checkout.job(name)())
+        except Unavailable:
+            return False
+        return True
+
+    def ask_again_for_refused(self) -> bool:
+        """A person has every refund that was refused asked for again; False as in `run_job`."""
+        refunds = refunds_of(self.checkout)
+
+        async def ask() -> None:
+            for order in await refunds._store.refunds_owed():
+                if order["payment_state"] == "refund_refused":
+                    await refunds.decide(order["order_id"], "retry")
+
+        try:
+            self.runner.run(ask())
         except Unavailable:
             return False
         return True
@@ -96,12 +113,17 @@ class Arena:
 
 
 @contextmanager
-def open_arena(folder: Path, database_url: str, *, cars: int = CARS) -> Iterator[Arena]:
-    """A fresh checkout on an empty database, with `cars` cars."""
+def open_arena(
+    folder: Path, database_url: str, *, express: bool, cars: int = CARS, twins: bool = False
+) -> Iterator[Arena]:
+    """A fresh checkout on an empty database, with `cars` cars; its express lane open or closed.
+
+    With `twins` the first two cars are one physical car.
+    """
     clock = ManualClock(datetime(2026, 11, 27, 9, 0, tzinfo=UTC))
     fuse, provider = Fuse(), Neighbours(KEYS["webhook_secret"])
     provider.now = lambda: clock.now().timestamp()
-    provider.answer("POST", "/stand-in/cars", orjson.dumps({"count": cars}))
+    provider.answer("POST", "/stand-in/cars", orjson.dumps({"count": cars, "twins": twins}))
     stand_in = _as_asgi(provider)
     others: dict[tuple[str, bool], ASGIApp] = {
         ("catalog", False): stand_in,
@@ -110,6 +132,7 @@ def open_arena(folder: Path, database_url: str, *, cars: int = CARS) -> Iterator
     }
     with ExitStack() as held:
         held.enter_context(counting_sqlite(fuse))
+        held.enter_context(patch.dict(os.environ, {"CHECKOUT_EXPRESS": str(express)}))
         runner = held.enter_context(asyncio.Runner())
         opened = AsyncExitStack()
         held.callback(lambda: runner.run(opened.aclose()))

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import httpx
+import orjson
+import pytest
 import stamina
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -30,7 +32,7 @@ from hypothesis.stateful import (
 
 from app.checkout.states import TRANSITIONS
 from app.contracts.checkout import OrderState
-from deploy.local.neighbours import as_signed
+from deploy.local.neighbours import MOVING, as_signed
 from tests.builders.platform import KEYS
 from tests.conftest import NewDatabase
 from tests.proofs.arena import CARS, JOBS, Arena, open_arena
@@ -41,6 +43,8 @@ BREAKS = st.one_of(st.none(), st.tuples(st.integers(min_value=1, max_value=24), 
 """Where the database goes away: not at all, or at the n-th statement (True: just after it)."""
 WHICH = st.integers(min_value=0, max_value=999)
 PAUSES = st.sampled_from([1, 30, 14 * 60, 16 * 60, 26 * 60, 5 * 3600, 25 * 3600, 73 * 3600])
+KEEPING = ("confirmed", "return_requested")
+"""States in which we keep the deposit, when no dispute is open."""
 KEPT_SECONDS = 24 * 3600
 TRIES = 5
 Break = tuple[int, bool] | None
@@ -85,10 +89,16 @@ def reachable() -> dict[OrderState, set[OrderState]]:
 REACHABLE = reachable()
 
 
+def _gone(payment: dict[str, Any]) -> bool:
+    """Whether none of a payment's money is ours any more."""
+    return bool(payment["dispute"] == "lost" or payment["refunded"] == payment["amount"])
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Shoppers, a dealer, a provider, time and a database that goes away."""
 
     folder: ClassVar[Path]
+    express: ClassVar[bool]
     database: ClassVar[NewDatabase]
     """Where an example finds an empty database; as a static method."""
     numbers: ClassVar[Iterator[int]] = count(1)
@@ -100,7 +110,9 @@ class AnyOrder(RuleBasedStateMachine):
         folder = self.folder / name
         folder.mkdir()
         url = type(self).database(name)
-        self.arena: Arena = self._held.enter_context(open_arena(folder, url))
+        self.arena: Arena = self._held.enter_context(
+            open_arena(folder, url, express=self.express, twins=True)
+        )
         self.keys = count(1)
         self.sent: dict[str, Sent] = {}
         self.holds: list[str] = []
@@ -174,9 +186,33 @@ class AnyOrder(RuleBasedStateMachine):
     def pay(self, which: int, state: str) -> None:
         """The shopper acts on the hosted page; the provider has a webhook to deliver."""
         payments = sorted(each["payment_id"] for each in self.arena.payments().values())
-        payment_id = payments[which % len(payments)]
+        self._happens(payments[which % len(payments)], state)
+
+    @precondition(lambda self: self._taken())
+    @rule(which=WHICH, how=st.sampled_from(sorted(MOVING)))
+    def money_moves(self, which: int, how: str) -> None:
+        """Somebody at the provider gives money back, or the shopper's bank asks for it."""
+        taken = self._taken()
+        self._happens(taken[which % len(taken)], how)
+
+    @rule(refuse=st.booleans())
+    def the_provider_refuses_refunds(self, refuse: bool) -> None:
+        self.arena.provider.answer("POST", "/stand-in/refusals", orjson.dumps({"refuse": refuse}))
+
+    @precondition(lambda self: self._taken())
+    @rule(breaks=BREAKS)
+    def a_person_asks_again_for_refused_refunds(self, breaks: Break) -> None:
+        with self._broken_off(breaks):
+            self.arena.ask_again_for_refused()
+
+    def _taken(self) -> list[str]:
+        """Payments whose money the provider took, by id."""
+        payments = self.arena.payments().values()
+        return sorted(each["payment_id"] for each in payments if each["state"] == "succeeded")
+
+    def _happens(self, payment_id: str, what: str) -> None:
         status, event, signature = self.arena.provider_answers(
-            "POST", f"/stand-in/payments/{payment_id}/{state}"
+            "POST", f"/stand-in/payments/{payment_id}/{what}"
         )
         if status == 200:
             self.webhooks.append((event, signature))
@@ -251,8 +287,8 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.arena.broken(settled=True) == {}
             payments, orders = self.arena.payments(), self.arena.orders()
             taken = {each for each, p in payments.items() if p["state"] == "succeeded"}
-            back = {each for each, p in payments.items() if p["refunded"]["amount"]}
-            kept = {each for each, order in orders.items() if order["state"] == "confirmed"}
+            back = {each for each in taken if _gone(payments[each])}
+            kept = {each for each, order in orders.items() if order["state"] in KEEPING}
             assert taken == back | kept
             assert back & kept == set()
             assert {each for each, o in orders.items() if o["state"] == "refunded"} == back
@@ -261,10 +297,15 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _settle(self) -> None:
         self.arena.fuse.disarm()
+        self.the_provider_refuses_refunds(refuse=False)
+        disputed = [p["payment_id"] for p in self.arena.payments().values() if p["dispute"]]
+        for number, payment_id in enumerate(sorted(disputed)):
+            self._happens(payment_id, "dispute_won" if number % 2 else "dispute_lost")
         for event, _ in self.webhooks:
             # A starved machine may take longer than a deadline of ours; both are tried again.
             assert any(self._deliver(event, None) for _ in range(TRIES))
         for _ in range(2):
+            assert any(self.arena.ask_again_for_refused() for _ in range(TRIES))
             for job in JOBS:
                 assert any(self.arena.run_job(job) for _ in range(TRIES))
             self.arena.clock.advance(seconds=60)
@@ -356,10 +397,11 @@ class AnyOrder(RuleBasedStateMachine):
         return [event["data"]["order_id"] for event in self._of(type_)]
 
 
+@pytest.mark.parametrize("express", [True, False], ids=["express", "careful"])
 def test_whatever_happens_in_whatever_order_everything_stays_true(
-    new_database: NewDatabase, tmp_path: Path
+    new_database: NewDatabase, tmp_path: Path, *, express: bool
 ) -> None:
-    here = {"database": staticmethod(new_database), "folder": tmp_path}
+    here = {"database": staticmethod(new_database), "folder": tmp_path, "express": express}
     machine = type("AnyOrderHere", (AnyOrder,), here)
     stamina.set_testing(True, attempts=1)
     try:

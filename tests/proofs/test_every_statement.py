@@ -14,6 +14,7 @@ import stamina
 from deploy.local.neighbours import as_signed
 from tests.conftest import NewDatabase
 from tests.proofs.arena import Arena, open_arena
+from tests.proofs.length import LONG
 from tests.proofs.shopping import CUSTOMER
 
 STEPS = ("hold", "order", "webhook")
@@ -70,14 +71,18 @@ def _may_be_repeated(answer: httpx.Response) -> bool:
     return answer.status_code == 503 or "idempotency-key-in-flight" in answer.text
 
 
+@pytest.mark.parametrize("express", [True, False], ids=["express", "careful"])
 @pytest.mark.parametrize("after", [False, True], ids=["before_it", "right_after_it"])
 def test_a_purchase_broken_off_at_any_statement_is_finished_by_its_retry(
-    new_database: NewDatabase, tmp_path: Path, *, after: bool
+    new_database: NewDatabase, tmp_path: Path, *, after: bool, express: bool
 ) -> None:
+    database = new_database("checkout")
+    if not (express or LONG or database.startswith("sqlite")):
+        pytest.skip("half a minute: part of `make prove-checkout`")
     number = 0
     stamina.set_testing(True, attempts=1)
     try:
-        with open_arena(tmp_path, new_database("checkout"), cars=CARS) as arena:
+        with open_arena(tmp_path, database, express=express, cars=CARS) as arena:
             for step in STEPS:
                 statement, blew = 0, True
                 while blew:
