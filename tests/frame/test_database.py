@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -20,7 +22,7 @@ from app.frame.migrations import migrate, newest_revision
 from app.kernel.clock import ManualClock
 from app.kernel.errors import InvalidInput
 from app.sandbox.models import METADATA as SANDBOX
-from deploy.local.postgres import LocalPostgres
+from deploy.local.postgres import TEST_SETTINGS, LocalPostgres
 from tests.builders.shop import PAYS, Shop, open_shop
 from tests.conftest import NewDatabase
 
@@ -226,6 +228,45 @@ async def test_a_shop_whose_database_became_read_only_answers_try_again_and_reco
         (503, "2"),
     ]
     assert taken == 201
+
+
+MOST = 10
+"""Connections that a small server lets in."""
+
+
+@pytest.mark.integration
+async def test_a_shop_whose_database_is_full_of_others_answers_try_again_and_recovers(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    few = {**TEST_SETTINGS, "max_connections": str(MOST), "superuser_reserved_connections": "0"}
+    with LocalPostgres(databases=("checkout",), settings=few) as server:
+        async with open_shop(tmp_path, clock, {"checkout": server.url("checkout")}) as shop:
+            others = await _take_every_connection(server)
+            full = await shop.hold()
+            ready = await shop.checkout.internal.get("/health/ready")
+            for other in others:
+                await other.close()
+            taken = await _until_taken(shop)
+
+    assert (full.status_code, full.json()["type"], full.headers["retry-after"]) == (
+        503,
+        "/problems/temporarily-unavailable",
+        "2",
+    )
+    assert (ready.status_code, taken) == (503, 201)
+
+
+async def _take_every_connection(server: LocalPostgres) -> list[asyncpg.Connection]:
+    """As a foreign program would, and whatever the shop had with them."""
+    address = server.url("postgres", driver="postgresql")
+    taken = [await asyncpg.connect(address)]
+    await taken[0].execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'checkout'"
+    )
+    while len(taken) < MOST:
+        with suppress(asyncpg.TooManyConnectionsError):  # one that ends has not ended yet
+            taken.append(await asyncpg.connect(address))
+    return taken
 
 
 async def _until_taken(shop: Shop) -> int:
