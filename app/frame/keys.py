@@ -68,6 +68,7 @@ SECRETS: Final = (
     Secret("VITRINE_CONSOLE_PASSWORD", ("insight",), least=PASSWORD),
     Secret("GRAFANA_PASSWORD", least=PASSWORD),
     Secret("POSTGRES_PASSWORD", least=PASSWORD),
+    Secret("COLLECTOR_DATABASE_PASSWORD", least=PASSWORD),
     *(Secret(f"{name.upper()}_DATABASE_PASSWORD", least=PASSWORD) for name in SERVICES),
 )
 

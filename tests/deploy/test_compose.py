@@ -176,6 +176,28 @@ def test_each_service_knows_its_own_database_and_no_other(
     }
 
 
+def test_nobody_but_postgresql_itself_knows_its_superuser(
+    services: dict[str, dict[str, Any]], collector: dict[str, Any]
+) -> None:
+    environments = {name: each.get("environment") or {} for name, each in services.items()}
+    knowing = [name for name, values in environments.items() if "POSTGRES_PASSWORD" in values]
+    roles = {
+        found
+        for values in environments.values()
+        for value in values.values()
+        for found in re.findall(r"^postgres\S*://([^:@]+)", str(value))
+    }
+    receiver = collector["receivers"]["postgresql"]
+
+    assert knowing == ["postgres"]
+    assert roles == set(APP)
+    assert (receiver["username"], receiver["password"]) == (
+        "collector",
+        "${env:COLLECTOR_DATABASE_PASSWORD}",
+    )
+    assert environments["collector"]["COLLECTOR_DATABASE_PASSWORD"] == "change-me-collector"
+
+
 def test_every_service_knows_where_the_others_are(services: dict[str, dict[str, Any]]) -> None:
     for name in APP:
         environment = services[name]["environment"]
