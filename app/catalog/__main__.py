@@ -1,4 +1,4 @@
-"""`python -m app.catalog` serves; `python -m app.catalog import FILE …` imports a feed."""
+"""`python -m app.catalog` serves; `python -m app.catalog --help` names its commands."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The catalogue's commands: importing a feed without the API, against the configured database."""
+"""The catalogue's commands, against the configured database: import a feed, retake facts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from app.contracts.wire import CURRENCY_OF_MARKET
 from app.frame.migrations import migrate
 from app.frame.outbox import Outbox
 from app.frame.platform import Platform
+from app.frame.retaking import add_retake
 from app.frame.settings import ServiceSettings
 from app.frame.startup import cannot_start, new_platform, one_sentence, read_settings
 from app.kernel.errors import VitrineError
@@ -30,6 +31,9 @@ NAME = "catalog"
 SHOWN_REJECTIONS = 20
 
 commands = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+add_retake(commands, NAME)
 
 
 @commands.callback()

@@ -18,12 +18,14 @@ from app.checkout.reconciliation import ENDED, WAITING, Difference
 from app.checkout.store import Record
 from app.frame.alone import run
 from app.frame.platform import AddressMissing
+from app.frame.retaking import add_retake
 from app.frame.settings import ServiceSettings
 from app.frame.startup import new_platform, read_settings, run_until_stopped
 from app.kernel.clock import rfc3339
 from app.kernel.errors import CannotStart, VitrineError
 
 cli = typer.Typer(help="Checkout: holds, orders, payments.", no_args_is_help=False)
+add_retake(cli, NAME)
 
 
 @cli.callback(invoke_without_command=True)

@@ -1,8 +1,23 @@
-"""`python -m app.insight`: insight alone, configured by environment."""
+"""`python -m app.insight` serves; `python -m app.insight retake` tries set aside facts again."""
 
 from __future__ import annotations
 
+import typer
+
 from app.frame.alone import run
+from app.frame.retaking import add_retake
 from app.insight.main import build
 
-run("insight", build)
+cli = typer.Typer(help="Insight: the ledger and the console.", add_completion=False)
+add_retake(cli, "insight")
+
+
+@cli.callback(invoke_without_command=True)
+def serve(context: typer.Context) -> None:
+    """Serve, unless a command is named."""
+    if context.invoked_subcommand is None:
+        run("insight", build)
+
+
+if __name__ == "__main__":
+    cli()

@@ -19,6 +19,7 @@ from app.frame.consumers import Consumer, position_table
 from app.frame.database import Database, DatabaseUnavailable, new_metadata
 from app.frame.http import InProcessTransport
 from app.frame.leases import Leases, lease_table
+from app.frame.retaking import make_due
 from app.frame.undigested import Diet
 from app.kernel.clock import ManualClock
 from app.kernel.facts import Event
@@ -238,3 +239,17 @@ async def test_while_something_is_away_nothing_is_set_aside(world: World, away: 
     world.fault = _too_long
     await replica.poll()
     assert await world.kept() == ["one"]
+
+
+async def test_an_operator_has_it_tried_at_the_next_poll(world: World) -> None:
+    world.say("a", "too long")
+    world.say("a", "a2")
+    replica = world.replica(IN_ORDER)
+    await replica.poll()
+    world.fault = _nothing
+    await replica.poll()
+    assert await world.kept() == []  # its pause is not over
+
+    await make_due(world.database)
+    await replica.poll()
+    assert await world.kept() == ["too long", "a2"]
