@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from app.kernel.errors import (
     InvalidInput,
     MalformedRequest,
@@ -40,7 +42,32 @@ class HoldUnknown(NotFound):
 
 
 class HoldEnded(VitrineError):
+    """`reason` says how it ended when it was neither the time nor the shopper."""
+
     code, title = "hold-ended", "The car is no longer held for you"
+    outcome, status = Outcome.CONFLICT, 409
+
+    @classmethod
+    def after(cls, state: str) -> Self:
+        """The error for a hold that is in this state now."""
+        if state == "sold_at_desk":
+            return cls(
+                "The dealer has sold this car in the showroom. Nothing was charged.", reason=state
+            )
+        return cls("The time to buy this car has run out, or it was given back.")
+
+
+class CarHeld(VitrineError):
+    """A dealer sold it in the showroom, and a shopper was promised some minutes."""
+
+    code, title = "car-held", "A shopper holds this car"
+    outcome, status = Outcome.CONFLICT, 409
+
+
+class CarOrdered(VitrineError):
+    """A dealer sold it in the showroom, and it is ordered or bought online."""
+
+    code, title = "car-ordered", "This car is ordered online"
     outcome, status = Outcome.CONFLICT, 409
 
 

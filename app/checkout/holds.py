@@ -47,6 +47,9 @@ from app.kernel.ids import new_id
 from app.kernel.money import Money
 from telemetry.catalogue.outcomes import Outcome
 
+EndedAs = Literal["abandoned", "declined", "expired", "sold_out"]
+"""What a hold that ended without an order counts as."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldCommand:
@@ -136,7 +139,7 @@ class Holds:
         """An active hold; raises `HoldUnknown` for another session's, `HoldEnded` when over."""
         hold = _owned(await self._store.read_hold(hold_id), session_id)
         if hold["state"] != "active" or hold["expires_at"] <= self._clock.now():
-            raise HoldEnded("The time to buy this car has run out, or it was given back.")
+            raise HoldEnded.after(hold["state"])
         return hold_wire(hold)
 
     async def release(self, hold_id: str, session_id: str) -> None:
@@ -363,13 +366,13 @@ def _may_be_taken(car: Record, now: datetime) -> bool:
 async def end(
     transaction: CheckoutTransaction,
     hold: Record,
-    how: Literal["released", "expired"],
+    how: Literal["released", "expired", "sold_at_desk"],
     now: datetime,
-) -> Literal["abandoned", "declined", "expired"]:
+) -> EndedAs:
     """End an active hold: the car is free again, an unpaid order ends with it."""
     context = as_context(hold["context"])
     order = await transaction.last_order_of_hold(hold["hold_id"])
-    ended_as: Literal["abandoned", "declined", "expired"] = "abandoned"
+    ended_as: EndedAs = "sold_out" if how == "sold_at_desk" else "abandoned"
     order_id = ""
     if order is not None:
         context = as_context(order["context"])

@@ -128,7 +128,18 @@ INVARIANTS: Final = (
         " AND orders.state = 'confirmed') AND NOT EXISTS (SELECT 1 FROM orders"
         " WHERE orders.car_id = cars.car_id AND orders.state = 'disputed')"
         " AND NOT (cars.state = 'sold' AND EXISTS (SELECT 1 FROM orders"
-        " WHERE orders.car_id = cars.car_id AND orders.handed_over_at IS NOT NULL)))",
+        " WHERE orders.car_id = cars.car_id AND orders.handed_over_at IS NOT NULL))"
+        " AND NOT (cars.state = 'sold' AND EXISTS (SELECT 1 FROM desk_sales"
+        " WHERE desk_sales.car_id = cars.car_id)))",
+    ),
+    Invariant(
+        "desk_sale_has_its_car",
+        "A car that was sold in the showroom would be sold once more.",
+        "SELECT COUNT(*) FROM desk_sales JOIN cars ON cars.car_id = desk_sales.car_id"
+        " WHERE cars.state <> 'sold' OR EXISTS (SELECT 1 FROM orders"
+        " WHERE orders.car_id = cars.car_id AND orders.state IN ('payment_pending', 'confirmed'))"
+        " OR EXISTS (SELECT 1 FROM orders"
+        " WHERE orders.car_id = cars.car_id AND orders.state = 'disputed')",
     ),
     Invariant(
         "no_order_waits_past_its_deadline",

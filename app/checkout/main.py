@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 
 from app.checkout.customers import CustomerIndex, CustomerSeal
+from app.checkout.desk import Desk
 from app.checkout.express import Express
 from app.checkout.gateways import SimilarCars
 from app.checkout.holds import Holds
@@ -135,6 +136,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         ),
         payments=payments,
         returns=Returns(store, signals, platform.clock, own),
+        desk=Desk(store, signals, platform.clock),
         refunds=Refunds(store, payments, signals, platform.clock),
         reconciliation=Reconciliation(store, payments, signals, platform.clock),
         limits=RequestLimits(own, signals, platform.clock),

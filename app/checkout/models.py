@@ -62,6 +62,17 @@ Index(
 )
 """One physical car is held, reserved or sold once, however many feeds and ids it has."""
 
+DESK_SALES = Table(
+    "desk_sales",
+    METADATA,
+    Column("car_id", String(80), ForeignKey("cars.car_id"), primary_key=True),
+    Column("sold_at", UtcTime, nullable=False),
+    Column("reported_by", String(80), nullable=False),
+    Column("left_feed", Boolean, nullable=False),
+)
+"""Cars that are `sold` because their dealer sold them in the showroom, and by whose key that was
+reported. `left_feed`: the car has left its feed since; when it comes back it is on sale again."""
+
 HOLDS = Table(
     "holds",
     METADATA,
@@ -78,7 +89,8 @@ HOLDS = Table(
     Column("expires_at", UtcTime, nullable=False),
     Column("extended", Boolean, nullable=False),
 )
-"""`state`: active, ordered, released, expired. The price is promised when the hold is placed."""
+"""`state`: active, ordered, released, expired, sold_at_desk. The price is promised when it
+is placed."""
 
 Index(
     "uq_holds_one_active_per_car",

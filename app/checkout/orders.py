@@ -182,7 +182,7 @@ class Orders:
                 return {**order, "hold_context": hold["context"]}
         now = self._clock.now()
         if hold["state"] != "active" or hold["expires_at"] <= now:
-            raise HoldEnded("The time to buy this car has run out, or it was given back.")
+            raise HoldEnded.after(hold["state"])
         await self._replace_earlier(transaction, hold, now)
         car = await transaction.lock_car(hold["car_id"])
         if car is None:

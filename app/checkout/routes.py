@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.checkout.errors import OrderUnknown
+from app.checkout.desk import Desk
+from app.checkout.errors import CarUnknown, OrderUnknown
 from app.checkout.holds import HoldCommand, Holds
 from app.checkout.idempotency import Claim, Replay, is_kept, keep, read_claim
 from app.checkout.invariants import check
@@ -29,6 +30,7 @@ from app.checkout.signals import Signals
 from app.checkout.store import Store, StoredAnswer
 from app.checkout.work import WORK_KINDS
 from app.contracts.checkout import (
+    DeskSale,
     Erasure,
     Hold,
     Holdings,
@@ -48,7 +50,7 @@ from app.frame.origins import is_neighbour, origin_of
 from app.frame.platform import Platform
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError
-from app.kernel.facts import text_of
+from app.kernel.facts import EventContext, text_of
 
 PREFIX: Final = "/api/checkout/v1"
 
@@ -61,6 +63,7 @@ class UseCases:
     orders: Orders
     payments: Payments
     returns: Returns
+    desk: Desk
     refunds: Refunds
     reconciliation: Reconciliation
     privacy: Privacy
@@ -279,6 +282,48 @@ def _add_dealers(router: APIRouter, use: UseCases) -> None:
         received = use.returns.receive(order_id, claim, list_again=list_again)
         return await _once(request, use, claim, received)
 
+    @router.post(
+        "/cars/{car_id}/desk-sale",
+        response_model=DeskSale,
+        responses=answers,
+        summary="The dealer sold the car in the showroom: off sale at once (dealer key)",
+        description="`409` `car-held` while a shopper holds it (`held_until`): send it again with"
+        " `confirm=true` and a new key to end the hold. `409` `car-ordered` once it is ordered"
+        " (`order_id`): the order must be cancelled or refunded first. The car stays off sale"
+        " though its feed still lists it.",
+    )
+    async def sell(
+        request: Request,
+        car_id: Identifier,
+        token: Annotated[str, Depends(_bearer)],
+        confirm: Annotated[bool, Query(description="end the hold of a shopper")] = False,
+        key: KeyHeader = None,
+    ) -> Response:
+        caller = _admitted(request, use)
+        holder = await _dealer_of_car(car_id, token, use)
+        claim = _claim(request, ["desk-sale", confirm], caller)
+        sold = use.desk.sell(
+            car_id, claim, _at_the_desk(caller), reported_by=holder.name, confirm=confirm
+        )
+        return await _once(request, use, claim, sold)
+
+    @router.delete(
+        "/cars/{car_id}/desk-sale",
+        response_model=DeskSale,
+        responses=problem_responses(401, 403, 404, 409, 422, 429, 503),
+        summary="The car was not sold in the showroom after all (dealer key)",
+        description="It is on sale again if its feed lists it. Doing it twice is fine; the answer"
+        " says who has the car now.",
+    )
+    async def take_back(
+        request: Request, car_id: Identifier, token: Annotated[str, Depends(_bearer)]
+    ) -> Response:
+        caller = _admitted(request, use)
+        holder = await _dealer_of_car(car_id, token, use)
+        return JSONResponse(
+            await use.desk.take_back(car_id, _at_the_desk(caller), reported_by=holder.name)
+        )
+
 
 def _add_erasure(router: APIRouter, use: UseCases) -> None:
     @router.post(
@@ -450,6 +495,23 @@ def _bearer(authorization: Annotated[str, Header()] = "") -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise NotAuthorised("Send the token as Authorization: Bearer <token>.")
     return token.strip()
+
+
+async def _dealer_of_car(car_id: str, token: str, use: UseCases) -> KeyHolder:
+    """The holder of a dealer key that is for this car.
+
+    Raises `NotAuthorised`, `DealerKeyElsewhere` for another dealer's, `CarUnknown`.
+    """
+    holder = use.dealer_keys.holder(token)
+    car = await use.store.read_car(car_id)
+    if car is None:
+        raise CarUnknown(f"There is no car {car_id} in our stock.")
+    holder.check_dealer(car["dealer_id"])
+    return holder
+
+
+def _at_the_desk(caller: Caller) -> EventContext:
+    return replace(caller.context(), channel="dealer")
 
 
 async def _dealer_of(order_id: str, token: str, use: UseCases) -> KeyHolder:

@@ -18,6 +18,7 @@ from app.kernel.errors import VitrineError
 from app.kernel.facts import Traffic
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.checkout import (
+    CHECKOUT_DESK_SALES,
     CHECKOUT_EXPRESS_EFFECTS,
     CHECKOUT_HOLD_ATTEMPTS,
     CHECKOUT_INVARIANT_VIOLATIONS,
@@ -37,6 +38,7 @@ from telemetry.catalogue.checkout import (
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, link_to
 
+DeskResult = Literal["sold", "hold_ended", "held", "ordered", "taken_back"]
 ExpressEffect = Literal["read", "place_hold", "submit_order", "open_payment", "confirm_order"]
 
 FAILURE_TOLD_SECONDS: Final = 10.0
@@ -67,6 +69,7 @@ class Signals:
         self._moved = instruments.counter(CHECKOUT_MONEY_MOVED)
         self._limited = instruments.counter(CHECKOUT_RATE_LIMITED)
         self._express = instruments.counter(CHECKOUT_EXPRESS_EFFECTS)
+        self._desk = instruments.counter(CHECKOUT_DESK_SALES)
         self._failure_told_at = -FAILURE_TOLD_SECONDS
 
     def hold_attempted(self, outcome: Outcome, *, car_id: str, hold_id: str = "") -> None:
@@ -161,6 +164,12 @@ class Signals:
 
     def call_repeated(self, provider: str, result: Retried) -> None:
         self._retries.inc(provider=provider, result=result)
+
+    def desk_sale(self, car_id: str, result: DeskResult) -> None:
+        """A dealer reported a sale in the showroom, and what came of it."""
+        self._desk.inc(result=result)
+        _mark(car_id=car_id, keep=True)
+        self._log.info("car.desk_sale", car_id=car_id, result=result)
 
     def order_moved(self, order_id: str, *, state: str, reason: str) -> None:
         self._log.info("order.moved", order_id=order_id, state=state, reason=reason)

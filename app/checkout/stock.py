@@ -6,8 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from app.checkout import store_desk
 from app.checkout.store import Store
-from app.contracts.events import CarListed, CarStateChanged, CarWithdrawn, fact_of
+from app.contracts.events import (
+    CarListed,
+    CarStateChanged,
+    CarWithdrawn,
+    DeskSaleUndone,
+    fact_of,
+)
 from app.frame.undigested import Diet
 from app.kernel import opening
 from app.kernel.facts import Event, EventContext
@@ -57,8 +64,15 @@ class Stock:
                 if state == "sold" and await transaction.relist_returned(fact.car_id):
                     context = EventContext(market=fact.market)
                     await transaction.record(CarStateChanged(fact.car_id, "available"), context)
+                if state == "sold" and await store_desk.end_sale(
+                    transaction, fact.car_id, if_left_feed=True
+                ):
+                    context = EventContext(market=fact.market)
+                    await transaction.record(DeskSaleUndone(fact.car_id, "feed"), context)
+                    await transaction.record(CarStateChanged(fact.car_id, "available"), context)
             elif isinstance(fact, CarWithdrawn):
                 await transaction.unlist_car(fact.car_id)
+                await store_desk.note_left_feed(transaction, fact.car_id)
 
 
 def _moment(rfc3339: str) -> datetime | None:

@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.checkout.models import (
     CARS,
     CUSTOMERS,
+    DESK_SALES,
     HOLDS,
     IDEMPOTENCY,
     ORDERS,
@@ -83,7 +84,7 @@ def _taken_elsewhere() -> ColumnElement[bool]:
     )
 
 
-def _given_back() -> ColumnElement[bool]:
+def given_back() -> ColumnElement[bool]:
     """Whether the dealer has received the car of a row of ORDERS that was handed over."""
     message = func.coalesce(ORDERS.c.message, "")
     return and_(ORDERS.c.state.in_(("returned", "refunded")), message == RECEIVED)
@@ -201,8 +202,11 @@ class CheckoutTransaction:
         owned = exists().where(
             ORDERS.c.car_id == CARS.c.car_id,
             ORDERS.c.handed_over_at.is_not(None),
-            ~_given_back(),
+            ~given_back(),
             or_(ORDERS.c.handed_over_at >= resale_before, ORDERS.c.state != "confirmed"),
+        )
+        sold_at_desk = exists().where(
+            DESK_SALES.c.car_id == CARS.c.car_id, DESK_SALES.c.sold_at >= resale_before
         )
         await self._connection.execute(
             update(CARS)
@@ -211,6 +215,7 @@ class CheckoutTransaction:
                 CARS.c.car_id != car_id,
                 CARS.c.state == "sold",
                 ~owned,
+                ~sold_at_desk,
             )
             .values(identity=None)
         )
@@ -225,8 +230,9 @@ class CheckoutTransaction:
             .where(
                 CARS.c.car_id == car_id,
                 CARS.c.state == "sold",
-                owners.where(_given_back()).exists(),
-                ~owners.where(~_given_back()).exists(),
+                ~exists().where(DESK_SALES.c.car_id == car_id),
+                owners.where(given_back()).exists(),
+                ~owners.where(~given_back()).exists(),
             )
             .values(state="available")
         )

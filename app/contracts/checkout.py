@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, StringConstraints
 from app.contracts.client import ServiceClient, is_replayed, segment
 from app.contracts.labels import LONGEST_LABEL, as_label
 from app.contracts.typed import as_email, as_name, as_phone
-from app.contracts.wire import Identifier, MoneyWire, Timestamp, Wire
+from app.contracts.wire import CarState, Identifier, MoneyWire, Timestamp, Wire
 
 OrderState = Literal[
     "payment_pending",
@@ -130,6 +130,17 @@ ReturnReason = Literal["changed_mind", "not_as_described", "defect", "other"]
 class ReturnReceipt(Wire):
     list_again: bool = False
     """Offer the car again at once, as it was; else its feed lists it anew."""
+
+
+class DeskSale(Wire):
+    """A car after its dealer reported a sale in the showroom, or took that back."""
+
+    car_id: str
+    state: CarState
+    sold_at: Timestamp | None = None
+    """When it was sold at the desk; None when it is not."""
+    in_feed: bool
+    """Whether its feed lists it: only then an available car is on sale."""
 
 
 class ReturnRequest(Wire):

@@ -188,10 +188,11 @@ class HoldReleased(Fact):
     TYPE: ClassVar[str] = "checkout.hold.released"
     hold_id: Id
     car_id: Id
-    reason: Literal["released", "expired"]
-    """The shopper gave it back, or time ran out."""
-    ended_as: Literal["abandoned", "declined", "expired"]
-    """`declined`: the last payment was refused; `expired`: an order waited unpaid."""
+    reason: Literal["released", "expired", "sold_at_desk"]
+    """The shopper gave it back, time ran out, or the dealer sold the car in the showroom."""
+    ended_as: Literal["abandoned", "declined", "expired", "sold_out"]
+    """`declined`: the last payment was refused; `expired`: an order waited unpaid; `sold_out`:
+    somebody else got the car."""
     order_id: Id = ""
     """The unpaid order that went with it, if there was one."""
 
@@ -338,6 +339,30 @@ class CarHandedOver(Fact):
     car_id: Id
     reported_by: Id = ""
     """Name of the dealer key; empty in a fact of before there were several."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarSoldAtDesk(Fact):
+    """Its dealer sold the car in the showroom: no order of ours, and off sale."""
+
+    TYPE: ClassVar[str] = "checkout.car.sold_at_desk"
+    car_id: Id
+    dealer_id: Id
+    reported_by: Id
+    """Name of the dealer key."""
+    hold_ended: bool = False
+    """A shopper held it, and lost it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSaleUndone(Fact):
+    """The dealer took the sale back, or the car's feed left it out and lists it anew."""
+
+    TYPE: ClassVar[str] = "checkout.car.desk_sale_undone"
+    car_id: Id
+    by: Literal["dealer", "feed"]
+    reported_by: Id = ""
+    """Name of the dealer key; empty for a feed."""
 
 
 @dataclass(frozen=True, slots=True)

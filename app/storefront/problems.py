@@ -120,6 +120,16 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         msg("The fifteen minutes are over, or the car was given back."),
         msg("Hold the car again if it is still free."),
     ),
+    "car-held": ProblemPage(
+        msg("A shopper holds this car"),
+        msg("The car was promised to a shopper for some minutes; held_until says until when."),
+        msg("Wait until then, or confirm that it was sold in the showroom; the hold ends."),
+    ),
+    "car-ordered": ProblemPage(
+        msg("This car is ordered online"),
+        msg("A shopper is paying for the car or has bought it, so it cannot be sold twice."),
+        msg("Have the order cancelled or refunded first; order_id names it."),
+    ),
     "order-unknown": ProblemPage(
         msg("There is no such order"),
         msg("Or the token does not fit it."),

@@ -134,6 +134,14 @@ PAYMENTS = Row(
             smallest=0.0,
         ),
         graph(
+            "Sold at the desk per hour",
+            "What dealers reported from the showroom: sold, refused because a shopper had the car,"
+            " or taken back. Many that are refused: the feeds and the showroom disagree.",
+            "none",
+            Query(promql.increase(checkout.CHECKOUT_DESK_SALES, by=("result",)), "{{result}}"),
+            smallest=0.0,
+        ),
+        graph(
             "Practice provider: payments",
             "Submissions of the sandbox's payment page per second, by answer.",
             "reqps",

@@ -8,6 +8,12 @@ PAYMENT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 LATE_RESULT = Label(
     "result", ("honoured", "refunded"), "The car was still free and is theirs, or money went back."
 )
+DESK_RESULT = Label(
+    "result",
+    ("sold", "hold_ended", "held", "ordered", "taken_back"),
+    "The car went off sale, and with it a shopper's hold; it was refused because a shopper holds or"
+    " has ordered the car; the dealer took the sale back.",
+)
 WEBHOOK_RESULT = Label(
     "result",
     ("applied", "duplicate", "rejected", "ignored", "failed", "unknown_order"),
@@ -117,6 +123,15 @@ CHECKOUT_LATE_PAYMENTS = Metric(
     owner="checkout",
     shown_on="services",
 )
+CHECKOUT_DESK_SALES = Metric(
+    name="checkout_desk_sales_total",
+    kind="counter",
+    description="Cars that dealers reported as sold in the showroom, by what came of it.",
+    labels=(SERVICE, DESK_RESULT),
+    unit="reports",
+    owner="checkout",
+    shown_on="services",
+)
 CHECKOUT_INVARIANT_VIOLATIONS = Metric(
     name="checkout_invariant_violations",
     kind="gauge",
@@ -206,6 +221,7 @@ METRICS = (
     CHECKOUT_WEBHOOKS,
     CHECKOUT_EXPRESS_EFFECTS,
     CHECKOUT_LATE_PAYMENTS,
+    CHECKOUT_DESK_SALES,
     CHECKOUT_INVARIANT_VIOLATIONS,
     CHECKOUT_PAYMENT_CIRCUIT,
     CHECKOUT_PAYMENT_CIRCUIT_CHANGES,

@@ -54,6 +54,9 @@ BREAKS: dict[str, tuple[str, ...]] = {
         "UPDATE cars SET state = 'held', identity = 'the same'",
     ),
     "car_state_has_a_reason": ("UPDATE cars SET state = 'sold'",),
+    "desk_sale_has_its_car": (
+        "INSERT INTO desk_sales SELECT car_id, created_at, 'operator', false FROM orders LIMIT 1",
+    ),
     "no_order_waits_past_its_deadline": (
         "UPDATE orders SET state = 'payment_pending' WHERE state = 'confirmed'",
         "UPDATE holds SET expires_at = '2026-11-27 08:58:59.000000'",

@@ -13,6 +13,7 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from app.kernel.errors import Unavailable
+from tests.builders.services import DEALER
 from tests.storefront.conftest import DETAILS, Shopfront, available_car, held, hidden
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -152,6 +153,41 @@ async def test_the_slower_shopper_is_told_kindly_and_shown_similar_cars(
     assert lost.text.count('class="card"') == 3
     assert "Somebody is looking at this car right now." in later.text
     assert "Hold this car" not in later.text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "While you held it, its dealer sold the car to a customer there"),
+        ("sv", "Medan du höll bilen sålde återförsäljaren den till en kund på plats"),
+    ],
+)
+@pytest.mark.parametrize("declined", [False, True], ids=["nothing tried", "a card declined"])
+async def test_a_shopper_is_told_that_the_car_was_sold_in_the_showroom(
+    shopfront: Shopfront, language: str, said: str, declined: bool
+) -> None:
+    async with shopfront.visitor() as visitor:
+        car_id = await available_car(visitor)
+        address = (await held(visitor, car_id)).headers["location"]
+        details = await visitor.get(address)
+        if declined:
+            order = await _ordered(visitor, address)
+            await _paid(shopfront, order.headers["location"], "4000 0000 0000 0002")
+        sold = await shopfront.services["checkout"].public.post(
+            f"/api/checkout/v1/cars/{car_id}/desk-sale?confirm=true",
+            headers={**DEALER, "idempotency-key": f'"sold {car_id}"'},
+        )
+        await shopfront.catch_up()
+        address = address.replace("/en/", f"/{language}/")
+        form = {"key": hidden(details.text, "key"), **DETAILS, "name": "Anna Asp"}
+        pages = [await visitor.get(address), await visitor.post(f"{address}/order", data=form)]
+        listed = await visitor.get("/se/en/cars")
+        car = await visitor.get(f"/se/en/cars/{car_id}")
+
+    assert sold.status_code == 200
+    assert [(page.status_code, said in page.text) for page in pages] == [(410, True)] * 2
+    assert car_id not in listed.text
+    assert "This car has found its owner." in car.text
 
 
 async def test_a_car_given_back_is_free_again(shopfront: Shopfront) -> None:

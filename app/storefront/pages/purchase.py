@@ -84,7 +84,7 @@ async def _submit(
         return await _provider_away(page, hold_id, typed, form)
     except UpstreamProblem as problem:
         if problem.code in ("hold-ended", "hold-unknown"):
-            return await hold_over(page, hold_id)
+            return hold_over(page, hold_id, problem)
         raise
     page.front.signals.order_opened(order_id=order.order_id, hold_id=hold_id)
     if order.order_token:
@@ -128,7 +128,7 @@ async def _hold(page: Page, hold_id: str) -> Hold | Response:
         return await page.shop.checkout.read_hold(hold_id)
     except UpstreamProblem as problem:
         if problem.code in ("hold-ended", "hold-unknown"):
-            return await hold_over(page, hold_id)
+            return hold_over(page, hold_id, problem)
         raise
 
 
@@ -157,13 +157,21 @@ async def _details_page(
     )
 
 
-async def hold_over(page: Page, hold_id: str) -> Response:
-    """The time has run out, or the car was given back. An order may have been placed with it."""
-    if cookies.read_order(page.request.cookies.get(cookies.ORDER)) is not None:
+def hold_over(page: Page, hold_id: str, problem: UpstreamProblem) -> Response:
+    """The time has run out, the car was given back, or its dealer sold it in the showroom.
+
+    An order may have been placed with it; not with one that was sold.
+    """
+    sold = problem.problem.get("reason") == "sold_at_desk"
+    if not sold and cookies.read_order(page.request.cookies.get(cookies.ORDER)) is not None:
         return page.redirect(page.url(f"/purchases/{hold_id}/order"))
     page.forget_hold(hold_id)
     return page.render(
-        "hold_over.html", view=PageViewed("hold_over"), status=410, outcome=Outcome.CONFLICT
+        "hold_over.html",
+        view=PageViewed("hold_over"),
+        status=410,
+        outcome=Outcome.CONFLICT,
+        sold=sold,
     )
 
 
