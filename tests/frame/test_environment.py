@@ -184,6 +184,22 @@ def test_the_shop_sells_whatever_other_programs_left_in_the_environment(tmp_path
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("program", ["app", "app.checkout"])
+def test_a_shell_that_allows_few_files_is_one_sentence(tmp_path: Path, program: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -n 64 && exec {sys.executable} -m {program}"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "VITRINE_DATA": str(tmp_path)},
+        timeout=60,
+    )
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "may open 64 files" in done.stderr
+
+
+@pytest.mark.integration
 def test_a_foreign_worker_index_is_one_sentence(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "app"],

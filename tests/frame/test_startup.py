@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -34,6 +35,27 @@ def _said(capsys: pytest.CaptureFixture[str]) -> str:
         read_settings()
     assert ended.value.code == 2
     return capsys.readouterr().err.removeprefix("vitrine cannot start: ")
+
+
+@pytest.mark.parametrize("allowed", [64, 255])
+def test_too_few_files_are_told_with_what_to_do(
+    allowed: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, 4096))
+
+    assert _said(capsys) == (
+        f"this process may open {allowed} files and connections, and needs 256 at the least: run"
+        " `ulimit -n 4096` before it (where that is refused, ask root), or set LimitNOFILE= in its"
+        " systemd unit.\n"
+    )
+
+
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize("allowed", [256, 1024, resource.RLIM_INFINITY])
+def test_enough_files_are_enough(allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, 4096))
+
+    read_settings()
 
 
 def test_a_healthy_folder_starts_and_keeps_no_probe(data: Path) -> None:
