@@ -20,7 +20,7 @@ from app.checkout.orders import Orders
 from app.checkout.payments import Payments
 from app.checkout.privacy import Privacy
 from app.checkout.providers.guard import GuardedProvider
-from app.checkout.providers.named import named_providers
+from app.checkout.providers.named import named_providers, refuse_other_money
 from app.checkout.providers.protocol import PaymentProvider
 from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.reconciliation import ENDED, Reconciliation
@@ -90,7 +90,14 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
     signals = Signals(telemetry)
     catalog = platform.client("catalog", telemetry)
     secrets = platform.settings
-    stripe_has_key = bool(own.stripe_secret_key.get_secret_value())
+    stripe_key = own.stripe_secret_key.get_secret_value()
+    stripe_has_key = bool(stripe_key)
+    if stripe_has_key:
+        refuse_other_money(
+            stripe_key,
+            environment=secrets.environment,
+            practice_allowed=secrets.practice_allowed,
+        )
     offered = named_providers(
         own.providers,
         stripe_has_key=stripe_has_key,

@@ -22,6 +22,7 @@ import httpx
 import stripe
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.checkout.providers.named import moves_money
 from app.checkout.providers.protocol import (
     NoAnswer,
     PaymentOrder,
@@ -136,7 +137,7 @@ class StripeProvider:
     ) -> None:
         self._clock = clock
         self._secret = webhook_secret
-        self._live = {"live": True, "test": False}.get(secret_key.partition("_")[2][:4])
+        self._live = moves_money(secret_key)
         self._tolerance = tolerance_seconds
         self._page = payment_page
         self._client = stripe.StripeClient(
@@ -217,7 +218,7 @@ class StripeProvider:
 
     def _of_another_account(self, event: _Event) -> bool:
         """Practice beside real money, or an account that is connected to ours."""
-        other_mode = None not in (self._live, event.livemode) and self._live != event.livemode
+        other_mode = event.livemode is not None and event.livemode != self._live
         return other_mode or bool(event.account)
 
     async def _create_intent(self, order: PaymentOrder) -> ProviderPayment:
