@@ -11,5 +11,7 @@ class AdvisorSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="ADVISOR_", extra="ignore")
 
-    follow_seconds: float = Field(0.3, gt=0, le=60)
-    write_seconds: float = Field(0.2, gt=0, le=60)
+    follow_seconds: float = Field(
+        0.3, gt=0, le=60, description="how often the catalogue's changes are asked for"
+    )
+    write_seconds: float = Field(0.2, gt=0, le=60, description="how often advice is written down")

@@ -11,20 +11,33 @@ class CheckoutSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CHECKOUT_", extra="ignore")
 
-    hold_ttl_seconds: int = Field(15 * 60, ge=1)
-    hold_extension_seconds: int = Field(10 * 60, ge=0)
-    pick_up_seconds: int = Field(72 * 3600, ge=1)
-    return_seconds: int = Field(14 * 24 * 3600, ge=1)
-    idempotency_seconds: int = Field(24 * 3600, ge=60)
-    max_holds_per_session: int = Field(3, ge=1)
-    max_holds_per_address: int = Field(30, ge=1)
+    hold_ttl_seconds: int = Field(15 * 60, ge=1, description="how long a hold lasts")
+    hold_extension_seconds: int = Field(
+        10 * 60, ge=0, description="longer while 3-D Secure is open"
+    )
+    pick_up_seconds: int = Field(
+        72 * 3600,
+        ge=1,
+        description="how long a car waits to be collected: so long at least, and so many whole"
+        " opening days (decision 0050)",
+    )
+    return_seconds: int = Field(
+        14 * 24 * 3600, ge=1, description="how long after handover a car may be given back"
+    )
+    idempotency_seconds: int = Field(
+        24 * 3600, ge=60, description="how long the first answer to an Idempotency-Key is kept"
+    )
+    max_holds_per_session: int = Field(3, ge=1, description="at a time")
+    max_holds_per_address: int = Field(30, ge=1, description="at a time")
     requests_per_address: int = Field(
         6000, ge=1, description="changes per minute: a hundred shoppers a second behind one NAT"
     )
     requests_per_session: int = Field(300, ge=1, description="changes per minute of one shopper")
     requests_per_bot: int = Field(600, ge=1, description="changes per minute of a known robot")
-    webhook_tolerance_seconds: int = Field(300, ge=1)
-    sweep_seconds: float = Field(1.0, gt=0)
+    webhook_tolerance_seconds: int = Field(
+        300, ge=1, description="how old a signature of a provider's message may be"
+    )
+    sweep_seconds: float = Field(1.0, gt=0, description="how often holds that ran out are ended")
     express: bool = Field(True, description="write common effects in one statement")
     providers: str = Field(
         "",

@@ -30,35 +30,45 @@ class PlatformSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VITRINE_", extra="ignore")
 
-    environment: Environment = "development"
+    environment: Environment = Field(
+        "development", description="development, test or production (which refuses weak secrets)"
+    )
     port: int = Field(8000, ge=0, le=65535, description="embedded mode's public port")
     internal_port: int = Field(9100, ge=0, le=65535, description="embedded mode's internal port")
-    host: str = "127.0.0.1"
-    internal_host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="where embedded mode's public port listens")
+    internal_host: str = Field(
+        "127.0.0.1", description="where embedded mode's internal port listens"
+    )
     workers: int = Field(1, ge=1, le=16, description="embedded mode's processes")
     worker_index: int | None = Field(None, ge=0, description="which of them this is: set by us")
-    data: Path = Path("var/data")
-    flags: Path = Path("var/flags.json")
+    data: Path = Field(Path("var/data"), description="databases, traces and keys")
+    flags: Path = Field(Path("var/flags.json"), description="the feature flags")
     public_url: str = Field("", description="where browsers reach us; empty = host and port")
-    telemetry_mode: Literal["lean", "contrib", "off"] = "lean"
-    log_format: Literal["json", "console"] = "json"
-    trace_keep_ratio: float = Field(0.05, ge=0, le=1)
-    session_key: str = ""
-    synthetic_key: str = ""
+    telemetry_mode: Literal["lean", "contrib", "off"] = Field(
+        "lean", description="whose code observes: lean, contrib or off"
+    )
+    log_format: Literal["json", "console"] = Field("json", description="json or console")
+    trace_keep_ratio: float = Field(
+        0.05, ge=0, le=1, description="share of the unremarkable traces that is kept"
+    )
+    session_key: str = Field("", description="signs sessions, and what services tell each other")
+    synthetic_key: str = Field("", description="proves synthetic shoppers")
     dealer_key: str = Field("", description="the operator's own; opens every source and dealer")
     dealer_keys: str = Field(
         "", description="keys of single dealers: JSON, or a file of it", repr=False
     )
-    delivery_key: str = ""
-    report_key: str = ""
+    delivery_key: str = Field("", description="announces deployments")
+    report_key: str = Field("", description="reads marketing's reports")
     payment_key: str = Field("", description="checkout's key at the sandbox provider")
     webhook_secret: str = Field("", description="signs the sandbox's webhooks")
     customer_key: str = Field("", description="encrypts customer data at rest")
     customer_index_key: str = Field(
         "", description="finds a customer's orders by e-mail; empty = made of the session key"
     )
-    console_password: str = ""
-    allow_sandbox_in_production: bool = False
+    console_password: str = Field("", description="opens the console")
+    allow_sandbox_in_production: bool = Field(
+        False, description="practice cards buy cars in production"
+    )
     trusted_proxies: str = Field(
         "127.0.0.1, ::1",
         description="addresses or networks whose X-Forwarded-For is believed, by commas",
@@ -95,12 +105,14 @@ class OfOneService(BaseModel):
 class ServiceSettings(OfOneService):
     """What each service has of its own (`CHECKOUT_PORT`, `CHECKOUT_DATABASE_URL`, …)."""
 
-    port: int = Field(8000, ge=0, le=65535)
-    internal_port: int = Field(9100, ge=0, le=65535)
-    host: str = "127.0.0.1"
-    internal_host: str = "127.0.0.1"
-    database_url: str = ""
-    database_connections: int = Field(CONNECTIONS, ge=2, le=200)
+    port: int = Field(8000, ge=0, le=65535, description="the public port")
+    internal_port: int = Field(9100, ge=0, le=65535, description="the internal port")
+    host: str = Field("127.0.0.1", description="where the public port listens")
+    internal_host: str = Field("127.0.0.1", description="where the internal port listens")
+    database_url: str = Field("", description="its database; empty = SQLite in VITRINE_DATA")
+    database_connections: int = Field(
+        CONNECTIONS, ge=2, le=200, description="the most that one process opens"
+    )
     database_pooler: Pooler = Field("", description="what stands between us and PostgreSQL")
 
     @field_validator("database_url")
@@ -118,8 +130,8 @@ class ServiceSettings(OfOneService):
 class ServiceAddresses(OfOneService):
     """Where the other services are (`CATALOG_URL`, `CATALOG_INTERNAL_URL`, …)."""
 
-    url: str = ""
-    internal_url: str = ""
+    url: str = Field("", description="where a neighbour's public API is")
+    internal_url: str = Field("", description="where a neighbour's internal port is")
 
     @field_validator("url", "internal_url")
     @classmethod

@@ -16,8 +16,10 @@ class InsightSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="INSIGHT_", extra="ignore")
 
-    prometheus_url: str = ""
-    alertmanager_url: str = ""
+    prometheus_url: str = Field("", description="where boards ask; empty = nowhere")
+    alertmanager_url: str = Field(
+        "", description="who knows what fires now; empty = the history does"
+    )
     trace_url: str = Field(
         "", description="where traces are looked at when not here; {trace_id} is replaced"
     )
@@ -27,6 +29,8 @@ class InsightSettings(BaseSettings):
     default_range: Literal["15m", "1h", "6h", "24h", "7d", "30d"] = Field(
         "1h", description="the period that boards show at first"
     )
-    boards: Path = ROOT / "dashboards" / "rendered"
-    runbooks: Path = ROOT / "alerts" / "runbooks"
-    static: Path = ROOT / "build" / "static"
+    boards: Path = Field(
+        ROOT / "dashboards" / "rendered", description="the rendered boards that are shown"
+    )
+    runbooks: Path = Field(ROOT / "alerts" / "runbooks", description="the runbooks that are shown")
+    static: Path = Field(ROOT / "build" / "static", description="the built scripts and styles")

@@ -14,7 +14,9 @@ class StorefrontSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STOREFRONT_", extra="ignore")
 
-    static: Path = Path(__file__).parents[2] / "build" / "static"
+    static: Path = Field(
+        Path(__file__).parents[2] / "build" / "static", description="the built scripts and styles"
+    )
     flush_seconds: float = Field(1.0, gt=0, description="a kill -9 costs at most about this much")
     buffer_facts: int = Field(20_000, ge=1, description="facts kept while the database is away")
     range_seconds: float = Field(60.0, gt=0, description="how long models and dealers are kept")

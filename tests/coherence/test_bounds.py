@@ -7,16 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from app.contracts.sandbox import WebhookEvent
 from app.embedded import SERVICES
-from app.frame import problems
-from app.frame.settings import ServiceSettings
 from app.insight.beacons import Beacon
-from tests.builders.platform import make_platform
+from tests.builders.applications import Document, documents
 from tests.builders.schemas import texts
 
 ENDLESS = {
@@ -51,9 +47,8 @@ def _ends(schema: Mapping[str, Any]) -> bool:
     return closed or not re.search(r"[*+]|,\}", repeats)
 
 
-def requests_of(app: FastAPI) -> Iterator[str]:
+def requests_of(document: Document) -> Iterator[str]:
     """Every endless text of every route."""
-    document = get_openapi(title=app.title, version="0", routes=app.routes)
     parts = document.get("components", {}).get("schemas", {})
     for methods in document["paths"].values():
         for operation in methods.values():
@@ -63,36 +58,14 @@ def requests_of(app: FastAPI) -> Iterator[str]:
                 yield from endless(body["schema"], parts, "body")
 
 
-def _show(self: APIRouter, **options: Any) -> None:
-    """Make a router whose routes are in the OpenAPI document, pages for people too."""
-    _MAKE_ROUTER(self, **{**options, "include_in_schema": True})
-
-
-_MAKE_ROUTER = APIRouter.__init__
-
-
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+def found() -> dict[str, set[str]]:
     """Endless texts by service: of its public and its internal application."""
-    apps: list[FastAPI] = []
-    install = problems.install
-
-    def noting(app: FastAPI) -> None:
-        apps.append(app)
-        install(app)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(APIRouter, "__init__", _show)
-        patch.setattr(problems, "install", noting)
-        made = {}
-        for name, (build, _) in SERVICES.items():
-            apps.clear()
-            platform = make_platform(tmp_path_factory.mktemp(name))
-            build(platform, ServiceSettings())
-            platform.flags.close()
-            assert len(apps) == 2
-            made[name] = {text for app in apps for text in requests_of(app)}
-    return made
+    assert {len(both) for both in documents().values()} == {2}
+    return {
+        name: {text for document in both for text in requests_of(document)}
+        for name, both in documents().items()
+    }
 
 
 def test_every_text_of_a_request_is_bounded(found: dict[str, set[str]]) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (".py", ".js", ".mjs", ".html", ".css", ".yml", ".yaml", ".toml", ".txt", ".md", ".json")
@@ -56,15 +55,12 @@ def test_relative_links_in_documents_lead_somewhere() -> None:
     assert broken == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"])
-def test_every_make_target_that_a_document_names_exists(page: str) -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", (ROOT / page).read_text(), re.MULTILINE))
-    assert named
-    assert named <= targets
-
-
 def test_ci_runs_what_the_readme_names() -> None:
     assert "make test" in (ROOT / ".ci/run").read_text()
     assert "make test" in (ROOT / "README.md").read_text()
+
+
+def test_the_licence_is_the_one_that_is_named() -> None:
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license"]
+    assert (ROOT / "LICENSE").read_text().startswith(f"{named} License\n")
+    assert f"[{named}](LICENSE)" in (ROOT / "README.md").read_text()
