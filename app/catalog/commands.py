@@ -97,6 +97,8 @@ def _tell(report: FeedReport) -> None:
         f"{report.source}: {report.accepted} accepted, {report.unchanged} unchanged, "
         f"{report.removed} removed, {report.rejected} rejected"
     )
+    if report.promised:
+        typer.echo(f"  not in the feed, and still a shopper's: {', '.join(report.promised)}")
     for reason, times in Counter(row.reason for row in report.rejections).most_common():
         typer.echo(f"  {times} x {reason}")
     for row in report.rejections[:SHOWN_REJECTIONS]:

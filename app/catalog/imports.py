@@ -155,6 +155,7 @@ class Importer:
                     feed.adapter,
                     self._clock.now(),
                     feed.exported_at or latest,
+                    feed.sent_by,
                 ),
             )
             await stock.state_facts(_facts(feed, swap, report), context)
@@ -300,6 +301,7 @@ def _report(feed: Feed, staged: Staged, swap: Swap) -> FeedReport:
         rejected=len(staged.rejections),
         unchanged=swap.unchanged,
         removed=len(swap.removed),
+        promised=sorted(car.stock_id for car in swap.left if car.state in ("held", "reserved")),
         rejections=staged.rejections,
         notices=staged.notices,
     )

@@ -82,6 +82,8 @@ feeds: Final = Table(
     Column("imported_at", UtcTime, nullable=False),
     # The newest export that was imported, where the sender says when it was made.
     Column("exported_at", UtcTime),
+    # Name of the dealer key that the last import came with; empty in rows of before.
+    Column("sent_by", String(80)),
 )
 
 stock_head: Final = Table(

@@ -53,6 +53,8 @@ class FeedState:
     adapter: str
     imported_at: datetime
     exported_at: datetime | None = None
+    sent_by: str | None = None
+    """Whose dealer key it came with."""
 
 
 class Swapping:
@@ -83,6 +85,7 @@ class Swapping:
                 cars.c.state,
                 cars.c.document["price"]["amount"].as_float(),
                 cars.c.identity,
+                cars.c.stock_id,
             ).where(cars.c.source == source, cars.c.market == market)
         )
         return [KnownCar(*row) for row in rows]
@@ -193,6 +196,7 @@ class Swapping:
             "adapter": feed.adapter,
             "imported_at": feed.imported_at,
             "exported_at": feed.exported_at,
+            "sent_by": feed.sent_by,
         }
         await self._connection.execute(
             self._insert(feeds)

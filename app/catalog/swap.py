@@ -42,6 +42,7 @@ class KnownCar:
     state: str
     price: int
     identity: str | None = None
+    stock_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,8 @@ class FeedReport(Wire):
     rejected: int
     unchanged: int
     removed: int
+    promised: list[str] = []
+    """Stock ids that the feed left out while a shopper holds or has ordered the car: theirs."""
     rejections: list[RowReport] = []
     notices: list[RowReport] = []
 

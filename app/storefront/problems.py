@@ -117,7 +117,7 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
     ),
     "hold-ended": ProblemPage(
         msg("The car is no longer held"),
-        msg("The fifteen minutes are over, or the car was given back."),
+        msg("The time is over, the car was given back, or its dealer sold it in the showroom."),
         msg("Hold the car again if it is still free."),
     ),
     "car-held": ProblemPage(

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app.catalog.main import build
 from tests.builders.checkout_events import CheckoutEvents
@@ -86,3 +87,9 @@ async def test_each_key_imports_its_own_sources_and_the_operators_all(catalog: R
         ("sydbil", "sydbil"),
         ("nordbil", "operator"),
     ]
+    async with catalog.service.database.read() as connection:
+        kept = await connection.execute(text("SELECT source, sent_by FROM feeds ORDER BY source"))
+        assert [tuple(row) for row in kept if row.source != "ellevar"] == [
+            ("nordbil", "operator"),
+            ("sydbil", "sydbil"),
+        ]

@@ -172,7 +172,9 @@ async def test_sold_and_held_cars_that_leave_the_feed_are_not_lost_stock(
 
     report = await send(shop, feed(TEN[5:]))
 
-    assert report == FeedReport(source="acme", accepted=0, rejected=0, unchanged=5, removed=0)
+    assert report == FeedReport(
+        source="acme", accepted=0, rejected=0, unchanged=5, removed=0, promised=["A0"]
+    )
     held = await shop.public.get(f"/api/catalog/v1/cars/{car_id_of('acme', 'SE', 'A0')}")
     assert held.json()["state"] == "held"
 

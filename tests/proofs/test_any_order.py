@@ -34,6 +34,7 @@ from app.checkout.states import TRANSITIONS
 from app.contracts.checkout import OrderState
 from deploy.local.neighbours import MOVING, as_signed
 from tests.builders.platform import KEYS
+from tests.builders.services import DEALER
 from tests.conftest import NewDatabase
 from tests.proofs.arena import CARS, JOBS, Arena, open_arena
 from tests.proofs.length import EXAMPLES, STEPS
@@ -178,6 +179,19 @@ class AnyOrder(RuleBasedStateMachine):
         body = bodies.get(action, {})
         headers = (("authorization", f"Bearer {bearer}"),)
         self._post(f"/orders/{order_id}/{action}", body, breaks, headers)
+
+    # --- a dealer ---------------------------------------------------------------------------
+
+    @rule(car=st.integers(min_value=1, max_value=CARS), confirm=st.booleans(), breaks=BREAKS)
+    def sell_at_the_desk(self, car: int, confirm: bool, breaks: Break) -> None:
+        path = f"/cars/car_{car}/desk-sale?confirm={str(confirm).lower()}"
+        self._post(path, {}, breaks, tuple(DEALER.items()))
+
+    @rule(car=st.integers(min_value=1, max_value=CARS), breaks=BREAKS)
+    def take_back(self, car: int, breaks: Break) -> None:
+        with self._broken_off(breaks):
+            answer = self.arena.send("DELETE", f"/cars/car_{car}/desk-sale", headers=DEALER)
+        assert answer.status_code in (200, 503), answer.text
 
     # --- the provider -----------------------------------------------------------------------
 
