@@ -10,7 +10,7 @@ NAME ?= payment-brownout
 .PHONY: help setup setup-dev demo test test-moments check format peak drill drills env prove-crash prove-checkout bench-checkout screenshots render lock clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install and build what `make demo` needs (no root, no Node, no Docker)
 	@deploy/setup.sh

@@ -18,7 +18,11 @@ from app.kernel.facts import Channel, Device, Entry, Traffic
 
 COOKIE: Final = "vitrine_session"
 IDLE_SECONDS: Final = 30 * 60
-MAX_COOKIE_BYTES: Final = 2048
+MAX_COOKIE_BYTES: Final = 3800
+"""Five labels of a hundred letters of four bytes fit; browsers keep 4096 bytes of a cookie."""
+
+LABELS: Final = ("campaign", "source", "medium", "content", "term")
+"""Marketing's words in an address, there with `utm_` before them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,10 @@ class Session:
     device: Device = "unknown"
     entry: Entry = "direct"
     campaign: str = ""
+    source: str = ""
+    medium: str = ""
+    content: str = ""
+    term: str = ""
     traffic: Traffic = "human"
     variant: str = ""
     analytics: bool | None = None

@@ -1,19 +1,20 @@
 """Visits: when a session starts, what is known of it, and how a request continues it.
 
-Nothing personal is kept: a random id, the market, the language, the kind of device, the campaign
-of the first page, whether the shopper agreed to measurements. A session ends after 30 minutes
+Nothing personal is kept: a random id, the market, the language, the kind of device, the labels
+of the campaign, whether the shopper agreed to measurements. A session ends after 30 minutes
 without a request (`frame.sessions`). The cookie is necessary: a hold belongs to its session.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from app.contracts.labels import as_label
-from app.frame.sessions import Session
+from app.frame.sessions import LABELS, Session
 from app.kernel.facts import Device, Entry, EventContext, Traffic
 from app.kernel.ids import new_id
 
@@ -32,13 +33,16 @@ _DESKTOPS: Final = re.compile(r"windows|macintosh|x11|cros", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """What a request says about its visitor. `at` is Unix seconds; `campaign` is utm_campaign."""
+    """What a request says about its visitor. `at` is Unix seconds.
+
+    `labels` are what stands in its address for `frame.sessions.LABELS`.
+    """
 
     at: int
     market: str
     language: str
     user_agent: str = ""
-    campaign: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     synthetic: bool = False
     consent: bool | None = None
 
@@ -80,24 +84,25 @@ class Visit:
 def visit(session: Session | None, arrival: Arrival) -> Visit:
     """Continue a session, or begin one.
 
-    The market and language follow the address; a campaign counts when it opens a session or
-    when a running session comes back through a new one (last touch).
+    The market and language follow the address; a campaign's labels count when they open a session
+    or when a running session comes back through new ones (last touch): together, because a source
+    of one click says nothing of another one's campaign.
     """
-    campaign = as_label(arrival.campaign)
+    labels: dict[str, Any] = {name: as_label(arrival.labels.get(name, "")) for name in LABELS}
     if session is None:
-        return Visit(_begin(arrival, campaign), started=True, changed=True)
+        return Visit(_begin(arrival, labels), started=True, changed=True)
     current = replace(
         session,
         market=arrival.market,
         language=arrival.language,
-        campaign=campaign or session.campaign,
         traffic="synthetic" if arrival.synthetic else session.traffic,
+        **(labels if any(labels.values()) else {}),
     )
     renew = current != session or arrival.at - session.seen_at >= RENEW_SECONDS
     return Visit(current.touched(arrival.at) if renew else session, started=False, changed=renew)
 
 
-def _begin(arrival: Arrival, campaign: str) -> Session:
+def _begin(arrival: Arrival, labels: Mapping[str, Any]) -> Session:
     return Session(
         session_id=new_id("ses", datetime.fromtimestamp(arrival.at, UTC)),
         started_at=arrival.at,
@@ -105,9 +110,9 @@ def _begin(arrival: Arrival, campaign: str) -> Session:
         market=arrival.market,
         language=arrival.language,
         device=device_of(arrival.user_agent),
-        campaign=campaign,
         traffic=traffic_of(arrival.user_agent, synthetic=arrival.synthetic),
         analytics=arrival.consent,
+        **labels,
     )
 
 

@@ -189,6 +189,11 @@ def test_make_help_lists_every_command_of_the_contract() -> None:
     assert {"demo", "setup", "test", "check", "peak", "drill", "drills", "screenshots"} <= listed
 
 
+def test_contributing_names_every_debian_package_that_the_tests_need() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    assert [package for package in debian.PACKAGE_OF.values() if package not in page] == []
+
+
 def test_continuous_integration_runs_make_test() -> None:
     script = (ROOT / ".ci" / "run").read_text()
 

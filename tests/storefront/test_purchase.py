@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from app.frame.sessions import LABELS
 from app.kernel.errors import Unavailable
 from tests.builders.services import DEALER
 from tests.storefront.conftest import DETAILS, Shopfront, available_car, held, hidden
@@ -66,6 +68,27 @@ async def test_a_car_is_bought_from_list_to_confirmation(shopfront: Shopfront) -
     assert "yours to collect" in order.text
     assert "until the closing time that the order names" in details.text
     assert f"Collect by</dt><dd>{_said(kept_until)}</dd>" in order.text
+
+
+async def test_an_order_carries_every_label_of_the_click_that_brought_its_shopper(
+    shopfront: Shopfront,
+) -> None:
+    labels = {f"utm_{name}": f"label {name}" for name in LABELS}
+    async with shopfront.visitor() as visitor:
+        await visitor.get("/se/en", params=labels)
+        hold = await held(visitor, await available_car(visitor))
+        await _ordered(visitor, hold.headers["location"])
+    checkout = shopfront.services["checkout"]
+    async with checkout.service.database.read() as connection:
+        facts = await connection.execute(
+            text("SELECT data, context FROM outbox WHERE type = 'checkout.order.submitted'")
+        )
+        stated = [json.loads(fact.data) | json.loads(fact.context) for fact in facts]
+
+    (fact,) = [fact for fact in stated if fact.get("campaign") == "label campaign"]
+    assert {name: fact.get(name) for name in labels if name != "utm_campaign"} == {
+        name: label for name, label in labels.items() if name != "utm_campaign"
+    }
 
 
 async def test_the_order_token_is_in_no_address_and_only_this_purchase_gets_it(

@@ -6,13 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from app.frame.sessions import Session
+from app.frame.sessions import LABELS, Session, SessionCodec
 from app.storefront.visits import Arrival, device_of, traffic_of, visit
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 LAPTOP = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/130.0"
 ARRIVAL = Arrival(
-    at=1_000, market="SE", language="sv", user_agent=PHONE, campaign="advent", consent=True
+    at=1_000,
+    market="SE",
+    language="sv",
+    user_agent=PHONE,
+    labels={"campaign": "advent"},
+    consent=True,
 )
 RUNNING = Session(
     session_id="ses_1", started_at=900, seen_at=990, market="SE", language="sv", campaign="spring"
@@ -37,26 +42,49 @@ def test_a_first_request_begins_a_session_with_what_it_says() -> None:
 
 
 def test_a_later_request_of_the_same_minute_sets_no_cookie() -> None:
-    going_on = visit(RUNNING, replace(ARRIVAL, campaign="", at=1_000))
+    going_on = visit(RUNNING, replace(ARRIVAL, labels={}, at=1_000))
 
     assert (going_on.session, going_on.started, going_on.changed) == (RUNNING, False, False)
 
 
 def test_a_session_is_renewed_once_a_minute() -> None:
-    going_on = visit(RUNNING, replace(ARRIVAL, campaign="", at=1_060))
+    going_on = visit(RUNNING, replace(ARRIVAL, labels={}, at=1_060))
 
     assert going_on.session == replace(RUNNING, seen_at=1_060)
     assert going_on.changed
 
 
 def test_the_last_campaign_counts_and_its_name_is_cleaned() -> None:
-    going_on = visit(RUNNING, replace(ARRIVAL, campaign="black\n" + "x" * 200))
+    going_on = visit(RUNNING, replace(ARRIVAL, labels={"campaign": "black\n" + "x" * 200}))
 
     assert going_on.session.campaign == "black " + "x" * 94
 
 
+def test_the_labels_of_one_click_stay_together() -> None:
+    first = visit(RUNNING, replace(ARRIVAL, labels={"campaign": "advent", "source": "mail"}))
+    second = visit(first.session, replace(ARRIVAL, labels={"source": "search", "term": "estate"}))
+    browsing = visit(second.session, replace(ARRIVAL, labels={}))
+
+    assert (first.session.campaign, first.session.source) == ("advent", "mail")
+    assert {name: getattr(browsing.session, name) for name in LABELS} == {
+        "campaign": "",
+        "source": "search",
+        "medium": "",
+        "content": "",
+        "term": "estate",
+    }
+
+
+def test_a_session_with_the_longest_labels_fits_into_its_cookie() -> None:
+    codec = SessionCodec("key")
+    longest = visit(None, replace(ARRIVAL, labels=dict.fromkeys(LABELS, "\N{AUTOMOBILE}" * 101)))
+
+    assert longest.session.term == "\N{AUTOMOBILE}" * 100
+    assert codec.decode(codec.encode(longest.session), now=1_000) == longest.session
+
+
 def test_the_market_follows_the_address() -> None:
-    moved = visit(RUNNING, replace(ARRIVAL, market="FI", language="en", campaign=""))
+    moved = visit(RUNNING, replace(ARRIVAL, market="FI", language="en", labels={}))
 
     assert (moved.session.market, moved.session.language) == ("FI", "en")
 

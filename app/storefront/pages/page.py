@@ -21,7 +21,7 @@ from app.frame.callers import passed_on
 from app.frame.edge import HEAD
 from app.frame.origins import here, is_own
 from app.frame.platform import Platform
-from app.frame.sessions import COOKIE, IDLE_SECONDS
+from app.frame.sessions import COOKIE, IDLE_SECONDS, LABELS
 from app.frame.synthetic import HEADER, proves_synthetic
 from app.kernel.errors import Unavailable
 from app.kernel.facts import EventContext, Fact
@@ -109,7 +109,7 @@ class Front:
             market=place.market,
             language=language,
             user_agent=request.headers.get("user-agent", "")[:500],
-            campaign=request.query_params.get("utm_campaign", ""),
+            labels={name: request.query_params.get(f"utm_{name}", "") for name in LABELS},
             synthetic=proves_synthetic(
                 request.headers.get(HEADER), platform.settings.synthetic_key, now=at
             ),

@@ -71,7 +71,11 @@ async def _submit(
         customer=customer,
         payment=PaymentChoice(provider=page.front.settings.payment_provider or None),
         attribution=Attribution(
+            utm_source=session.source,
+            utm_medium=session.medium,
             utm_campaign=session.campaign,
+            utm_content=session.content,
+            utm_term=session.term,
             entry=session.entry,
             advice_id=cookies.read_identifier(page.request.cookies.get(cookies.ADVICE))[:60],
         ),
