@@ -151,7 +151,7 @@ async def _lost_hold(
         until = rfc3339(hold["expires_at"])
         raise CarHeld(
             f"A shopper holds this car until {until}; it was promised to them. Wait until then, or"
-            " send this again with confirm=true and a new Idempotency-Key: the hold ends, and the"
+            " send this again with ?confirm=true and a new Idempotency-Key: the hold ends, and the"
             " shopper is told that the car was sold in the showroom.",
             held_until=until,
         )

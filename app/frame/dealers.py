@@ -112,6 +112,17 @@ class DealerKeys:
         return found[0]
 
 
+_SAID: Final = {"extra_forbidden": "is an unknown field", "missing": "is missing"}
+_MUST: Final = {
+    "": "must be an object with name, key, and sources or dealers",
+    "name": "must be of small letters, digits, - and _, at most 39",
+    "key": "must be of printable ASCII characters without blanks, at most 200",
+    "sources": "must be a list of sources, like nordbil; leave it out where it imports none",
+    "dealers": "must be a list of dealer_ids, like SE-UME-1; leave it out where it is for none",
+}
+"""What each field must be; a message of pydantic's would be about patterns and types."""
+
+
 def read(text: str) -> list[_Entry]:
     """The entries of the setting: JSON, or a file's path; none when it is empty."""
     text = text.strip()
@@ -119,7 +130,7 @@ def read(text: str) -> list[_Entry]:
         return []
     if text[0] not in "[{":
         try:
-            text = Path(text).read_text(encoding="utf-8")
+            text = Path(text).read_text(encoding="utf-8-sig")
         except (OSError, ValueError) as error:
             raise KeysMissing(
                 f"{VARIABLE} is neither a JSON list nor a file that can be read"
@@ -172,8 +183,8 @@ def _entry(number: int, value: Any) -> _Entry:
         return _Entry.model_validate(value)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in problem["loc"][:1])
-        said = "is an unknown field" if problem["type"] == "extra_forbidden" else problem["msg"]
+        place = str(problem["loc"][0]) if problem["loc"] else ""
+        said = _SAID.get(problem["type"]) or _MUST[place]
         # What stands in the place of a name may be a key.
         called = name if isinstance(name, str) and place not in ("", "name") else ""
         raise KeysMissing(

@@ -60,6 +60,24 @@ async def test_another_dealers_order_is_refused_and_not_told_about(shop: Shop, a
     assert taken.status_code == 200
 
 
+async def test_a_dealer_sells_their_own_cars_only(shop: Shop) -> None:
+    path = "/api/checkout/v1/cars/car_1/desk-sale"
+
+    async def ask(method: str, who: dict[str, str]) -> httpx.Response:
+        headers = {**who, "idempotency-key": shop.key()}
+        return await shop.checkout.public.request(method, path, headers=headers)
+
+    answers = [
+        await ask(method, who)
+        for method, who in (("POST", LUND), ("POST", UMEA), ("DELETE", LUND), ("DELETE", UMEA))
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 200, 403, 200]
+    assert "umea" not in answers[0].text
+    facts = [fact.data for fact in await shop.facts() if "reported_by" in fact.data]
+    assert [fact["reported_by"] for fact in facts] == ["umea", "umea"]
+
+
 async def test_the_handover_says_whose_key_reported_it(shop: Shop) -> None:
     first, second = await shop.confirmed("car_1"), await shop.confirmed("car_2")
 

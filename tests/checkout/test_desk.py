@@ -241,6 +241,21 @@ async def test_one_physical_car_is_sold_at_the_desk_or_online_by_whatever_id(sho
     assert await shop.broken_invariants() == {}
 
 
+async def test_after_a_month_a_car_that_was_sold_at_the_desk_may_be_traded_in(shop: Shop) -> None:
+    await shop.list_car("twin_a", identity="ab" * 32)
+    await sell(shop, "twin_a")
+    await shop.withdraw_car("twin_a")
+
+    found = []
+    for days in (5, 30):
+        shop.clock.advance(days=days)
+        await shop.list_car("twin_b", identity="ab" * 32, price=40_000_000 + days)
+        found.append((await shop.hold("twin_b")).status_code)
+
+    assert found == [409, 201]
+    assert await shop.broken_invariants() == {}
+
+
 async def test_a_hold_outlives_its_cars_place_in_the_feed(shop: Shop) -> None:
     hold = await shop.held("car_1")
     paying = await shop.ordered("car_2")
