@@ -308,6 +308,18 @@ async def test_an_order_of_only_the_longest_texts_is_paid_and_booked(world: Worl
     ) == [("confirmed", letters(100))]
 
 
+@pytest.mark.parametrize("count", [128, 129])
+async def test_a_key_of_any_length_brings_its_first_answer_again(world: World, count: int) -> None:
+    asked: dict[str, Any] = {"json": {"car_id": (await world.cars())[0]}}
+    asked["headers"] = {"idempotency-key": f'"{uuid4().hex}{"k" * (count - 32)}"'}
+    checkout = world.services["checkout"].public
+    first, second = [await checkout.post("/api/checkout/v1/holds", **asked) for _ in range(2)]
+
+    assert (first.status_code, second.content) == (201, first.content)
+    assert second.headers["idempotency-replayed"] == "true"
+    await world.digested()
+
+
 async def test_forms_beacons_and_notifications_have_their_longest_too(world: World) -> None:
     visitor = world.visitor()
     page = f"/se/en/cars/{(await world.cars())[0]}"
