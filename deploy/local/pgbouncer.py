@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.local.ports import LOOPBACK, free_port, is_free
@@ -15,16 +16,16 @@ PROGRAM = Program(("pgbouncer",), package="pgbouncer")
 
 
 class LocalPgbouncer(ManagedProcess):
-    """Lets ``pool_size`` connections per database through to ``server``. A context.
+    """In front of ``server``. A context; ``settings`` overrides ``deploy/pgbouncer/pgbouncer.ini``.
 
     It refuses to run as root: then it runs as ``postgres`` or ``nobody``, as PostgreSQL does, in a
     folder of its own under the system's temporary folder.
     """
 
-    def __init__(self, server: LocalPostgres, *, pool_size: int) -> None:
+    def __init__(self, server: LocalPostgres, *, settings: Mapping[str, str]) -> None:
         self.port = free_port()
         self._server = server
-        self._pool_size = pool_size
+        self._settings = dict(settings)
         self._user = unprivileged("postgres", "nobody")
         self.folder = Path(tempfile.mkdtemp(prefix="vitrine-pgbouncer-"))
         super().__init__(
@@ -48,16 +49,18 @@ class LocalPgbouncer(ManagedProcess):
         self.command = (str(PROGRAM.require()), *self.command[1:])
         (self.folder / "common.ini").write_text(CONFIGURATION.read_text())
         (self.folder / "users.txt").write_text(f'"{ROLE}" ""\n')
+        own = {
+            "listen_addr": LOOPBACK,
+            "listen_port": str(self.port),
+            "unix_socket_dir": "",
+            "auth_type": "trust",
+            "auth_file": str(self.folder / "users.txt"),
+            **self._settings,
+        }
         (self.folder / "pgbouncer.ini").write_text(
             f"%include {self.folder / 'common.ini'}\n"
-            f"listen_addr = {LOOPBACK}\n"
-            f"listen_port = {self.port}\n"
-            f"unix_socket_dir =\n"
-            f"auth_type = trust\n"
-            f"auth_file = {self.folder / 'users.txt'}\n"
-            f"default_pool_size = {self._pool_size}\n"
-            f"[databases]\n"
-            f"* = host={LOOPBACK} port={self._server.port}\n"
+            + "".join(f"{name} = {value}\n" for name, value in own.items())
+            + f"[databases]\n* = host={LOOPBACK} port={self._server.port}\n"
         )
         if self._user:
             for path in (self.folder, *self.folder.iterdir()):

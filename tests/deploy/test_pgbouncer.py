@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from app.checkout.signals import ExpressEffect
+from app.checkout.store_postgresql import PAUSE_SECONDS
 from app.embedded import SERVICES as BUILDS
 from app.frame.database import Database
 from app.frame.settings import ServiceSettings
@@ -34,13 +35,15 @@ POOL = 3
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalPostgres]:
-    with LocalPostgres(databases=(*SERVICES, "lane_true", "lane_false", "bare")) as server:
+    with LocalPostgres(
+        databases=(*SERVICES, "lane_true", "lane_false", "narrow", "bare")
+    ) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def pooler(server: LocalPostgres) -> Iterator[LocalPgbouncer]:
-    with LocalPgbouncer(server, pool_size=POOL) as pooler:
+    with LocalPgbouncer(server, settings={"default_pool_size": str(POOL)}) as pooler:
         yield pooler
 
 
@@ -125,12 +128,31 @@ def _connections(server: LocalPostgres, databases: tuple[str, ...]) -> int:
     return sum(name in databases for name in open_now)
 
 
+async def test_who_waits_too_long_for_one_of_its_connections_is_told_when_to_come_back(
+    tmp_path: Path, clock: ManualClock, server: LocalPostgres
+) -> None:
+    few = {"default_pool_size": "1", "query_wait_timeout": "1"}
+    with LocalPgbouncer(server, settings=few) as narrow:
+        urls = {"checkout": narrow.url("narrow")}
+        async with open_shop(tmp_path, clock, urls, pooler="transaction") as shop:
+            other = Database(narrow.url("narrow"), pooler="transaction")
+            async with other.read() as connection:
+                await connection.execute(text("SELECT 1"))  # has the only one until it ends
+                full = await shop.hold()
+            await other.close()
+            await asyncio.sleep(PAUSE_SECONDS)
+            taken = await shop.hold()
+
+    assert (full.status_code, full.headers["retry-after"], taken.status_code) == (503, "2", 201)
+
+
 async def test_without_the_setting_a_pooler_is_found_out(pooler: LocalPgbouncer) -> None:
     """Why the setting is there: named statements of one connection meet another one."""
     database = Database(pooler.url("bare"))
-    with pytest.raises(Exception, match="prepared statement"):
-        await asyncio.gather(*(_ask(database) for _ in range(60)))
+    ended = await asyncio.gather(*(_ask(database) for _ in range(60)), return_exceptions=True)
     await database.close()
+
+    assert any("prepared statement" in str(error) for error in ended)
 
 
 async def _ask(database: Database) -> None:
