@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 import orjson
@@ -45,7 +46,35 @@ _RANDOM: Final = re.compile(
     r"|[0-9a-f]{32,}|[0-7][0-9a-hjkmnp-tv-z]{25}",
     re.IGNORECASE,
 )
-"""Keys that nobody guesses: a UUID of version 4 or 7, 128 bits in hexadecimal, a ULID."""
+"""How a drawn key looks: a UUID of version 4 or 7, 128 bits in hexadecimal, a ULID."""
+
+EXAMPLE: Final = "8e03978e-40d5-43dd-bc93-6894a57f9324"
+"""The key that our messages and documents show."""
+
+_PUBLISHED: Final = tuple(
+    key.replace("-", "").lower()
+    for key in (
+        EXAMPLE,
+        # RFC 4122 and 9562, and what documentation of UUIDs and ULIDs shows.
+        "f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "919108f7-52d1-4320-9bac-f847db4148a8",
+        "017f22e2-79b0-7cc3-98c4-dc0c0c07398f",
+        "123e4567-e89b-12d3-a456-426614174000",
+        "123e4567-e89b-42d3-a456-426614174000",
+        "123e4567-e89b-12d3-a456-426655440000",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "16fd2706-8baf-433b-82eb-8c7fada847da",
+        "36b8f84d-df4e-4d49-b662-bcde71a8764f",
+        "9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d",
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        # Hashes of nothing: MD5, the beginnings of SHA-1 and SHA-256.
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "da39a3ee5e6b4b0d3255bfef95601890",
+        "e3b0c44298fc1c149afbf4c8996fb924",
+    )
+)
+"""Keys that anybody copies: they look drawn, and are nobody's own."""
 
 LONGEST_KEY: Final = 128
 """A longer key is kept as its hash."""
@@ -78,12 +107,24 @@ def read_claim(
     from (decision 0055). Raises `KeyMissing` with the reason.
     """
     chosen = _read_key(lines)
-    if not caller and not (_RANDOM.fullmatch(chosen) and len(set(chosen.lower())) > 7):
+    if not caller and not is_drawn(chosen):
         caller = origin
     short = len(chosen) <= LONGEST_KEY
     key = f"{caller}/{chosen if short else hashlib.sha256(chosen.encode()).hexdigest()}"
     material = orjson.dumps([method, path, body, caller], option=orjson.OPT_SORT_KEYS)
     return Claim(key, hashlib.sha256(material).hexdigest())
+
+
+def is_drawn(key: str) -> bool:
+    """Whether nobody else comes upon this key: it looks drawn, and is no pattern or example."""
+    if not _RANDOM.fullmatch(key):
+        return False
+    plain = key.replace("-", "").lower()
+    digits = [int(character, 36) for character in plain]
+    steps = {after - before for before, after in pairwise(digits)}  # "0123..." has one
+    return (
+        len(set(digits)) > 7 and len(steps) > 10 and not any(each in plain for each in _PUBLISHED)
+    )
 
 
 def _read_key(lines: Sequence[str]) -> str:
@@ -105,7 +146,7 @@ def _read_key(lines: Sequence[str]) -> str:
 
 _SEND: Final = (
     "Send a quoted string that you never use again, a UUID for example:"
-    ' Idempotency-Key: "8e03978e-40d5-43dd-bc93-6894a57f9324".'
+    f' Idempotency-Key: "{EXAMPLE}".'
 )
 
 

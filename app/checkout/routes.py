@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from app.checkout.desk import Desk
 from app.checkout.errors import CarUnknown, OrderUnknown
 from app.checkout.holds import HoldCommand, Holds
-from app.checkout.idempotency import Claim, Replay, is_kept, keep, read_claim
+from app.checkout.idempotency import EXAMPLE, Claim, Replay, is_kept, keep, read_claim
 from app.checkout.invariants import check
 from app.checkout.limits import RequestLimits
 from app.checkout.orders import OrderCommand, Orders, order_wire
@@ -83,7 +83,7 @@ KeyHeader = Annotated[
         " answer is kept for 24 hours and replayed byte for byte; the Idempotency-Key-Expires"
         " header says until when. Afterwards the key is free, and the same request would take"
         " effect again.",
-        openapi_examples={"uuid": {"value": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}},
+        openapi_examples={"uuid": {"value": f'"{EXAMPLE}"'}},
     ),
 ]
 

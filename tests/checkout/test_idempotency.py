@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import re
+from uuid import UUID
 
 import pytest
 
+from app.checkout.idempotency import EXAMPLE, is_drawn
 from tests.builders.shop import CUSTOMER, DECLINED, PAYS, Shop, bearer, set_flag
 
 PATHS = ("holds", "orders", "orders/ord_1/cancellation", "orders/ord_1/return")
@@ -74,11 +78,11 @@ async def test_two_key_lines_are_refused_with_the_reason(sqlite_shop: Shop) -> N
     assert answer.json()["detail"].startswith("The header came 2 times; send it once.")
 
 
-GUESSED = ("hold-0001", "00000000-0000-4000-8000-000000000000", "1" * 40, "order of Anna")
+GUESSED = ("hold-0001", "00000000-0000-4000-8000-000000000000", "1" * 40, "order of Anna", EXAMPLE)
 DRAWN = (
-    "8e03978e-40d5-43dd-bc93-6894a57f9324",
+    "3b0f6c0e-7d1a-4f92-8e57-c9a4d26b1f83",
     "01JDM9Z6T3KX4V7Q8WYRABCDEF",
-    "0123456789abcdef" * 2,
+    "9f2c41d8a07be3655c18f94e2ab37d60",
 )
 
 
@@ -110,6 +114,40 @@ async def test_a_drawn_key_is_its_own_proof_from_wherever_it_comes(shop: Shop, k
     again = await shop.hold(key=f'"{key}"', **{"x-forwarded-for": "198.51.100.1"})
 
     assert (first.status_code, again.content) == (201, first.content)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("ffffffff-ffff-4fff-bfff-ffffffffffff", "0123456789abcdef" * 2),
+        *("00112233-4455-4677-8899-aabbccddeeff", "12345678-1234-4234-8234-123456789abc"),
+        *("a1b2c3d4-e5f6-4a7b-8c9d-0123456789ab", "123e4567-e89b-12d3-a456-426614174000"),
+        *("550e8400-e29b-41d4-a716-446655440000", "F81D4FAE7DEC11D0A76500A0C91E6BF6"),
+        *("6ba7b8109dad11d180b400c04fd430c8", EXAMPLE.upper(), EXAMPLE.replace("-", "") * 2),
+        *("01arz3ndektsv4rrffq69g5fav", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+    ],
+)
+def test_a_pattern_and_what_documents_print_are_no_drawn_keys(key: str) -> None:
+    assert not is_drawn(key)
+
+
+def test_what_chance_draws_is_a_drawn_key() -> None:
+    chance = random.Random(7)
+    keys = [UUID(int=chance.getrandbits(128), version=4) for _ in range(2000)]
+
+    assert [key for key in keys if not (is_drawn(str(key)) and is_drawn(key.hex))] == []
+
+
+async def test_the_example_that_a_refusal_prints_is_the_one_in_the_api_description(
+    sqlite_shop: Shop,
+) -> None:
+    refused = await sqlite_shop.checkout.public.post(
+        "/api/checkout/v1/holds", json={"car_id": "car_1"}
+    )
+    described = (await sqlite_shop.checkout.public.get("/api/checkout/openapi.json")).text
+
+    printed = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", refused.json()["detail"] + described)
+    assert set(printed) == {EXAMPLE}
 
 
 async def test_a_car_that_is_new_to_us_is_found_with_the_same_key(shop: Shop) -> None:
