@@ -209,12 +209,35 @@ def test_a_row_of_another_make_is_taken_with_what_it_says_and_no_more() -> None:
         ),
         ({"build_to_order": "YES"}, "build_to_order", Reason.NOT_AVAILABLE),
         ({"build_to_order": "maybe"}, "build_to_order", Reason.MALFORMED_VALUE),
-        ({"quantity": "0"}, "quantity", Reason.NOT_AVAILABLE),
+        *[
+            ({"quantity": text}, "quantity", Reason.NOT_AVAILABLE)
+            for text in ("0", "00", "0.0", "-0", "-1", "-2.5", "0.4")
+        ],
+        *[
+            ({"quantity": text}, "quantity", Reason.MALFORMED_VALUE)
+            for text in ("0 pcs", "none", "sold", "1 st", "1,0", "nan", "1e3", "٠")
+        ],
         (
             {"availability_date": "2026-12-24T09:00+01:00", "handover": ""},
             "availability_date",
             Reason.NOT_AVAILABLE,
         ),
+        *[
+            (
+                {"availability_date": "2027-03-01", "handover": handover},
+                "availability_date",
+                Reason.CONTRADICTION,
+            )
+            for handover in ("PT0S", "P2D", "P98D", "PT48H", "2026-11-20T09:00:00+01:00")
+        ],
+        *[
+            (
+                {"availability_date": day, "handover": "2026-12-01T09:00:00+01:00"},
+                "availability_date",
+                Reason.CONTRADICTION,
+            )
+            for day in ("2026-12-02", "2026-12-02T08:00:00+01:00", "2027-02-01")
+        ],
         ({"availability_date": "soon"}, "availability_date", Reason.MALFORMED_VALUE),
         ({"expiration_date": "2026-11-21"}, "expiration_date", Reason.LISTING_EXPIRED),
         ({"store_code": "SE-UME-1"}, "store_code", Reason.CONTRADICTION),
@@ -402,11 +425,32 @@ def test_columns_that_agree_with_the_offer_are_no_fault() -> None:
         "vehicle_all_in_price": "661900 SEK",
         "build_to_order": "no",
         "quantity": "1",
-        "availability_date": "2026-12-24",
+        "availability_date": "2026-11-24",
         "expiration_date": "2026-11-22T23:59:59Z",
         "store_code": "SE-STO-1",
     }
     assert _accepted(**agreeing).offer == _accepted().offer
+
+
+@pytest.mark.parametrize(
+    ("day", "handover"),
+    [
+        ("2026-11-22", "PT0S"),
+        ("2026-11-24", "P2D"),
+        ("2027-03-01", "P99D"),
+        ("2026-12-01", "2026-12-01T00:30:00+01:00"),
+        ("2026-12-01", "2026-12-08T09:00:00+01:00"),
+        ("2020-01-01", ""),
+    ],
+)
+def test_handover_decides_when_the_car_is_there_by_then(day: str, handover: str) -> None:
+    both = _accepted(availability_date=day, handover=handover)
+    assert both.handover == _accepted(handover=handover).handover
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "+1", "3"])
+def test_a_car_of_which_there_is_at_least_one_is_on_offer(text: str) -> None:
+    assert _accepted(quantity=text).offer == _accepted().offer
 
 
 @pytest.mark.parametrize("field", ["date_first_registered", "availability_date", "expiration_date"])

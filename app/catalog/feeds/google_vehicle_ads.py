@@ -18,6 +18,7 @@ from app.catalog.feeds.record import (
     Colour,
     Feature,
     FeedContext,
+    Handover,
     NoticeCode,
     Offer,
     Outcome,
@@ -61,6 +62,7 @@ UNHEARD = (
 YES = ("yes", "true", "1")
 NO = ("", "no", "false", "0")
 LONGEST_ID = 100
+_QUANTITY = re.compile(r"[+-]?\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 NEW_CAR_KM = 1_000
 BODIES = {
     "hatchback": "hatchback",
@@ -139,11 +141,8 @@ def _check_offered(row: Row, context: FeedContext) -> None:
         raise _not_available("availability", "the car is not in stock")
     if _said(row, "build_to_order"):
         raise _not_available("build_to_order", "the car is yet to be built")
-    if row.get("quantity") and not row.get("quantity").strip("0"):
+    if _quantity(row) < 1:
         raise _not_available("quantity", "there is none of this car")
-    available = _day(row, "availability_date")
-    if available and available > context.today and not row.get("handover"):
-        raise _not_available("availability_date", f"the car is not there before {available}")
     expires = _day(row, "expiration_date")
     if expires and expires < context.today:
         raise Refused(
@@ -160,6 +159,38 @@ def _not_available(field: str, why: str) -> Refused:
         f"{why}; leave cars that cannot be bought today out of the feed, or say in handover when "
         "this one can be collected.",
     )
+
+
+def _quantity(row: Row) -> float:
+    text = row.get("quantity") or "1"
+    if not _QUANTITY.fullmatch(text):
+        raise Refused(
+            "quantity",
+            Reason.MALFORMED_VALUE,
+            f"quantity {text[:40]!r} must be a number, 1 for a car that is there; leave cars that "
+            "are not there out of the feed.",
+        )
+    return float(text)
+
+
+def _handover(row: Row, context: FeedContext) -> Handover:
+    """What `handover` says; `Refused` when the car is not there by then."""
+    told = handover(row.get("handover"), "handover", context.today)
+    available = _day(row, "availability_date")
+    if available is None or available <= context.today:
+        return told
+    if told == Handover():
+        raise _not_available("availability_date", f"the car is not there before {available}")
+    # A moment counts in the zone in which it is written.
+    collected = context.today + told.lead if told.lead is not None else _day(row, "handover")
+    if collected is not None and collected < available:
+        raise Refused(
+            "availability_date",
+            Reason.CONTRADICTION,
+            f"the car is not there before {available}, but handover {row.get('handover')[:40]} "
+            f"lets it be collected on {collected}; correct one of them.",
+        )
+    return told
 
 
 def _said(row: Row, field: str) -> bool:
@@ -223,7 +254,7 @@ def _record(row: Row, context: FeedContext) -> StockRecord:
         ),
         features=_features(row, context.shipped),
         offer=_offer(row, context, electric=fuel == "electric"),
-        handover=handover(row.get("handover"), "handover", context.today),
+        handover=_handover(row, context),
         raw_hash=row.digest(),
     )
 
