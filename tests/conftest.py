@@ -77,25 +77,27 @@ def _is_this_machine(host: str) -> bool:
 _GUARD = SocketGuard()
 
 
-THOROUGH = (
-    "tests/advisor/test_properties",
-    "tests/advisor/test_service",
-    "tests/alerts/",
-    "tests/catalog/test_import",
-    "tests/catalog/test_service",
-    "tests/checkout/",
-    "tests/insight/",
-    "tests/proofs/",
-    "tests/sandbox/",
-    "tests/storefront/test_p",
-)
-"""Tests that put whole services together or search far: in `make test`, not in `make check`."""
+SHOPS = {"shop", "lively_shop", "sqlite_shop", "strict_shop", "shopfront", "world", "world_on_each"}
+"""The fixtures that open whole services, each with a database of its own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to `make test` what says again, at a service's price, what `make check` has seen.
+
+    Of a sentence about whole services `make check` looks at the first row, on SQLite; every other
+    row, database and lane is `thorough`, and so are the proofs, which search far.
+    """
+    told: set[str] = set()
     for item in items:
-        if item.nodeid.startswith(THOROUGH):
+        if item.path.parent.name == "proofs":
             item.add_marker(pytest.mark.thorough)
+        elif item.get_closest_marker("integration") is None and not SHOPS.isdisjoint(
+            getattr(item, "fixturenames", ())
+        ):
+            sentence = item.nodeid.partition("[")[0]
+            if sentence in told:
+                item.add_marker(pytest.mark.thorough)
+            told.add(sentence)
 
 
 def pytest_configure() -> None:

@@ -15,15 +15,6 @@ from alerts.rules import Alert, RuleFile
 from tests.alerts.promtool import promtool
 
 CASES = casebook.all_cases()
-# All SLOs' rules come from one loop, and replaying days for each takes a minute of processor time:
-# `make check` replays one SLO of events and the one of time, `make test` all of them.
-QUICK = {"slo_order_success", "slo_feed_freshness"}
-REPLAYED = [
-    file
-    if file.name in QUICK or not file.name.startswith("slo_")
-    else pytest.param(file, marks=pytest.mark.integration)
-    for file in rulebook.rule_files()
-]
 COMPARED = re.compile(r"(?<![<>=!])(==|!=|>=|<=|>|<)(?!=) (\d[\d.]*)(?!\))")
 TURNED = {">": "<=", "<=": ">", ">=": "<", "<": ">=", "==": "!=", "!=": "=="}
 
@@ -92,7 +83,8 @@ def test_every_alert_has_a_firing_and_a_quiet_case(alert: Alert) -> None:
     assert {bool(case.firing) for case in cases} == {True, False}
 
 
-@pytest.mark.parametrize("file", REPLAYED, ids=lambda value: value.name)
+@pytest.mark.integration
+@pytest.mark.parametrize("file", rulebook.rule_files(), ids=lambda value: value.name)
 def test_the_cases_hold_and_every_broken_alert_fails_one(file: RuleFile, tmp_path: Path) -> None:
     """The mutants stand beside the real alerts under other names, so one replay judges them all."""
     broken = {

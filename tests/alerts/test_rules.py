@@ -35,6 +35,7 @@ def test_a_changed_a_missing_and_a_stray_file_are_each_named(tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.integration
 def test_promtool_accepts_every_rule_at_both_speeds(tmp_path: Path) -> None:
     build.write(build.rendered(DRILL, "http://127.0.0.1:1/x", "http://c"), tmp_path)
     for folder in (build.ROOT, tmp_path):
@@ -42,6 +43,7 @@ def test_promtool_accepts_every_rule_at_both_speeds(tmp_path: Path) -> None:
         assert content, said
 
 
+@pytest.mark.integration
 def test_amtool_accepts_the_routing_at_both_speeds(tmp_path: Path) -> None:
     build.write(build.rendered(DRILL, "http://127.0.0.1:1/x", "http://c"), tmp_path)
     for folder in (build.ROOT, tmp_path):
@@ -59,6 +61,7 @@ def test_amtool_accepts_the_routing_at_both_speeds(tmp_path: Path) -> None:
         (["severity=none", "alertname=Watchdog"], "heartbeat"),
     ],
 )
+@pytest.mark.integration
 def test_an_alert_reaches_the_receiver_of_its_urgency(labels: list[str], receiver: str) -> None:
     configuration = build.ROOT / "alertmanager.yml"
     content, said = amtool("config", "routes", "test", f"--config.file={configuration}", *labels)
@@ -134,6 +137,7 @@ def test_there_is_no_runbook_without_an_alert() -> None:
     assert runbooks == {alert.name for alert in ALERTS}
 
 
+@pytest.mark.integration
 def test_the_query_of_every_runbook_parses_and_is_catalogued(tmp_path: Path) -> None:
     queries = {
         path.stem: match[1]

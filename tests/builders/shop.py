@@ -55,19 +55,8 @@ class Shop:
     # --- stock ------------------------------------------------------------------------------
 
     async def list_car(self, car_id: str, **changes: Any) -> None:
-        """Put a car on offer, as the catalogue's events tell it."""
-        values = {
-            "model_id": "norrsken",
-            "title": "Norrsken Lång räckvidd",
-            "market": "SE",
-            "dealer_id": "umea",
-            "source": "SE",
-            "price": PRICE,
-            "currency": "SEK",
-            "vat_rate": "0.25",
-            **changes,
-        }
-        await self.state(CarListed(car_id=car_id, **values))
+        """Put a car on offer and let checkout read it."""
+        await self.state(listed(car_id, **changes))
 
     async def withdraw_car(self, car_id: str) -> None:
         await self.state(CarWithdrawn(car_id))
@@ -216,6 +205,22 @@ class Shop:
         }
 
 
+def listed(car_id: str, **changes: Any) -> CarListed:
+    """A car on offer, as the catalogue states it."""
+    values = {
+        "model_id": "norrsken",
+        "title": "Norrsken Lång räckvidd",
+        "market": "SE",
+        "dealer_id": "umea",
+        "source": "SE",
+        "price": PRICE,
+        "currency": "SEK",
+        "vat_rate": "0.25",
+        **changes,
+    }
+    return CarListed(car_id=car_id, **values)
+
+
 def bearer(order: Mapping[str, Any]) -> dict[str, str]:
     return {"authorization": f"Bearer {order['order_token']}"}
 
@@ -256,9 +261,8 @@ async def open_shop(
         ) as services:
             checkout = services["checkout"]
             shop = Shop(clock, catalog, checkout, services.get("sandbox", checkout))
-            for number in range(1, cars + 1):
-                await shop.list_car(f"car_{number}")
-            await shop.list_car("rehearsal_1", rehearsal=True)
+            stock = [listed(f"car_{number}") for number in range(1, cars + 1)]
+            await shop.state(*stock, listed("rehearsal_1", rehearsal=True))
             yield shop
     finally:
         bystander.flags.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def _name(requirement: str) -> str:
     return re.split(r"[\[<>=~! ;]", requirement)[0].casefold().replace("_", "-")
 
 
+@cache
 def _imported(*folders: str) -> set[str]:
     """The distributions that the modules of some folders import."""
     modules = {

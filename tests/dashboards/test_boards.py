@@ -60,6 +60,7 @@ def test_a_board_says_that_it_is_rendered(board: Board) -> None:
     assert (document["uid"], document["editable"]) == (board.uid, False)
 
 
+@pytest.mark.integration
 def test_every_expression_parses(tmp_path: Path) -> None:
     expressions = [chosen(with_variables(q.expr)) for b in build.BOARDS for q in b.queries]
     expressions += [chosen(annotation.expr) for annotation in ANNOTATIONS]
