@@ -7,9 +7,8 @@ how fast the budget burns when `budget_share` of it goes in the long window.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
-from alerts.rules import Alert, Group, Recording, RuleFile
+from alerts.rules import Alert, Group, Recording, RuleFile, Urgency
 from alerts.timing import DAY, MINUTE, Timing, nominal_seconds
 from telemetry.catalogue import SLO, all_slos, promql
 from telemetry.catalogue.links import burn_alert
@@ -26,7 +25,7 @@ from telemetry.catalogue.recorded import (
 class BurnWindow:
     """One row of the table; `budget_share` of the budget gone in `long` is worth `severity`."""
 
-    severity: Literal["page", "ticket"]
+    severity: Urgency
     long: str
     short: str
     budget_share: Fraction
@@ -148,7 +147,7 @@ def _budget_left(slo: SLO, label: Labels) -> Recording:
     return Recording(BUDGET_LEFT, f"1 - {spent}", label)
 
 
-def _alerts(slo: SLO, severity: Literal["page", "ticket"]) -> tuple[Alert, ...]:
+def _alerts(slo: SLO, severity: Urgency) -> tuple[Alert, ...]:
     rows = windows_of(slo, severity)
     if not rows:
         return ()

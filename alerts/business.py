@@ -8,6 +8,7 @@ from alerts.rules import Alert, Group, Recording, RuleFile
 from alerts.timing import DAY, HOUR, MINUTE, WEEK, Timing
 from telemetry.catalogue import promql
 from telemetry.catalogue.insight import SHOP_ORDERS, SHOP_SESSIONS
+from telemetry.catalogue.labels import BUYERS
 from telemetry.catalogue.recorded import (
     CONVERSION_1H,
     CONVERSION_BASELINE,
@@ -20,8 +21,6 @@ from telemetry.catalogue.recorded import (
 )
 from telemetry.catalogue.spec import Metric
 
-# Robots buy nothing, so they expect nothing. Rehearsals obey the same rule as people, apart.
-BUYERS = ("human", "synthetic")
 EXPECTED_ORDERS = 7
 WEEKS = (1, 2, 3, 4)
 # Orders per visit that we trust before there is any history: a third of the low end of what

@@ -8,7 +8,8 @@ from alerts.timing import Timing
 from telemetry.catalogue.links import board_url, runbook_url
 from telemetry.catalogue.recorded import RecordedSeries
 
-Severity = Literal["page", "ticket", "none"]
+Urgency = Literal["page", "ticket"]
+Severity = Urgency | Literal["none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode, urljoin
 
 from loadtests.answers import Answer
 from loadtests.forms import Form, forms_of
-from loadtests.orders import OrderBook
+from loadtests.orders import OrderBook, Seen
 from loadtests.signing import Signature, idempotency_key
 from telemetry.catalogue.outcomes import Outcome
 
@@ -293,7 +293,7 @@ class Shop:
             raise ShopFailed(step, answer)
         return answer
 
-    def _note(self, seen: Literal["submitted", "paid", "confirmed"], order: Order) -> None:
+    def _note(self, seen: Seen, order: Order) -> None:
         self.book.note(
             seen,
             order_id=order.order_id,

@@ -21,8 +21,8 @@ from app.advisor.viewpoint import Viewpoint
 from app.advisor.wishes import Scored, score, wishes_of
 from app.contracts.advisor import Match, MatchRequest, Relaxation
 from app.contracts.catalog import TRAITS
-from app.contracts.wire import CURRENCY_OF_MARKET
 from app.kernel.errors import InvalidInput
+from telemetry.catalogue.labels import CURRENCY_OF_MARKET
 
 MOST_COLOURS: Final = 20
 

@@ -17,7 +17,6 @@ from app.catalog.settings import CatalogSettings
 from app.catalog.signals import CatalogSignals
 from app.catalog.store import Store
 from app.contracts.catalog import FeedReport
-from app.contracts.wire import CURRENCY_OF_MARKET
 from app.frame.migrations import migrate
 from app.frame.outbox import Outbox
 from app.frame.platform import Platform
@@ -26,6 +25,7 @@ from app.frame.settings import ServiceSettings
 from app.frame.startup import cannot_start, new_platform, one_sentence, read_settings
 from app.kernel.errors import VitrineError
 from app.kernel.facts import EventContext
+from telemetry.catalogue.labels import CURRENCY_OF_MARKET
 
 NAME = "catalog"
 SHOWN_REJECTIONS = 20

@@ -10,9 +10,10 @@ import orjson
 
 from app.catalog.feeds.record import StockRecord
 from app.catalog.range.dealers import Dealer
-from app.catalog.range.sheets import LANGUAGES, ModelSheet, Range
+from app.catalog.range.sheets import ModelSheet, Range
 from app.contracts import catalog as wire
-from app.contracts.wire import CURRENCY_OF_MARKET, MoneyWire
+from app.contracts.wire import LANGUAGES, MoneyWire
+from telemetry.catalogue.labels import CURRENCY_OF_MARKET
 
 
 def car_id_of(source: str, market: str, stock_id: str) -> str:

@@ -30,12 +30,12 @@ from app.catalog.store import FeedState, Store, Swapping
 from app.catalog.swap import KnownCar, OfferedCar, Swap, as_bought, difference, is_rehearsal
 from app.contracts.catalog import FeedReport, RowReport
 from app.contracts.events import LONGEST_TITLE, CarListed, CarWithdrawn, FeedImported
-from app.contracts.wire import Market
 from app.frame.dealers import OPERATOR
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput
 from app.kernel.facts import EventContext, Fact
 from app.kernel.opening import Calendar
+from telemetry.catalogue.labels import Market
 
 DEFAULT_ADAPTER: Final = "google_vehicle_ads"
 UNCONFIRMED: Final = Confirmed()

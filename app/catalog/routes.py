@@ -28,12 +28,13 @@ from app.contracts.catalog import (
     ModelList,
     Sort,
 )
-from app.contracts.wire import Identifier, Market, Term, problem_responses
+from app.contracts.wire import Identifier, Term, problem_responses
 from app.frame.callers import caller_of
 from app.frame.conditional import has_already
 from app.frame.dealers import DealerKeys, KeyHolder
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput, NotFound
+from telemetry.catalogue.labels import Market
 
 PREFIX: Final = "/api/catalog/v1"
 MOST_PER_PAGE: Final = 100

@@ -15,7 +15,6 @@ from opentelemetry import trace
 from app.checkout.providers.circuit import CircuitState
 from app.checkout.providers.guard import Retried
 from app.kernel.errors import VitrineError
-from app.kernel.facts import Traffic
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.checkout import (
     CHECKOUT_DESK_SALES,
@@ -35,6 +34,7 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_WEBHOOKS,
     CHECKOUT_WORK_DUE,
 )
+from telemetry.catalogue.labels import Traffic
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, link_to
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from app.contracts.catalog import Body, Car, Fuel, Model
 from app.contracts.client import ServiceClient
-from app.contracts.wire import Market, Term, Wire
+from app.contracts.events import AdviceResult
+from app.contracts.wire import Term, Wire
+from telemetry.catalogue.labels import Market
 
 
 class Needs(Wire):
@@ -95,7 +95,7 @@ class Relaxation(NeedChange):
 
 class MatchResponse(Wire):
     advice_id: str
-    result: Literal["completed", "no_match"]
+    result: AdviceResult
     matches: list[Match]
     relaxations: list[Relaxation]
 

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import httpx
 
 from app.contracts.client import ServiceClient, segment
-from app.contracts.wire import CarState, Market, MoneyWire, Timestamp, Wire
+from app.contracts.wire import CarState, MoneyWire, Timestamp, Wire
+from telemetry.catalogue.labels import Market
 
 Body = Literal[
     "hatchback", "sedan", "estate", "suv", "coupe", "convertible", "mpv", "van", "pickup"
 ]
+BODIES: Final[tuple[Body, ...]] = get_args(Body)
 Fuel = Literal["electric", "plugin_hybrid", "hybrid", "petrol", "diesel"]
+FUELS: Final[tuple[Fuel, ...]] = get_args(Fuel)
+DRIVETRAINS: Final = ("fwd", "rwd", "awd")
+TRANSMISSIONS: Final = ("single_speed", "automatic", "manual")
 Sort = Literal["distance", "price", "ready"]
 
-TRAITS = ("sporty", "comfort", "expressive", "practical", "adventurous", "progressive")
+TRAITS: Final = ("sporty", "comfort", "expressive", "practical", "adventurous", "progressive")
 """The personality matrix's axes, each 0..1."""
+
+COLOUR_FAMILIES: Final = (
+    *("white", "black", "grey", "silver", "blue", "red", "green", "brown", "beige"),
+    *("yellow", "orange"),
+)
+LIGHT_SIGNATURES: Final = ("blade", "arc", "dots", "wing", "thread", "frame")
 
 
 class Isofix(Wire):

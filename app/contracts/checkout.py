@@ -11,6 +11,7 @@ from app.contracts.client import ServiceClient, is_replayed, segment
 from app.contracts.labels import LONGEST_LABEL, as_label
 from app.contracts.typed import as_email, as_name, as_phone
 from app.contracts.wire import CarState, Identifier, MoneyWire, Timestamp, Wire
+from telemetry.catalogue.labels import Entry, Provider
 
 OrderState = Literal[
     "payment_pending",
@@ -23,7 +24,6 @@ OrderState = Literal[
     "returned",
     "refunded",
 ]
-Provider = Literal["sandbox", "stripe"]
 Label = Annotated[str, BeforeValidator(as_label), StringConstraints(max_length=LONGEST_LABEL)]
 """Marketing's words: cut or dropped, never refused."""
 LONGEST_ADVICE_ID: Final = 60
@@ -84,7 +84,7 @@ class Attribution(Wire):
     utm_campaign: Label = ""
     utm_content: Label = ""
     utm_term: Label = ""
-    entry: Annotated[Literal["direct", "advisor"] | None, BeforeValidator(_entry)] = None
+    entry: Annotated[Entry | None, BeforeValidator(_entry)] = None
     advice_id: Annotated[
         str, BeforeValidator(_advice_id), StringConstraints(max_length=LONGEST_ADVICE_ID)
     ] = ""

@@ -18,8 +18,14 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from app.contracts.labels import LONGEST_LABEL
-from app.contracts.wire import CarState, Market
+from app.contracts.wire import CarState
 from app.kernel.facts import ContractBroken, Event, Fact, checked, text_of
+from telemetry.catalogue.labels import Market
+
+AdviceResult = Literal["completed", "no_match"]
+VitalName = Literal["LCP", "INP", "CLS"]
+DeployOutcome = Literal["succeeded", "failed"]
+DeployKind = Literal["planned", "rework"]
 
 Id = Annotated[str, text_of(80)]
 """An opaque identifier, or a closed name that its consumer may not know yet."""
@@ -100,7 +106,7 @@ class FeedbackGiven(Fact):
 class AdviceGiven(Fact):
     TYPE: ClassVar[str] = "advisor.advice.given"
     advice_id: Id
-    result: Literal["completed", "no_match"]
+    result: AdviceResult
     matches: Count
     relaxations: Count
     best_model_id: Id = ""
@@ -380,7 +386,7 @@ class CarStateChanged(Fact):
 @dataclass(frozen=True, slots=True)
 class WebVitalMeasured(Fact):
     TYPE: ClassVar[str] = "browser.web_vital"
-    name: Literal["LCP", "INP", "CLS"]
+    name: VitalName
     value: Number
     """Seconds for LCP and INP, a plain score for CLS."""
     page: Id
@@ -398,8 +404,8 @@ class SoftwareDeployed(Fact):
     TYPE: ClassVar[str] = "delivery.deployment"
     service: Id
     revision: Id
-    outcome: Literal["succeeded", "failed"]
-    kind: Literal["planned", "rework"]
+    outcome: DeployOutcome
+    kind: DeployKind
 
 
 FACT_TYPES: Final[Mapping[str, type[Fact]]] = {

@@ -22,6 +22,8 @@ PaymentState = Literal[
     "canceled",
 ]
 
+DisputeStatus = Literal["open", "won", "lost"]
+
 WebhookType = Literal[
     "payment.requires_action",
     "payment.succeeded",
@@ -52,7 +54,7 @@ class Payment(Wire):
     amount: MoneyWire
     refunded: MoneyWire
     payment_url: Annotated[str, text_of(2000)]
-    dispute: Literal["", "open", "won", "lost"] = ""
+    dispute: DisputeStatus | Literal[""] = ""
     accepted_at: Timestamp | None = None
 
 

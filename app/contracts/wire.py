@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -21,16 +21,9 @@ from pydantic_core import PydanticCustomError
 from app.kernel.clock import rfc3339
 from app.kernel.errors import NOT_AN_IDENTIFIER
 
-Market = Literal["SE", "NO", "DK", "FI", "US"]
-"""ISO 3166-1 alpha-2."""
-
-CURRENCY_OF_MARKET: Final[dict[str, str]] = {
-    "SE": "SEK",
-    "NO": "NOK",
-    "DK": "DKK",
-    "FI": "EUR",
-    "US": "USD",
-}
+Language = Literal["sv", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+"""What the shop speaks (ISO 639-1)."""
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}")
 

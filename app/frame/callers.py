@@ -10,7 +10,8 @@ from starlette.requests import Request
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, Session
 from app.frame.synthetic import HEADER, proves_synthetic
-from app.kernel.facts import Entry, EventContext, Traffic
+from app.kernel.facts import EventContext
+from telemetry.catalogue.labels import Entry, Traffic
 from telemetry.tracing import current_traceparent
 
 

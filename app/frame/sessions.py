@@ -14,7 +14,7 @@ from typing import Final
 
 import orjson
 
-from app.kernel.facts import Channel, Device, Entry, Traffic
+from telemetry.catalogue.labels import Channel, Device, Entry, Traffic
 
 COOKIE: Final = "vitrine_session"
 IDLE_SECONDS: Final = 30 * 60

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.contracts.events import BrowserCrashed, PageViewed, WebVitalMeasured
+from app.contracts.events import BrowserCrashed, PageViewed, VitalName, WebVitalMeasured
 from app.contracts.wire import Wire
 from app.kernel.facts import Fact
 
 MAX_EVENTS: Final = 50
 """Beacons of one request; a page sends a handful."""
 
-LIMITS: Final = {"LCP": 120.0, "INP": 60.0, "CLS": 100.0}
+LIMITS: Final[Mapping[str, float]] = {"LCP": 120.0, "INP": 60.0, "CLS": 100.0}
 """Above these a measurement is broken, not slow: seconds, seconds, score."""
 
 PAGES: Final = {
@@ -40,7 +40,7 @@ class WebVital(Wire):
     """One measurement of the web-vitals library: milliseconds, or a score for CLS."""
 
     type: Literal["browser.web_vital"]
-    name: Literal["LCP", "INP", "CLS", "FCP", "TTFB"]
+    name: VitalName | Literal["FCP", "TTFB"]
     value: float
     path: Path = ""
 

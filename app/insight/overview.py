@@ -12,15 +12,15 @@ from app.insight.charts import FunnelStep, Slice, funnel_steps, quantile, slices
 from app.insight.formatting import ratio
 from app.insight.invariants import INVARIANTS, Violation, violations
 from app.insight.readings import OrderLine, Period, Readings, Shop
+from app.insight.settings import WindowName
 from app.kernel.clock import Clock
 from telemetry.catalogue.insight import ADVICE_STEPS, CHECKOUT_ENDS, FUNNEL_STEPS
 
-WINDOWS: Final[Mapping[str, timedelta]] = {
+WINDOWS: Final[Mapping[WindowName, timedelta]] = {
     "1h": timedelta(hours=1),
     "24h": timedelta(days=1),
     "7d": timedelta(days=7),
 }
-TRAFFICS: Final = ("human", "synthetic", "all")
 SLOTS: Final = 60
 LATE_SECONDS: Final = 60.0
 """A ledger further behind than this makes the numbers above it too low (alert LedgerBehind)."""
@@ -101,8 +101,8 @@ class Overviews:
         self._clock = clock
         self._checked: tuple[datetime, list[Violation]] | None = None
 
-    async def make(self, *, window: str, traffic: str, orders: int = 12) -> Overview:
-        """The overview of a window (a key of `WINDOWS`) that ends now."""
+    async def make(self, *, window: WindowName, traffic: str, orders: int = 12) -> Overview:
+        """The overview of a window that ends now."""
         now = self._clock.now()
         chosen = None if traffic == "all" else traffic
         period = Period(now - WINDOWS[window], now + timedelta(seconds=1), chosen)

@@ -30,13 +30,14 @@ from app.insight.doorkeeper import COOKIE, COOKIE_SECONDS
 from app.insight.errors import ForeignExpression, OrderNotInLedger
 from app.insight.journeys import Summary, journey, latest
 from app.insight.runbooks import read_runbook, runbook_names
+from app.insight.settings import Whose, WindowName
 from app.kernel.errors import NotAuthorised, NotFound, VitrineError
+from telemetry.catalogue.labels import Service
 
 FAILURE_SECONDS: Final = 0.4
 """What every wrong password waits; nobody who types notices, a program does."""
 
-DocumentedService = Literal["catalog", "advisor", "checkout", "insight", "storefront", "sandbox"]
-OPENAPI: Final[dict[DocumentedService, str]] = {
+OPENAPI: Final[dict[Service, str]] = {
     "catalog": "/api/catalog/v1/openapi.json",
     "advisor": "/api/advisor/v1/openapi.json",
     "checkout": "/api/checkout/v1/openapi.json",
@@ -45,9 +46,6 @@ OPENAPI: Final[dict[DocumentedService, str]] = {
     "sandbox": "/sandbox/openapi.json",
 }
 """Where each service's document stands behind the gateway."""
-
-WindowName = Literal["1h", "24h", "7d"]
-TrafficName = Literal["human", "synthetic", "all"]
 
 
 class LoginNeeded(NotAuthorised):
@@ -152,7 +150,7 @@ def _pages(console: Console) -> APIRouter:
     router = APIRouter(include_in_schema=False, dependencies=[Depends(_guard(console))])
 
     @router.get("/console/apis/{service}")
-    async def api(service: DocumentedService) -> Response:
+    async def api(service: Service) -> Response:
         return reference_page(
             f"Vitrine {service}",
             openapi=OPENAPI[service],
@@ -162,14 +160,14 @@ def _pages(console: Console) -> APIRouter:
 
     @router.get("/console")
     async def overview(
-        request: Request, window: WindowName = "24h", traffic: TrafficName | None = None
+        request: Request, window: WindowName = "24h", traffic: Whose | None = None
     ) -> Response:
         chosen = traffic or console.settings.default_traffic
         made = await console.overviews.make(window=window, traffic=chosen)
         return console.page(request, "overview.html", view=made)
 
     @router.get("/console/orders")
-    async def orders(request: Request, traffic: TrafficName = "all") -> Response:
+    async def orders(request: Request, traffic: Whose = "all") -> Response:
         chosen = None if traffic == "all" else traffic
         found = await console.readings.last_orders(limit=200, traffic=chosen)
         return console.page(request, "orders.html", orders=found, traffic=traffic)

@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from app.contracts.events import FeedbackGiven, SoftwareDeployed
-from app.contracts.wire import Market, Moment, Wire, problem_responses
+from app.contracts.events import DeployKind, DeployOutcome, FeedbackGiven, SoftwareDeployed
+from app.contracts.wire import Moment, Wire, problem_responses
 from app.frame.bodies import FORM_BYTES
 from app.frame.callers import caller_of
 from app.frame.database import Database
@@ -28,7 +28,7 @@ from app.insight.reports import funnel
 from app.insight.signals import Signals
 from app.kernel.errors import InvalidInput, MalformedRequest, NotAuthorised
 from app.kernel.facts import EventContext
-from telemetry.catalogue.labels import SERVICES
+from telemetry.catalogue.labels import SERVICES, Market, Traffic
 
 PREFIX = "/api/insight/v1"
 BEACON_TYPES = ("application/json", "text/plain", "application/x-www-form-urlencoded")
@@ -67,8 +67,8 @@ class Feedback(Wire):
 class Deployment(Wire):
     service: Annotated[str, Field(pattern=f"^({'|'.join(SERVICES)})$")]
     revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._+-]{1,60}$")]
-    outcome: Literal["succeeded", "failed"]
-    kind: Literal["planned", "rework"] = "planned"
+    outcome: DeployOutcome
+    kind: DeployKind = "planned"
 
 
 def api_router(api: Api) -> APIRouter:
@@ -141,7 +141,7 @@ def reports_router(api: Api) -> APIRouter:
         request: Request,
         since: Annotated[Moment, Query(alias="from")],
         until: Annotated[Moment, Query(alias="to")],
-        traffic: Literal["human", "bot", "synthetic", "all"] = "human",
+        traffic: Traffic | Literal["all"] = "human",
         market: Market | None = None,
         format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
         authorization: Annotated[str, Header()] = "",

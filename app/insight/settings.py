@@ -10,6 +10,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
+Whose = Literal["human", "synthetic", "all"]
+"""Whose traffic a page of the console shows."""
+WindowName = Literal["1h", "24h", "7d"]
+"""A period of the overview."""
+RangeName = Literal["15m", "1h", "6h", "24h", "7d", "30d"]
+"""A period of a board (`boards.RANGES`)."""
+
 
 class InsightSettings(BaseSettings):
     """`INSIGHT_PROMETHEUS_URL`, `INSIGHT_ALERTMANAGER_URL`, …; empty means: not there."""
@@ -23,12 +30,8 @@ class InsightSettings(BaseSettings):
     trace_url: str = Field(
         "", description="where traces are looked at when not here; {trace_id} is replaced"
     )
-    default_traffic: Literal["human", "synthetic", "all"] = Field(
-        "human", description="whose traffic the console shows at first"
-    )
-    default_range: Literal["15m", "1h", "6h", "24h", "7d", "30d"] = Field(
-        "1h", description="the period that boards show at first"
-    )
+    default_traffic: Whose = Field("human", description="whose traffic the console shows at first")
+    default_range: RangeName = Field("1h", description="the period that boards show at first")
     boards: Path = Field(
         ROOT / "dashboards" / "rendered", description="the rendered boards that are shown"
     )

@@ -21,10 +21,7 @@ from pydantic import (
     create_model,
 )
 
-Traffic = Literal["human", "bot", "synthetic"]
-Channel = Literal["web", "api", "dealer"]
-Device = Literal["phone", "tablet", "desktop", "unknown"]
-Entry = Literal["direct", "advisor"]
+from telemetry.catalogue.labels import Channel, Device, Entry, Traffic
 
 
 class ContractBroken(Exception):

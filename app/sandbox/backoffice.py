@@ -5,12 +5,12 @@ On the internal port, for tests and rehearsals: a real provider has a dashboard 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import Field
 
-from app.contracts.sandbox import Payment
+from app.contracts.sandbox import DisputeStatus, Payment
 from app.contracts.wire import Identifier, Wire
 from app.sandbox.payments import Payments
 
@@ -24,7 +24,7 @@ class RefundByHand(Wire):
 class DisputeStep(Wire):
     """`open`: the shopper's bank wants the money back; `won` and `lost` are the shop's."""
 
-    status: Literal["open", "won", "lost"]
+    status: DisputeStatus
 
 
 def backoffice_routes(payments: Payments) -> APIRouter:

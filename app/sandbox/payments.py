@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from app.contracts.sandbox import PaymentRequest
+from app.contracts.sandbox import DisputeStatus, PaymentRequest
 from app.frame.flags import Flags
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.ids import new_id
@@ -90,9 +90,7 @@ class Payments:
             await self._tell(transaction, payment, "payment.refunded")
         return self.wire(payment)
 
-    async def dispute(
-        self, payment_id: str, status: Literal["open", "won", "lost"]
-    ) -> dict[str, Any]:
+    async def dispute(self, payment_id: str, status: DisputeStatus) -> dict[str, Any]:
         """The shopper's bank asks for the money back, or that was decided; the shop is told."""
         async with self._store.begin() as transaction:
             payment = await self._taken(transaction, payment_id)

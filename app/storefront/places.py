@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.contracts.wire import Market
 from app.storefront.texts import msg
+from telemetry.catalogue.labels import Market
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from app.contracts.labels import as_label
 from app.frame.sessions import LABELS, Session
-from app.kernel.facts import Device, Entry, EventContext, Traffic
+from app.kernel.facts import EventContext
 from app.kernel.ids import new_id
+from telemetry.catalogue.labels import Device, Entry, Traffic
 
 RENEW_SECONDS: Final = 60
 """The cookie's `seen_at` is renewed at most this often: most answers set no cookie."""

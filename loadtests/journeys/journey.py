@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from loadtests.pace import Pace
 from loadtests.shop import Shop, ShopFailed
+from telemetry.catalogue.labels import SHOP_MARKETS
 
 FRONT = "/{market}/{language}"
 """The template that every page's address begins with."""
-MARKETS = ("SE", "NO", "DK", "FI")
 MARKET_WEIGHTS = (45, 20, 20, 15)
 """Roughly the populations of the four markets."""
 
@@ -111,4 +111,4 @@ class Journey:
 
 
 def a_market(dice: random.Random) -> str:
-    return dice.choices(MARKETS, MARKET_WEIGHTS)[0]
+    return dice.choices(SHOP_MARKETS, MARKET_WEIGHTS)[0]

@@ -5,6 +5,7 @@ builders in promql.py do). Every `shop_*` metric carries the same five segment l
 """
 
 from telemetry.catalogue.labels import (
+    BUYERS,
     CHANNEL,
     CURRENCY_OF_MARKET,
     DEVICE,
@@ -13,6 +14,7 @@ from telemetry.catalogue.labels import (
     MARKET,
     SERVICE,
     SERVICES,
+    SHOP_MARKETS,
     TRAFFIC_LABEL,
 )
 from telemetry.catalogue.spec import Kind, Label, Metric
@@ -54,7 +56,6 @@ BEACON_RESULT = Label(
     "result", ("accepted", "rejected", "no_consent"), "What became of one beacon of a browser."
 )
 
-_PEOPLE = ("human", "synthetic")
 # The segments that happen every day; the rest of the product appears when it first happens.
 USUAL_SEGMENTS = tuple(
     (
@@ -64,7 +65,7 @@ USUAL_SEGMENTS = tuple(
         ("entry", entry),
         ("traffic", traffic),
     )
-    for market in ("SE", "NO", "DK", "FI")
+    for market in SHOP_MARKETS
     for channel, device in (
         ("web", "phone"),
         ("web", "tablet"),
@@ -72,7 +73,7 @@ USUAL_SEGMENTS = tuple(
         ("api", "unknown"),
     )
     for entry in ENTRIES
-    for traffic in _PEOPLE
+    for traffic in BUYERS
 )
 _USUAL_WITH_CURRENCY = tuple(
     (*segment, ("currency", CURRENCY_OF_MARKET[segment[0][1]])) for segment in USUAL_SEGMENTS

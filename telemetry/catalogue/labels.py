@@ -1,16 +1,37 @@
 """The labels that several owners share. A label that one owner uses lives in that owner's file."""
 
+from typing import Final, Literal, get_args
+
 from telemetry.catalogue.outcomes import OUTCOME_VALUES
 from telemetry.catalogue.spec import Label
 
-SERVICES = ("catalog", "advisor", "checkout", "storefront", "insight", "sandbox")
-MARKETS = ("SE", "NO", "DK", "FI", "US")
-CHANNELS = ("web", "api", "dealer")
-DEVICES = ("phone", "tablet", "desktop", "unknown")
-ENTRIES = ("direct", "advisor")
-TRAFFIC = ("human", "bot", "synthetic")
-PROVIDERS = ("sandbox", "stripe")
-CURRENCY_OF_MARKET = {"SE": "SEK", "NO": "NOK", "DK": "DKK", "FI": "EUR", "US": "USD"}
+Service = Literal["catalog", "advisor", "checkout", "storefront", "insight", "sandbox"]
+Market = Literal["SE", "NO", "DK", "FI", "US"]
+"""ISO 3166-1 alpha-2."""
+Channel = Literal["web", "api", "dealer"]
+Device = Literal["phone", "tablet", "desktop", "unknown"]
+Entry = Literal["direct", "advisor"]
+Traffic = Literal["human", "bot", "synthetic"]
+Provider = Literal["sandbox", "stripe"]
+
+SERVICES: Final[tuple[Service, ...]] = get_args(Service)
+MARKETS: Final[tuple[Market, ...]] = get_args(Market)
+SHOP_MARKETS: Final[tuple[Market, ...]] = ("SE", "NO", "DK", "FI")
+"""Where the storefront has pages; the others buy through the API."""
+CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)
+DEVICES: Final[tuple[Device, ...]] = get_args(Device)
+ENTRIES: Final[tuple[Entry, ...]] = get_args(Entry)
+TRAFFIC: Final[tuple[Traffic, ...]] = get_args(Traffic)
+BUYERS: Final[tuple[Traffic, ...]] = ("human", "synthetic")
+"""Robots buy nothing, so nothing is expected of them. Rehearsals obey the same rules as people."""
+PROVIDERS: Final[tuple[Provider, ...]] = get_args(Provider)
+CURRENCY_OF_MARKET: Final[dict[str, str]] = {
+    "SE": "SEK",
+    "NO": "NOK",
+    "DK": "DKK",
+    "FI": "EUR",
+    "US": "USD",
+}
 
 SERVICE = Label("service", SERVICES, "The service whose code counted this.")
 OUTCOME = Label("outcome", OUTCOME_VALUES, "How the work ended; see outcomes.Outcome.")

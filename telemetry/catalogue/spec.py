@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from telemetry.catalogue.outcomes import LogLevel
+
 Kind = Literal["counter", "gauge", "histogram", "info"]
 Source = Literal["process", "ledger"]
 MatcherOp = Literal["=", "!=", "=~", "!~"]
@@ -172,7 +174,7 @@ class Event:
 
     name: str
     owner: str
-    level: Literal["debug", "info", "warning", "error"]
+    level: LogLevel
     description: str
     fields: tuple[str, ...]
 

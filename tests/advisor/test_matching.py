@@ -14,11 +14,11 @@ from app.advisor.needs import candidates_of, child_seat_positions
 from app.advisor.relaxations import apply, changes_of
 from app.advisor.wishes import score, wishes_of
 from app.contracts.advisor import ChosenCars, Match, MatchRequest, Needs
-from app.contracts.catalog import TRAITS, Car
+from app.contracts.catalog import BODIES, FUELS, TRAITS, Car
+from app.contracts.wire import LANGUAGES
+from telemetry.catalogue.labels import MARKETS, SHOP_MARKETS
 from tests.builders.showroom import TUESDAY, shipped_showroom
 
-FUELS = ["electric", "plugin_hybrid", "hybrid", "petrol", "diesel"]
-BODIES = ["hatchback", "sedan", "estate", "suv", "coupe", "convertible", "mpv", "van", "pickup"]
 COLOURS = ["white", "blue", "green", "Djupfjord", "no such colour"]
 
 needs = st.fixed_dictionaries(
@@ -41,7 +41,7 @@ locations = st.none() | st.fixed_dictionaries(
 )
 requests = st.fixed_dictionaries(
     {
-        "market": st.sampled_from(["SE", "NO", "DK", "FI", "US"]),
+        "market": st.sampled_from(MARKETS),
         "needs": needs,
         "preferences": preferences,
         "location": locations,
@@ -174,12 +174,12 @@ def test_child_seats_give_way_last_and_never_without_being_named(request: MatchR
 
 
 @any_advice
-@given(requests, st.sampled_from(["en", "sv"]))
+@given(requests, st.sampled_from(LANGUAGES))
 def test_the_same_question_gets_the_same_answer(request: MatchRequest, language: str) -> None:
     assert advice(request, language) == advice(request, language)
 
 
-@pytest.mark.parametrize("market", ["SE", "NO", "DK", "FI"])
+@pytest.mark.parametrize("market", SHOP_MARKETS)
 @pytest.mark.parametrize("trait", TRAITS)
 def test_character_moves_the_advice_its_way(market: str, trait: str) -> None:
     def first_five(value: float) -> float:
@@ -189,7 +189,7 @@ def test_character_moves_the_advice_its_way(market: str, trait: str) -> None:
     assert first_five(0.95) > first_five(0.05)
 
 
-@pytest.mark.parametrize("market", ["SE", "NO", "DK", "FI"])
+@pytest.mark.parametrize("market", SHOP_MARKETS)
 def test_a_sporty_shopper_is_shown_a_sporty_car_first(market: str) -> None:
     sporty = advice(wanted(market, preferences={"sporty": 0.95, "expressive": 0.8})).matches[0]
     calm = advice(wanted(market, preferences={"sporty": 0.05, "comfort": 0.9})).matches[0]

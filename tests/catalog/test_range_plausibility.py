@@ -10,14 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from app.catalog.range.loading import load_range
-from app.catalog.range.sheets import (
-    BODIES,
-    COLOUR_FAMILIES,
-    FUELS,
-    LIGHT_SIGNATURES,
-    TRAITS,
-    ModelSheet,
-)
+from app.catalog.range.sheets import ModelSheet
+from app.contracts.catalog import BODIES, COLOUR_FAMILIES, FUELS, LIGHT_SIGNATURES, TRAITS
 
 MODELS = load_range().models
 EACH_MODEL = pytest.mark.parametrize("sheet", MODELS, ids=lambda sheet: sheet.model_id)

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from app.contracts.catalog import BODIES, FUELS, LIGHT_SIGNATURES
 from app.storefront.drawings import Shape, draw, shape_from
 from app.storefront.drawings.canvas import canvas_for
 from app.storefront.drawings.glass import glass
 from app.storefront.drawings.outline import outline
 from app.storefront.drawings.paint import PAPER, contrast, lightness, ramp
 from app.storefront.drawings.samples import PAINTS, SAMPLES
-from app.storefront.drawings.shape import BODIES, FUELS, RANGES, SIGNATURES
+from app.storefront.drawings.shape import RANGES
 from app.storefront.drawings.sheet import main, read_shapes
 from app.storefront.drawings.stance import stance
 
@@ -64,7 +65,7 @@ def plausible_shapes(count: int, seed: int) -> list[Shape]:
                 nose_length=rng.random(),
                 beltline=rng.random(),
                 rear_rake=rng.random(),
-                light_signature=rng.choice(SIGNATURES),
+                light_signature=rng.choice(LIGHT_SIGNATURES),
                 cladding=rng.random() < 0.3,
                 roof_rails=rng.random() < 0.3,
                 two_tone=rng.random() < 0.3,

@@ -11,15 +11,7 @@ from types import MappingProxyType
 from app.catalog.range.dealers import load_dealers
 from app.catalog.range.markets import load_markets
 from app.catalog.range.sheets import (
-    BODIES,
-    COLOUR_FAMILIES,
-    DRIVETRAINS,
-    FUELS,
     ISIZE_POSITIONS,
-    LANGUAGES,
-    LIGHT_SIGNATURES,
-    TRAITS,
-    TRANSMISSIONS,
     Design,
     Equipment,
     Isofix,
@@ -32,6 +24,16 @@ from app.catalog.range.sheets import (
     Wltp,
 )
 from app.catalog.range.tables import RangeError, Table, read_table
+from app.contracts.catalog import (
+    BODIES,
+    COLOUR_FAMILIES,
+    DRIVETRAINS,
+    FUELS,
+    LIGHT_SIGNATURES,
+    TRAITS,
+    TRANSMISSIONS,
+)
+from app.contracts.wire import LANGUAGES
 
 HERE = Path(__file__).parent
 NEEDS = ("tow", "roof", "rear", "engine", "plug", "cargo")

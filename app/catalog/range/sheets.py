@@ -12,36 +12,6 @@ from app.catalog.range.dealers import Dealer
 from app.catalog.range.markets import Market
 
 MAKE = "Ellevar"
-BODIES = (
-    "hatchback",
-    "sedan",
-    "estate",
-    "suv",
-    "coupe",
-    "convertible",
-    "mpv",
-    "van",
-    "pickup",
-)
-FUELS = ("electric", "plugin_hybrid", "hybrid", "petrol", "diesel")
-DRIVETRAINS = ("fwd", "rwd", "awd")
-TRANSMISSIONS = ("single_speed", "automatic", "manual")
-TRAITS = ("sporty", "comfort", "expressive", "practical", "adventurous", "progressive")
-LANGUAGES = ("sv", "en")
-LIGHT_SIGNATURES = ("blade", "arc", "thread", "frame", "wing", "dots")
-COLOUR_FAMILIES = (
-    "white",
-    "black",
-    "grey",
-    "silver",
-    "blue",
-    "red",
-    "green",
-    "brown",
-    "beige",
-    "yellow",
-    "orange",
-)
 ISIZE_POSITIONS = ("front_passenger", "rear_left", "rear_centre", "rear_right")
 
 

@@ -9,19 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-BODIES = (
-    "hatchback",
-    "sedan",
-    "estate",
-    "suv",
-    "coupe",
-    "convertible",
-    "mpv",
-    "van",
-    "pickup",
-)
-FUELS = ("petrol", "diesel", "mild_hybrid", "hybrid", "plugin_hybrid", "electric")
-SIGNATURES = ("blade", "arc", "dots", "wing", "thread", "frame")
+from app.contracts.catalog import BODIES, FUELS, LIGHT_SIGNATURES
 
 #: Inclusive range of each number; outside it a car would not be one, and the geometry is not
 #: tested.
@@ -42,7 +30,7 @@ _FLAGS = ("cladding", "roof_rails", "two_tone")
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "body": BODIES,
     "fuel": FUELS,
-    "light_signature": SIGNATURES,
+    "light_signature": LIGHT_SIGNATURES,
 }
 
 #: Share of the length that lies between the axles. Below it the overhangs outgrow the wheels;
@@ -58,7 +46,7 @@ HEIGHT_SHARE = (0.22, 0.56)
 class Shape:
     """One model's drawn form. ValueError names the field that cannot be drawn.
 
-    body, fuel, light_signature: one of BODIES, FUELS, SIGNATURES.
+    body, fuel, light_signature: one of the catalogue's.
     length_mm, height_mm, wheelbase_mm, ground_clearance_mm: millimetres, drawn in true proportion.
     wheel_inches: rim diameter in inches.
     doors: as sold, the tailgate counts (2 and 3 show one side door, 4 and 5 two).

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import cos, radians, sin
 
+from app.contracts.catalog import LIGHT_SIGNATURES
 from app.storefront.drawings.canvas import number, polygon
-from app.storefront.drawings.shape import SIGNATURES, Shape
+from app.storefront.drawings.shape import Shape
 from app.storefront.drawings.stance import Stance
 
 #: Per design: how often its blades repeat, and the blades as (share of rim radius, degrees)
@@ -51,8 +52,8 @@ def design(shape: Shape) -> str:
     """The spoke design: closed on small electric wheels, else by signature and size."""
     if shape.electric and shape.wheel_inches < 18:
         return "aero"
-    names = list(DESIGNS)
-    return names[(SIGNATURES.index(shape.light_signature) * 5 + round(shape.wheel_inches)) % 6]
+    number = LIGHT_SIGNATURES.index(shape.light_signature) * 5 + round(shape.wheel_inches)
+    return list(DESIGNS)[number % 6]
 
 
 def wheel(shape: Shape, s: Stance, name: str) -> str:
