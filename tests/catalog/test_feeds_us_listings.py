@@ -194,10 +194,34 @@ def test_the_listings_are_refused_in_another_market() -> None:
         _read(SAMPLE.read_bytes(), market="SE")
 
 
-def test_broken_quoting_is_named_with_its_line() -> None:
-    content = SAMPLE.read_bytes().replace(b"norvane,door", b'"norvane,door', 1)
-    with pytest.raises(FeedUnreadable, match=r"Line \d+ breaks the quoting"):
-        _read(content)
+def _listings(*changes: dict[str, str]) -> list[str]:
+    """What becomes of the sample's first listing, once for each change, with a column unread."""
+    header, first = SAMPLE.read_text(encoding="utf-8").splitlines()[:2]
+    columns = [*header.split(","), "note"]
+    lines = [",".join(columns)]
+    for number, change in enumerate(changes, start=1):
+        values = dict(zip(columns, [*first.split(","), ""], strict=True))
+        vin = f"1M8GDM9AXKP0427{number:02}"
+        lines.append(",".join({**values, "id": str(number), "vin": vin, **change}.values()))
+    return [
+        row.stock_id if isinstance(row, StockRecord) else row.reason
+        for row in _rows(_read(("\n".join(lines) + "\n").encode()))
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"19" alloys', '19" alloys', '"open', '"a, b"', '"a\nb"', '"a" ', '""', "x" * 140_000, "a\0b"],
+)
+def test_nobody_minds_what_stands_in_a_column_that_is_not_read(text: str) -> None:
+    assert _listings({"note": text}, {}, {"note": text}) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("text", ['"blue', '"blue"ish', '"blue, dark'])
+def test_broken_quoting_costs_its_own_row_and_no_other(text: str) -> None:
+    first, second, third = _listings({}, {"color": text}, {})
+    assert (first, third) == ("1", "3")
+    assert second in (Reason.MALFORMED_VALUE, Reason.ROW_TOO_LONG)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

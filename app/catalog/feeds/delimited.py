@@ -1,31 +1,32 @@
-"""Delimited text as rows: encoding, header and shape, with a clear sentence for each fault."""
+"""Delimited text as rows: header and shape, with a clear sentence for each fault."""
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
-import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
-from app.catalog.feeds.packaging import text_of
+from app.catalog.feeds.lines import decode, records
 from app.catalog.feeds.record import FeedUnreadable, Reason, Rejection
 
 LONGEST_CELL = 5_000
-MOST_LINES_IN_A_CELL = 50
 SHOWN_CHARACTERS = 80
 _DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar"}
 _PERSONAL = ("vin",)
-# A quoted cell ends where its closing mark meets a separator or the row's end; "" is one mark.
-_CELL = re.compile(r'(?:\A|\t)(?:(")((?:[^"]|"")*)"(?=\t|\Z)|([^\t]*))')
 _BLANKS = re.compile(r"[\s_]+")
 _AROUND_MARKS = re.compile(r"_?([():])_?")
 # Signs that nobody sees and that programs leave behind: no part of any value.
-_LEFTOVERS = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+_LEFTOVERS = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff")) | dict.fromkeys(
+    map(ord, "\t\r\n"), " "
+)
+# Bytes that are no UTF-8 (see `decode`), as a reader may see them.
+_UNDECODED = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
+_BEYOND_ASCII = re.compile("[\u0080-\ud7ff\ue000-\U0010ffff]")
 # Others that nobody sees: what turns the direction of a text lets it read as it is not stored.
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
@@ -38,6 +39,10 @@ class Refused(Exception):
         self.field = field
         self.reason = reason
         self.message = message
+
+
+class Undecoded(Refused):
+    """A row that holds a byte which is no UTF-8, in a cell that is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,35 +86,58 @@ Required = str | tuple[str, ...]
 """A column that the header must name, or several of which it must name one."""
 
 
-def read_rows(
-    content: bytes,
-    delimiter: str,
-    *,
-    required: Collection[Required],
-    optional: Collection[str] = (),
-) -> tuple[Row, ...]:
-    """All data rows of a delimited text, with the cells of the named columns and no others.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is read of a feed; other columns may be there, whatever stands in them.
 
-    Lines without any character are no rows. Tab-delimited text has one row per line, unless a
-    quoted value holds line breaks; comma-delimited text follows RFC 4180. A row with a structural
-    fault carries it in `fault`; what stands in other columns is nobody's fault. Raises
-    `FeedUnreadable` for faults of the whole file.
+    `several` are those that may stand several times, their values joined by commas, and may name
+    their parts, like `shipping(country:price)`. `blank` must be in the header, but need no value.
     """
-    text = _decode(text_of(content))
-    records = _tab_records(text) if delimiter == "\t" else _csv_records(text, delimiter)
-    first = next(records, None)
+
+    required: tuple[Required, ...]
+    optional: frozenset[str] = frozenset()
+    several: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
+
+    def read(self, header: list[str]) -> frozenset[str]:
+        """The columns of the header that are read."""
+        named = self.optional.union(*map(_alternatives, self.required))
+        return frozenset(name for name in header if name in named or base(name) in self.several)
+
+    def lacking(self, names: Collection[str]) -> list[tuple[str, ...]]:
+        """The required columns, each with its alternatives, that are not among `names`."""
+        there = {*names, *(base(name) for name in names if base(name) in self.several)}
+        return [names for names in map(_alternatives, self.required) if there.isdisjoint(names)]
+
+
+def read_rows(content: bytes, delimiter: str, columns: Columns) -> tuple[Row, ...]:
+    """All data rows of a delimited text, with the cells of the columns that are read.
+
+    A row with a fault of its own carries it in `fault`; what stands in other columns is nobody's
+    fault. Raises `FeedUnreadable` for faults of the whole file.
+    """
+    text = decode(content)
+    lines = records(text, delimiter)
+    first = next(lines, None)
     if first is None:
         raise FeedUnreadable("The feed is empty; its first line must name the columns.")
     header = [column_name(name) for name in first[1]]
-    read = frozenset(optional).union(*(_alternatives(column) for column in required))
-    _check_header(header, delimiter, required, read)
-    return tuple(_row(number, cells, header, read) for number, cells in records)
+    _check_header(header, delimiter, columns)
+    rows = tuple(_rows(lines, header, columns, delimiter))
+    if not _BEYOND_ASCII.search(text):
+        _refuse_other_encoding(rows)
+    return rows
 
 
 def column_name(text: str) -> str:
     """A heading as we compare it: any case, blanks for underscores, with or without `g:`."""
-    name = _clean(text).casefold().removeprefix("g:")
+    name = _clean(text).translate(_UNDECODED).casefold().removeprefix("g:")
     return _AROUND_MARKS.sub(r"\1", _BLANKS.sub("_", name))
+
+
+def base(name: str) -> str:
+    """A column's name without the parts of its values: `shipping` of `shipping(country:price)`."""
+    return name.partition("(")[0]
 
 
 def _alternatives(column: Required) -> tuple[str, ...]:
@@ -121,86 +149,18 @@ def repeated(values: Iterable[str]) -> frozenset[str]:
     return frozenset(value for value, times in Counter(values).items() if value and times > 1)
 
 
-def _decode(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif b"\x00" in content:
+def _refuse_other_encoding(rows: tuple[Row, ...]) -> None:
+    """Refuse a text of ASCII and stray bytes when these are too many to be single mishaps."""
+    strange = [row for row in rows if isinstance(row.fault, Undecoded)]
+    if strange and (len(strange) > max(2, len(rows) // 20) or len(strange) == len(rows)):
         raise FeedUnreadable(
-            "The feed holds NUL bytes, so it is not UTF-8 text (perhaps UTF-16 without a byte "
-            "order mark, or a spreadsheet file); save it as UTF-8 text."
+            f"The feed is not UTF-8 (Windows or ISO 8859-1 text?): {len(strange)} of {len(rows)} "
+            f"rows, beginning with row {strange[0].number}, hold bytes that cannot be read; save "
+            "the feed as UTF-8."
         )
-    else:
-        encoding = "utf-8-sig"
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        kind = "UTF-16" if encoding == "utf-16" else "UTF-8"
-        raise FeedUnreadable(
-            f"Line {line} is not {kind}: byte 0x{content[error.start]:02X} cannot be read "
-            "(Windows or ISO 8859-1 text?); save the feed as UTF-8."
-        ) from error
 
 
-def _tab_records(text: str) -> Iterator[tuple[int, list[str]]]:
-    # Not splitlines(): it also cuts at form feeds and separators, which belong to the cell.
-    whole = text.replace("\r\n", "\n")
-    lines = (whole if "\n" in whole else whole.replace("\r", "\n")).split("\n")
-    columns = 0
-    at = 0
-    while at < len(lines):
-        cells, used = _tab_cells(lines[at]), 1
-        if len(cells) <= columns and cells[-1].startswith('"'):
-            cells, used = _continued(lines[at : at + MOST_LINES_IN_A_CELL], cells, columns)
-        if lines[at]:
-            columns = columns or len(cells)
-            yield at + 1, cells
-        at += used
-
-
-def _tab_cells(line: str) -> list[str]:
-    """The cells of one line. Only a cell quoted as a whole is quoted: `19" alloys` is not."""
-    if '"' not in line:
-        return line.split("\t")
-    return [
-        quoted.replace('""', '"') if mark else plain for mark, quoted, plain in _CELL.findall(line)
-    ]
-
-
-def _continued(lines: list[str], cells: list[str], columns: int) -> tuple[list[str], int]:
-    """The row when a quoted value goes on in the next lines; `cells` when nothing closes it.
-
-    Taken only where it gives exactly one cell for each column and no line of it is a row by itself,
-    so that a stray quotation mark, or two, swallow no car.
-    """
-    for used in range(2, len(lines) + 1):
-        if len(_tab_cells(lines[used - 1])) >= columns:
-            break
-        joined = _tab_cells("\n".join(lines[:used]))
-        if len(joined) > columns:
-            break
-        if len(joined) == columns and not joined[-1].startswith('"'):
-            return joined, used
-    return cells, 1
-
-
-def _csv_records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number = 0
-    try:
-        for cells in reader:
-            number += 1
-            if cells:
-                yield number, cells
-    except csv.Error as error:
-        raise FeedUnreadable(
-            f"Line {reader.line_num} breaks the quoting ({error}); check its quotation marks."
-        ) from error
-
-
-def _check_header(
-    header: list[str], delimiter: str, required: Collection[Required], read: frozenset[str]
-) -> None:
+def _check_header(header: list[str], delimiter: str, columns: Columns) -> None:
     if len(header) == 1:
         counts = {other: header[0].count(other) for other in _DELIMITERS if other != delimiter}
         other = max(counts, key=lambda mark: counts[mark])
@@ -209,39 +169,70 @@ def _check_header(
                 f"The columns are separated by {_DELIMITERS[other]}s; this source kind needs "
                 f"{_DELIMITERS[delimiter]}s."
             )
-    twice = sorted(repeated(header) & read)
-    if twice:
-        raise FeedUnreadable(f"The header names the column {twice[0]!r} twice; keep one.")
-    missing = [
-        names[0]
-        for names in map(_alternatives, required)
-        if not any(name in header for name in names)
-    ]
+    missing = [names[0] for names in columns.lacking(header)]
+    if missing and any("\ufffd" in name for name in header):
+        raise FeedUnreadable(
+            "The header is not UTF-8 (Windows or ISO 8859-1 text, or no text at all?); save the "
+            "feed as UTF-8 text."
+        )
     if missing:
         near = difflib.get_close_matches(missing[0], header, n=1)
         hint = f" Is {near[0]!r} meant as {missing[0]!r}?" if near else ""
         raise FeedUnreadable(f"The header lacks: {', '.join(missing)}.{hint}")
 
 
-def _row(number: int, cells: list[str], header: list[str], read: frozenset[str]) -> Row:
-    while len(cells) > len(header) and not cells[-1].strip():
-        cells.pop()
-    named = {name: _clean(cell) for name, cell in zip(header, cells, strict=False) if name in read}
-    return Row(number, named, _fault(cells, header, named))
+def _rows(
+    lines: Iterable[tuple[int, list[str]]], header: list[str], columns: Columns, delimiter: str
+) -> tuple[Row, ...]:
+    read = columns.read(header)
+    rows: list[Row] = []
+    short = False
+    for number, cells in lines:
+        while len(cells) > len(header) and not cells[-1].strip():
+            cells.pop()
+        values = _values(cells, header, read)
+        named = {name: ",".join(texts) for name, texts in values.items()}
+        fault = _misshapen(cells, header, named, columns, delimiter) or _misread(
+            values, named, columns, delimiter
+        )
+        torn = fault is not None and fault.reason is Reason.ROW_TRUNCATED
+        if torn and short and rows[-1].fault is None:
+            # A line break inside a value left one part here and one there.
+            rows[-1] = replace(rows[-1], fault=fault)
+        rows.append(
+            Row(number, {name: text.translate(_UNDECODED) for name, text in named.items()}, fault)
+        )
+        short = not read.isdisjoint(header[len(cells) :])
+    return tuple(rows)
+
+
+def _values(cells: list[str], header: list[str], read: frozenset[str]) -> dict[str, list[str]]:
+    """The different values of each column that is read; empty and missing cells are none."""
+    values: dict[str, list[str]] = {}
+    for name, cell in zip_longest(header, cells[: len(header)], fillvalue=""):
+        if name in read:
+            known, text = values.setdefault(name, []), _clean(cell)
+            if text and text not in known:
+                known.append(text)
+    return values
 
 
 def _clean(cell: str) -> str:
     return cell.translate(_LEFTOVERS).strip()
 
 
-def _fault(cells: list[str], header: list[str], named: Mapping[str, str]) -> Refused | None:
-    if len(cells) < len(header):
-        return Refused(
-            header[len(cells)],
-            Reason.ROW_TRUNCATED,
-            f"the row ends after {len(cells)} of {len(header)} columns; "
-            f"{header[len(cells)]} is the first one missing. Export the row again.",
-        )
+def _misshapen(
+    cells: list[str],
+    header: list[str],
+    named: Mapping[str, str],
+    columns: Columns,
+    delimiter: str,
+) -> Refused | None:
+    """A row with too many cells, or one that ends before a cell that it needs.
+
+    Programs leave out empty cells at a row's end. Where a quoted value holds separators it may
+    have swallowed cells instead, so that such a row has to be whole.
+    """
     if len(cells) > len(header):
         return Refused(
             header[-1],
@@ -249,18 +240,62 @@ def _fault(cells: list[str], header: list[str], named: Mapping[str, str]) -> Ref
             f"the row has {len(cells)} cells for {len(header)} columns; "
             "a value holds the separator. Put that value into quotation marks, or remove it.",
         )
-    for name, value in named.items():
-        mark = next((c for c in value if unicodedata.category(c) in _INVISIBLE), None)
+    absent = [name for name in header[len(cells) :] if name]
+    swallowed = any(delimiter in cell or "\n" in cell for cell in cells)
+    needed = [
+        name
+        for alternatives in columns.lacking([name for name, text in named.items() if text])
+        if columns.blank.isdisjoint(alternatives)
+        for name in absent
+        if name in alternatives or base(name) in alternatives
+    ]
+    if not needed and not (absent and swallowed):
+        return None
+    first = min(needed, key=absent.index, default=absent[0])
+    return Refused(
+        first,
+        Reason.ROW_TRUNCATED,
+        f"the row ends after {len(cells)} of {len(header)} columns; {first} is missing. Export the "
+        "row again; look for a line break or a stray quotation mark inside a value.",
+    )
+
+
+def _misread(
+    values: Mapping[str, list[str]], named: Mapping[str, str], columns: Columns, delimiter: str
+) -> Refused | None:
+    """A value that cannot be believed as it stands."""
+    for name, text in named.items():
+        if len(values[name]) > 1 and base(name) not in columns.several:
+            return Refused(
+                name,
+                Reason.CONTRADICTION,
+                f"several columns are named {name}, and they differ; keep the right one.",
+            )
+        mark = next((c for c in text if unicodedata.category(c) in _INVISIBLE), None)
+        if mark is not None and ord(mark) in _UNDECODED:
+            return Undecoded(
+                name,
+                Reason.MALFORMED_VALUE,
+                f"{name} holds the byte 0x{ord(mark) - 0xDC00:02X}, which is not UTF-8 (Windows or "
+                "ISO 8859-1 text?); save the feed as UTF-8.",
+            )
         if mark is not None:
             return Refused(
                 name,
                 Reason.CONTROL_CHARACTER,
                 f"{name} holds the invisible character U+{ord(mark):04X}; remove it.",
             )
-        if len(value) > LONGEST_CELL:
+        if len(text) > LONGEST_CELL:
             return Refused(
                 name,
                 Reason.TEXT_TOO_LONG,
-                f"{name} has {len(value)} characters; {LONGEST_CELL} is the most.",
+                f"{name} has {len(text)} characters; {LONGEST_CELL} is the most.",
+            )
+        if delimiter == "," and text.startswith('"'):
+            return Refused(
+                name,
+                Reason.MALFORMED_VALUE,
+                f"{name} begins with a quotation mark that encloses no whole value; check the "
+                "row's quotation marks.",
             )
     return None

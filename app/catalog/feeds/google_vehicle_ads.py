@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from app.catalog.feeds.colours import house_colour, listed_colour
-from app.catalog.feeds.delimited import Refused, Row, read_rows
+from app.catalog.feeds.delimited import Columns, Refused, Row, base, read_rows
 from app.catalog.feeds.record import (
     CarWltp,
     Colour,
@@ -41,8 +41,9 @@ from app.catalog.range.sheets import ModelSheet, Range
 
 FULFILLMENT = "vehicle_fulfillment(option:store_code)"
 STORE_CODE = "store_code"
+PLAIN_FULFILLMENT = base(FULFILLMENT)
 REQUIRED = ("id", "brand", "model", "year", "condition", "mileage", "color", "price")
-STORES = (FULFILLMENT, "vehicle_fulfillment", STORE_CODE)
+STORES = (FULFILLMENT, PLAIN_FULFILLMENT, STORE_CODE)
 """Columns that say where a car stands; a feed has at least one of them."""
 # Where a car of several offers stands: in the store of the first kind that has one.
 FULFILLMENT_OPTIONS = ("in_store", "ship_to_store", "online")
@@ -58,6 +59,12 @@ UNHEARD = (
     *("sale_price", "sale_price_effective_date", "vehicle_expenses", "shipping", "tax"),
     *("installment", "subscription_cost", "vehicle_mandatory_inspection_included", "pause"),
     *("loyalty_program", "multipack", "is_bundle", "maximum_retail_price", "disclosure_date"),
+)
+COLUMNS = Columns(
+    required=(*REQUIRED, STORES),
+    optional=frozenset((*OPTIONAL, *UNHEARD)),
+    several=frozenset((*UNHEARD, PLAIN_FULFILLMENT, STORE_CODE, "vehicle_option")),
+    blank=frozenset(("color",)),
 )
 YES = ("yes", "true", "1")
 NO = ("", "no", "false", "0")
@@ -119,9 +126,7 @@ class GoogleVehicleAds:
 
     def read(self, content: bytes, context: FeedContext) -> Iterator[Outcome]:
         """See `FeedAdapter.read`."""
-        rows = read_rows(
-            content, "\t", required=(*REQUIRED, STORES), optional=(*OPTIONAL, *UNHEARD)
-        )
+        rows = read_rows(content, "\t", COLUMNS)
         return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
 
 
@@ -273,8 +278,7 @@ def _condition(row: Row) -> str:
 
 def _dealer(row: Row, context: FeedContext) -> Dealer:
     """The dealer where the car stands: the first known store, those in store before others."""
-    field = next((name for name in STORES if row.get(name)), FULFILLMENT)
-    codes = _stores(row, field)
+    field, codes = _stores(row)
     dealer = next((context.dealers[code] for code in codes if code in context.dealers), None)
     if dealer is None:
         raise Refused(
@@ -293,22 +297,36 @@ def _dealer(row: Row, context: FeedContext) -> Dealer:
     return dealer
 
 
-def _stores(row: Row, field: str) -> list[str]:
-    """The store codes in the order in which the car may stand there; at least one."""
-    text = row.need(field)
-    if field == STORE_CODE:
-        return _codes(text)
+def _stores(row: Row) -> tuple[str, list[str]]:
+    """The column that names stores, and their codes, the likeliest place first; at least one."""
+    fields = [name for name in row.cells if base(name) == PLAIN_FULFILLMENT and row.get(name)]
     by_option: dict[str, list[str]] = {option: [] for option in FULFILLMENT_OPTIONS}
-    for offer in text.split(","):
-        option, _, stores = offer.partition(":")
-        option = option.strip().casefold().replace(" ", "_")
-        if option not in by_option or (not stores.strip() and option != "online"):
-            raise _no_store(row, field)
-        by_option[option] += _codes(stores)
+    for field in fields:
+        parts = field.removeprefix(PLAIN_FULFILLMENT).strip("()").split(":")
+        for offer in row.get(field).split(","):
+            option, stores = _offered(offer, parts)
+            if option not in by_option or not (stores or option == "online" or parts == ["option"]):
+                raise _no_store(row, field)
+            by_option[option] += stores
     codes = [code for option in FULFILLMENT_OPTIONS for code in by_option[option]]
-    if not codes:
-        raise _no_store(row, field)
-    return codes
+    if codes:
+        return fields[0], codes
+    codes = _codes(row.get(STORE_CODE))
+    if codes:
+        return STORE_CODE, codes
+    field = fields[0] if fields else next((n for n in STORES if n in row.cells), FULFILLMENT)
+    row.need(field)
+    raise _no_store(row, field)
+
+
+def _offered(offer: str, parts: list[str]) -> tuple[str, list[str]]:
+    """Option and store codes of one offer; the heading names the order of its parts."""
+    pieces = offer.split(":")
+    if parts == [STORE_CODE]:
+        option = FULFILLMENT_OPTIONS[0]
+    else:
+        option = pieces.pop(-1 if parts[0] == STORE_CODE else 0)
+    return option.strip().casefold().replace(" ", "_"), _codes(":".join(pieces))
 
 
 def _codes(text: str) -> list[str]:
@@ -417,7 +435,7 @@ def _features(row: Row, shipped: Range) -> tuple[Feature, ...]:
     codes = {
         name.casefold(): option.code for option in shipped.options for name in option.names.values()
     }
-    texts = [text.strip() for text in row.get("vehicle_option").split(",")]
+    texts = dict.fromkeys(text.strip() for text in row.get("vehicle_option").split(","))
     return tuple(Feature(codes.get(text.casefold()), text) for text in texts if text)
 
 
@@ -435,6 +453,10 @@ def _remarks(row: Row, record: StockRecord) -> Iterator[tuple[NoticeCode, str]]:
             yield remark, "color"
     if record.condition == "new" and record.odometer_km > NEW_CAR_KM:
         yield NoticeCode.MILEAGE_DOUBTFUL, "mileage"
-    for column in UNHEARD:
-        if row.get(column).casefold() not in NO:
+    for column in row.cells:
+        if base(column) in UNHEARD and _says_something(row.get(column)):
             yield NoticeCode.COLUMN_NOT_HEARD, column
+
+
+def _says_something(text: str) -> bool:
+    return any(part.strip().casefold() not in NO for part in text.split(","))

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from app.catalog.feeds.colours import listed_colour
-from app.catalog.feeds.delimited import Refused, Row, read_rows
+from app.catalog.feeds.delimited import Columns, Refused, Row, read_rows
 from app.catalog.feeds.record import (
     CarWltp,
     FeedContext,
@@ -53,6 +53,7 @@ REQUIRED = (
     "country",
     "condition",
 )
+COLUMNS = Columns(required=REQUIRED, blank=frozenset(("color",)))
 # The scraper kept one word of each heading, often one that names no model: a body style, a trim, a
 # drive, a number of doors. Of these only the ones below say a body style that is ours: American
 # titles call vans and buses "wagon", cars of any kind "mpv" and people carriers "van".
@@ -137,7 +138,7 @@ class UsListings:
             raise FeedUnreadable(
                 f"These listings belong to the market {MARKET}, not to {context.market.code}."
             )
-        rows = read_rows(content, ",", required=REQUIRED)
+        rows = read_rows(content, ",", COLUMNS)
         return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
 
 
