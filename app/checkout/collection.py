@@ -30,15 +30,19 @@ def earliest_handover(car: Mapping[str, Any], ordered_at: datetime) -> datetime 
 
 
 def kept_until(
-    order: Mapping[str, Any], confirmed_at: datetime, *, pick_up_seconds: int
+    ready_at: datetime | None,
+    dealer_calendar: str | None,
+    confirmed_at: datetime,
+    *,
+    pick_up_seconds: int,
 ) -> datetime:
-    """Until when the dealer keeps an order's car: nobody can collect one before it is there.
+    """Until when the dealer keeps an ordered car: nobody can collect one before it is ready.
 
     Without a calendar (the fact came from a version before it), so much time on the clock.
     """
-    since = _within_reach(order["ready_for_handover_at"] or confirmed_at, confirmed_at)
+    since = _within_reach(ready_at or confirmed_at, confirmed_at)
     at_least = timedelta(seconds=pick_up_seconds)
-    calendar = opening.read(order.get("dealer_calendar") or "")
+    calendar = opening.read(dealer_calendar or "")
     if calendar is None:
         return since + at_least
     return opening.kept_until(calendar, since, at_least=at_least)

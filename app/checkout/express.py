@@ -1,11 +1,10 @@
 """The express lane: the common case of an effect as one statement, all of it or nothing.
 
-A free car is held, a held car is ordered, a waiting order is confirmed: nearly every request is
-one of these. Each is written here in one go, guarded by everything that the careful path checks
-step by step. When a guard does not hold nothing has happened, `False` is the answer, and the
-careful path finds out why: a replay, a lost race, a limit, a hold that is overdue. When the
-outcome is not known (a connection broke), the careful path begins with the Idempotency-Key or the
-event's id, and finds what was done.
+A free car is held, a held car is ordered: nearly every request is one of these. Each is written
+here in one go, guarded by everything that the careful path checks step by step. When a guard does
+not hold nothing has happened, `False` is the answer, and the careful path finds out why: a replay,
+a lost race, a limit, a hold that is overdue. When the outcome is not known (a connection broke),
+the careful path begins with the Idempotency-Key, and finds what was done.
 """
 
 from __future__ import annotations
@@ -49,10 +48,6 @@ class Express(Protocol):
         """A hold with its car's model, title, market and VAT rate."""
         ...
 
-    async def order(self, order_id: str) -> Record | None:
-        """An order with its hold's, car's and payment's state."""
-        ...
-
     async def place(self, effect: Effect) -> bool:
         """Hold a free car, store the answer under its key."""
         ...
@@ -63,10 +58,6 @@ class Express(Protocol):
 
     async def open(self, effect: Effect) -> bool:
         """Store where the order is paid, and the answer under its key."""
-        ...
-
-    async def confirm(self, effect: Effect) -> bool:
-        """Apply the provider's success to an order that waits: money, hold, car and order."""
         ...
 
     async def close(self) -> None: ...

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import httpx
 
+from app.checkout.change import Lines
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.desk import Desk
 from app.checkout.express import Express
@@ -15,6 +16,8 @@ from app.checkout.gateways import SimilarCars
 from app.checkout.holds import Holds
 from app.checkout.idempotency import prune
 from app.checkout.limits import RequestLimits
+from app.checkout.lines_postgresql import PostgresqlLines
+from app.checkout.lines_sqlite import SqliteLines
 from app.checkout.models import METADATA, OUTBOX
 from app.checkout.orders import Orders
 from app.checkout.payments import Payments
@@ -123,8 +126,9 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         providers.append(_stripe(stripe, platform.clock, own))
         close.append(stripe.aclose)
     guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
+    lines = _lines(database, outbox)
     payments = Payments(
-        store, guarded, offered, signals, platform.clock, own, platform.flags, express
+        store, lines, guarded, offered, signals, platform.clock, own, platform.flags
     )
     seal = CustomerSeal(secrets.customer_key)
     index = CustomerIndex(secrets.customer_index_key or secrets.session_key)
@@ -144,7 +148,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         payments=payments,
         returns=Returns(store, signals, platform.clock, own),
         desk=Desk(store, signals, platform.clock),
-        refunds=Refunds(store, payments, signals, platform.clock),
+        refunds=Refunds(store, lines, payments, signals, platform.clock),
         reconciliation=Reconciliation(store, payments, signals, platform.clock),
         limits=RequestLimits(own, signals, platform.clock),
         privacy=Privacy(store, seal, index, signals, platform.clock),
@@ -154,6 +158,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         settings=own,
         platform=platform,
     )
+    close.append(lines.close)
     if express is not None:
         close.append(express.close)
     return Parts(use, telemetry, database, outbox, close)
@@ -189,6 +194,12 @@ def _stripe(http: httpx.AsyncClient, clock: Clock, own: CheckoutSettings) -> Pay
         api_base=own.stripe_api_base,
         payment_page=own.stripe_payment_page,
     )
+
+
+def _lines(database: Database, outbox: Outbox) -> Lines:
+    if database.dialect == "postgresql":
+        return PostgresqlLines(database.url, outbox, pooler=database.pooler)
+    return SqliteLines(database.path, database.one_writer, outbox)
 
 
 def _express(database: Database) -> Express:

@@ -46,8 +46,11 @@ CARS = Table(
     Column("handover_lead_seconds", BigInteger),
     Column("dealer_calendar", Text),
     Column("identity", String(64)),
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
 )
 """What may be sold, as the catalogue told us. `state` is ours: only we decide who has a car.
+
+`version` goes up with everything that happens to the car, its holds, orders or payments.
 
 A car can be handed over at `ready_for_handover_at`, or `handover_lead_seconds` after its order;
 neither when the catalogue does not say. `dealer_calendar` says when somebody is there to do it.

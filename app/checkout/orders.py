@@ -12,7 +12,6 @@ from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
 from app.checkout.express import Effect, Express, read, write
 from app.checkout.idempotency import Begin, Claim, Replay, answer, claim
-from app.checkout.movements import now_context
 from app.checkout.payments import Payments
 from app.checkout.pricing import vat_of
 from app.checkout.providers.protocol import PaymentOrder, ProviderPayment
@@ -26,6 +25,7 @@ from app.checkout.store import (
     StoredAnswer,
     as_context,
     as_json,
+    now_context,
 )
 from app.checkout.tokens import OrderTokens, for_holder
 from app.checkout.work import WorkList
@@ -434,11 +434,7 @@ def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
         "pick_up_by": moment(
             order.get("pick_up_by")
             # A version before calendars confirmed it, and promised so much time on the clock.
-            or kept_until(
-                {**order, "dealer_calendar": None},
-                confirmed_at,
-                pick_up_seconds=settings.pick_up_seconds,
-            )
+            or kept_until(ready_at, None, confirmed_at, pick_up_seconds=settings.pick_up_seconds)
             if order["state"] == "confirmed" and confirmed_at
             else None
         ),

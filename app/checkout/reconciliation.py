@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from app.checkout.authorisations import SETTLED
 from app.checkout.payments import Payments
 from app.checkout.providers.protocol import MoneyMoved, ProviderEvent, ProviderPayment
+from app.checkout.settlement import SETTLED
 from app.checkout.signals import Signals
 from app.checkout.store import Record, Store
 from app.checkout.work import WorkList

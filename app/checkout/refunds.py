@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+from app.checkout.change import Change, Lines, Look, Sight, settled
 from app.checkout.errors import OrderUnknown, TransitionRefused
 from app.checkout.movements import settle_refund
 from app.checkout.payments import Payments
@@ -20,8 +21,11 @@ PAGE: Final = 50
 class Refunds:
     """Use cases around `refund_due` and `refund_refused`."""
 
-    def __init__(self, store: Store, payments: Payments, signals: Signals, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, lines: Lines, payments: Payments, signals: Signals, clock: Clock
+    ) -> None:
         self._store = store
+        self._lines = lines
         self._payments = payments
         self._signals = signals
         self._clock = clock
@@ -49,40 +53,58 @@ class Refunds:
         except VitrineError as error:
             self._signals.provider_failed(order_id, provider=provider, error=error)
             raise
-        async with self._store.begin() as transaction:
-            current = await transaction.lock_order(order_id)
-            if current is None or current["payment_state"] != "refund_due":
-                return False  # its message was faster
-            await settle_refund(transaction, current)
+        if not await settled(self._lines, Look(order_id), _paid_back):
+            return False  # its message was faster
         self._signals.order_moved(order_id, state="refunded", reason="refund_due")
         return True
 
     async def _refused(self, order_id: str) -> bool:
-        async with self._store.begin() as transaction:
-            current = await transaction.lock_order(order_id)
-            if current is None or current["payment_state"] != "refund_due":
-                return False
-            await transaction.set_payment(order_id, state="refund_refused")
-        self._signals.refund_refused(order_id)
-        return True
+        refused = await settled(self._lines, Look(order_id), _refused)
+        if refused:
+            self._signals.refund_refused(order_id)
+        return refused
 
     async def decide(self, order_id: str, how: Literal["retry", "end"]) -> None:
         """A person decides about a refund: ask the provider again, or it was paid back by hand.
 
         Raises `OrderUnknown`, or `TransitionRefused` when there is nothing to decide.
         """
-        async with self._store.begin() as transaction:
-            order = await transaction.lock_order(order_id)
-            if order is None:
-                raise OrderUnknown(f"There is no order {order_id}.")
-            decidable = {"retry": ("refund_refused",), "end": ("refund_refused", "refund_due")}
-            if order["payment_state"] not in decidable[how]:
-                raise TransitionRefused(
-                    f"The payment of {order_id} is {order['payment_state']}: only a refund that was"
-                    " refused is asked for again, and only one that is owed is ended by hand."
-                )
-            if how == "retry":
-                await transaction.set_payment(order_id, state="refund_due")
-            else:
-                await settle_refund(transaction, order)
+        await settled(self._lines, Look(order_id), lambda sight: _decided(sight, order_id, how))
         self._signals.refund_decided(order_id, how=how)
+
+
+def _paid_back(sight: Sight | None) -> Change[bool] | bool:
+    """The provider has given back what was owed."""
+    if sight is None or sight.payment.state != "refund_due":
+        return False
+    change = Change(sight.car, answer=True)
+    settle_refund(change, sight)
+    return change
+
+
+def _refused(sight: Sight | None) -> Change[bool] | bool:
+    """The provider will not give back what is owed."""
+    if sight is None or sight.payment.state != "refund_due":
+        return False
+    change = Change(sight.car, answer=True)
+    change.set(sight.payment, state="refund_refused")
+    return change
+
+
+def _decided(
+    sight: Sight | None, order_id: str, how: Literal["retry", "end"]
+) -> Change[None] | None:
+    if sight is None:
+        raise OrderUnknown(f"There is no order {order_id}.")
+    decidable = {"retry": ("refund_refused",), "end": ("refund_refused", "refund_due")}
+    if sight.payment.state not in decidable[how]:
+        raise TransitionRefused(
+            f"The payment of {order_id} is {sight.payment.state}: only a refund that was"
+            " refused is asked for again, and only one that is owed is ended by hand."
+        )
+    change: Change[None] = Change(sight.car, answer=None)
+    if how == "retry":
+        change.set(sight.payment, state="refund_due")
+    else:
+        settle_refund(change, sight)
+    return change

@@ -9,12 +9,11 @@ from datetime import timedelta
 
 from app.checkout.errors import OrderUnknown, TransitionRefused
 from app.checkout.idempotency import Claim, Replay, answer, claim
-from app.checkout.movements import now_context
 from app.checkout.orders import RETURN, order_wire
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.states import allowed
-from app.checkout.store import RECEIVED, Store, StoredAnswer
+from app.checkout.store import RECEIVED, Store, StoredAnswer, now_context
 from app.checkout.tokens import for_holder
 from app.contracts.checkout import OrderState
 from app.contracts.events import CarStateChanged, OrderReturned, ReturnRequested

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -34,7 +34,6 @@ from app.checkout.models import (
     IDEMPOTENCY,
     ORDERS,
     OUTBOX,
-    PAYMENT_EVENTS,
     PAYMENTS,
     WORK,
 )
@@ -42,6 +41,7 @@ from app.contracts.checkout import OrderState
 from app.frame.database import Database, UtcTime
 from app.frame.outbox import FactRow, Outbox
 from app.kernel.facts import EventContext, Fact, values_of
+from telemetry.tracing import current_traceparent
 
 Record = dict[str, Any]
 """One row, by column name."""
@@ -68,20 +68,6 @@ class KeyRecord:
     answer: StoredAnswer | None
     created_at: datetime
     locked_until: datetime
-
-
-def _taken_elsewhere() -> ColumnElement[bool]:
-    """Whether somebody has the physical car of a row of CARS by another id."""
-    other = CARS.alias("other")
-    return (
-        select(other.c.car_id)
-        .where(
-            other.c.identity == CARS.c.identity,
-            other.c.car_id != CARS.c.car_id,
-            other.c.state != "available",
-        )
-        .exists()
-    )
 
 
 def given_back() -> ColumnElement[bool]:
@@ -164,12 +150,12 @@ class CheckoutTransaction:
 
         Whatever is done about a car begins here: its row is the one lock behind which holds,
         orders, webhooks and the sweeper take turns, so that they never wait for each other in a
-        circle. Statements after it see what the others committed.
+        circle. Statements after it see what the others committed. Its version goes up: whoever
+        decided without the lock (`change.settled`) looks again.
         """
-        if self._lock:
-            await self._connection.execute(
-                select(CARS.c.car_id).where(CARS.c.car_id == car_id).with_for_update()
-            )
+        await self._connection.execute(
+            update(CARS).where(CARS.c.car_id == car_id).values(version=CARS.c.version + 1)
+        )
         return await self._one(_car_query().where(CARS.c.car_id == car_id))
 
     async def lock_holder(self, address_hash: str) -> None:
@@ -193,7 +179,8 @@ class CheckoutTransaction:
         offer["identity"] = case((free, statement.excluded.identity), else_=CARS.c.identity)
         listed = await self._connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["car_id"], set_={**offer, "listed": True}
+                index_elements=["car_id"],
+                set_={**offer, "listed": True, "version": CARS.c.version + 1},
             ).returning(CARS.c.state)
         )
         return str(listed.scalar_one())
@@ -234,13 +221,15 @@ class CheckoutTransaction:
                 owners.where(given_back()).exists(),
                 ~owners.where(~given_back()).exists(),
             )
-            .values(state="available")
+            .values(state="available", version=CARS.c.version + 1)
         )
         return moved.rowcount == 1
 
     async def unlist_car(self, car_id: str) -> None:
         await self._connection.execute(
-            update(CARS).where(CARS.c.car_id == car_id).values(listed=False)
+            update(CARS)
+            .where(CARS.c.car_id == car_id)
+            .values(listed=False, version=CARS.c.version + 1)
         )
 
     async def move_car(self, car_id: str, before: Sequence[str], after: str) -> bool:
@@ -259,28 +248,14 @@ class CheckoutTransaction:
             raise CarTaken(car_id) from error
         return moved.rowcount == 1
 
-    async def take_back_car(self, car_id: str) -> bool:
-        """Reserve a car that is free and still on offer, for a payment that came late."""
-        taken = await self._connection.execute(
-            update(CARS)
-            .where(
-                CARS.c.car_id == car_id,
-                CARS.c.state == "available",
-                CARS.c.listed,
-                ~_taken_elsewhere(),
-            )
-            .values(state="reserved")
-        )
-        return taken.rowcount == 1
-
     # --- holds ------------------------------------------------------------------------------
 
     async def lock_hold(self, hold_id: str) -> Record | None:
         """A hold, behind its car's lock."""
         query = select(HOLDS).where(HOLDS.c.hold_id == hold_id)
         found = await self._one(query)
-        if found is None or not self._lock:
-            return found
+        if found is None:
+            return None
         await self.lock_car(found["car_id"])
         return await self._one(query)
 
@@ -315,36 +290,16 @@ class CheckoutTransaction:
         )
         return ended.rowcount == 1
 
-    async def extend_hold(self, hold_id: str, expires_at: datetime) -> bool:
-        """Extend once; False when it was extended before or is not active."""
-        extended = await self._connection.execute(
-            update(HOLDS)
-            .where(
-                HOLDS.c.hold_id == hold_id,
-                HOLDS.c.state == "active",
-                HOLDS.c.extended.is_(False),
-            )
-            .values(expires_at=expires_at, extended=True)
-        )
-        return extended.rowcount == 1
-
     # --- orders -----------------------------------------------------------------------------
 
     async def order(self, order_id: str) -> Record | None:
         return await self._one(_order_query().where(ORDERS.c.order_id == order_id))
 
-    async def order_of_payment(self, provider: str, payment_id: str) -> str:
-        """The order that was paid so; empty when it is none of ours."""
-        query = select(PAYMENTS.c.order_id).where(
-            PAYMENTS.c.payment_id == payment_id, PAYMENTS.c.provider == provider
-        )
-        return str(await self._connection.scalar(query) or "")
-
     async def lock_order(self, order_id: str) -> Record | None:
         """An order, behind its car's lock."""
         found = await self.order(order_id)
-        if found is None or not self._lock:
-            return found
+        if found is None:
+            return None
         await self.lock_car(found["car_id"])
         return await self.order(order_id)
 
@@ -407,19 +362,6 @@ class CheckoutTransaction:
         await self._connection.execute(
             update(PAYMENTS).where(PAYMENTS.c.order_id == order_id).values(**values)
         )
-
-    async def add_payment_event(
-        self, *, event_id: str, provider: str, order_id: str, type_: str, at: datetime
-    ) -> bool:
-        """Remember a provider's message; False when it was applied before."""
-        added = await self._connection.execute(
-            self._insert(PAYMENT_EVENTS)
-            .values(
-                event_id=event_id, provider=provider, order_id=order_id, type=type_, received_at=at
-            )
-            .on_conflict_do_nothing()
-        )
-        return added.rowcount == 1
 
     # --- work -------------------------------------------------------------------------------
 
@@ -539,6 +481,14 @@ class Store:
 
     async def read_order(self, order_id: str) -> Record | None:
         return await self._first(_order_query().where(ORDERS.c.order_id == order_id))
+
+    async def order_of_payment(self, provider: str, payment_id: str) -> str:
+        """The order that was paid so; empty when it is none of ours."""
+        query = select(PAYMENTS.c.order_id).where(
+            PAYMENTS.c.payment_id == payment_id, PAYMENTS.c.provider == provider
+        )
+        async with self._database.read() as connection:
+            return str(await connection.scalar(query) or "")
 
     async def orders_in(self, states: Sequence[str], *, after: str, limit: int) -> list[Record]:
         query = (
@@ -724,6 +674,12 @@ def _answer_in(row: Any) -> StoredAnswer | None:
 def as_context(values: Mapping[str, Any]) -> EventContext:
     """A stored context as the dataclass."""
     return EventContext(**values)
+
+
+def now_context(order: Record) -> EventContext:
+    """The order's context, stated in the span that is current now."""
+    context = as_context(order["context"])
+    return replace(context, traceparent=current_traceparent() or context.traceparent)
 
 
 def as_json(context: EventContext) -> dict[str, Any]:

@@ -62,7 +62,7 @@ WITH wish AS MATERIALIZED (
        AND NOT EXISTS (SELECT FROM cars o WHERE o.identity = c.identity AND o.state <> 'available')
        FOR NO KEY UPDATE OF c SKIP LOCKED
 ), moved AS (
-    UPDATE cars c SET state = 'held'
+    UPDATE cars c SET state = 'held', version = c.version + 1
       FROM wish w JOIN standing USING (n) WHERE c.car_id = w.car_id
 ), held AS (
     INSERT INTO holds (hold_id, car_id, state, session_id, address_hash, price, currency, deposit,
@@ -98,6 +98,9 @@ WITH wish AS MATERIALIZED (
        AND NOT EXISTS (SELECT FROM orders o
                         WHERE o.hold_id = w.hold_id AND o.state = 'payment_pending')
        FOR NO KEY UPDATE OF c, h SKIP LOCKED
+), counted AS (
+    UPDATE cars c SET version = c.version + 1
+      FROM wish w JOIN standing USING (n) WHERE c.car_id = w.car_id
 ), ordered AS (
     INSERT INTO orders (order_id, hold_id, car_id, state, token_hash, price, vat_rate, vat, deposit,
                         currency, provider, advice_id, context, created_at, ready_for_handover_at)
@@ -134,61 +137,12 @@ WITH wish AS MATERIALIZED (
 SELECT n FROM standing
 """
 
-CONFIRM: Final = f"""
-WITH wish AS MATERIALIZED (
-    SELECT * FROM json_to_recordset($1::json) AS w(
-        n int, event_id text, type text, provider text, order_id text, hold_id text, car_id text,
-        payment_id text, accepted_at timestamptz, pick_up_by timestamptz, now timestamptz)
-), standing AS MATERIALIZED (
-    SELECT w.n FROM wish w
-      JOIN orders o ON o.order_id = w.order_id
-      JOIN payments p ON p.order_id = w.order_id
-      JOIN holds h ON h.hold_id = w.hold_id
-      JOIN cars c ON c.car_id = w.car_id
-     WHERE o.order_id = ANY (ARRAY(SELECT order_id FROM wish))
-       AND p.order_id = ANY (ARRAY(SELECT order_id FROM wish))
-       AND h.hold_id = ANY (ARRAY(SELECT hold_id FROM wish))
-       AND c.car_id = ANY (ARRAY(SELECT car_id FROM wish))
-       AND o.state = 'payment_pending' AND o.erased_at IS NULL
-       AND o.hold_id = w.hold_id AND o.car_id = w.car_id
-       AND p.state = 'pending' AND h.state = 'active' AND c.state = 'held'
-       AND NOT EXISTS (SELECT FROM payment_events e WHERE e.event_id = w.event_id)
-       FOR NO KEY UPDATE OF c, h, o, p SKIP LOCKED
-), seen AS (
-    INSERT INTO payment_events (event_id, provider, order_id, type, received_at)
-    SELECT event_id, provider, order_id, type, now FROM wish JOIN standing USING (n)
-), paid AS (
-    UPDATE payments p
-       SET state = 'captured', accepted_at = w.accepted_at, payment_id = w.payment_id
-      FROM wish w JOIN standing USING (n) WHERE p.order_id = w.order_id
-), ended AS (
-    UPDATE holds h SET state = 'ordered'
-      FROM wish w JOIN standing USING (n) WHERE h.hold_id = w.hold_id
-), moved AS (
-    UPDATE cars c SET state = 'reserved'
-      FROM wish w JOIN standing USING (n) WHERE c.car_id = w.car_id
-), confirmed AS (
-    UPDATE orders o SET state = 'confirmed', confirmed_at = w.now, pick_up_by = w.pick_up_by,
-           ended_at = NULL
-      FROM wish w JOIN standing USING (n) WHERE o.order_id = w.order_id
-), {_SAID}"""  # noqa: S608 - made of constants
-
 CAR: Final = "SELECT * FROM cars WHERE car_id = ANY($1::text[])"
 
 HOLD: Final = """
 SELECT h.*, c.model_id, c.title, c.market, c.vat_rate,
        c.ready_for_handover_at, c.handover_lead_seconds, c.dealer_calendar
   FROM holds h JOIN cars c ON c.car_id = h.car_id WHERE h.hold_id = ANY($1::text[])
-"""
-
-ORDER: Final = """
-SELECT o.*, p.state AS payment_state, h.state AS hold_state, c.model_id, c.market,
-       c.dealer_calendar
-  FROM orders o
-  JOIN payments p ON p.order_id = o.order_id
-  JOIN holds h ON h.hold_id = o.hold_id
-  JOIN cars c ON c.car_id = o.car_id
- WHERE o.order_id = ANY($1::text[])
 """
 
 SESSION: Final = {
@@ -334,20 +288,15 @@ class PostgresqlExpress:
 
         self._car = reading(CAR, "car_id")
         self._hold = reading(HOLD, "hold_id")
-        self._order = reading(ORDER, "order_id")
         self._place = writing(PLACE)
         self._submit = writing(SUBMIT)
         self._open = writing(OPEN)
-        self._confirm = writing(CONFIRM)
 
     async def car(self, car_id: str) -> Record | None:
         return await self._car.do(car_id)
 
     async def hold(self, hold_id: str) -> Record | None:
         return await self._hold.do(hold_id)
-
-    async def order(self, order_id: str) -> Record | None:
-        return await self._order.do(order_id)
 
     async def place(self, effect: Effect) -> bool:
         return await self._place.do(effect)
@@ -358,14 +307,11 @@ class PostgresqlExpress:
     async def open(self, effect: Effect) -> bool:
         return await self._open.do(effect)
 
-    async def confirm(self, effect: Effect) -> bool:
-        return await self._confirm.do(effect)
-
     async def close(self) -> None:
-        lines = (self._car, self._hold, self._order)
+        lines = (self._car, self._hold)
         await asyncio.gather(
             *(line.close() for line in lines),
-            *(x.close() for x in (self._place, self._submit, self._open, self._confirm)),
+            *(x.close() for x in (self._place, self._submit, self._open)),
         )
 
 

@@ -27,7 +27,7 @@ SAY: Final = (
 
 PLACE: Final = (
     """
-    UPDATE cars SET state = 'held'
+    UPDATE cars SET state = 'held', version = version + 1
      WHERE car_id = :car_id AND listed AND state = 'available' AND rehearsal = :rehearsal
        AND price = :price AND currency = :currency AND model_id = :model_id AND market = :market
        AND NOT EXISTS (SELECT 1 FROM idempotency WHERE key = :key)
@@ -66,6 +66,7 @@ SUBMIT: Final = (
        AND NOT EXISTS (SELECT 1 FROM orders o
                         WHERE o.hold_id = :hold_id AND o.state = 'payment_pending')
     """,
+    "UPDATE cars SET version = version + 1 WHERE car_id = :car_id",
     """
     INSERT INTO customers (order_id, sealed, email_index)
     VALUES (:order_id, CAST(:sealed AS BLOB), :email_index)
@@ -92,45 +93,12 @@ OPEN: Final = (
     """,
 )
 
-CONFIRM: Final = (
-    """
-    UPDATE orders SET state = 'confirmed', confirmed_at = :now, pick_up_by = :pick_up_by,
-           ended_at = NULL
-     WHERE order_id = :order_id AND state = 'payment_pending' AND erased_at IS NULL
-       AND hold_id = :hold_id AND car_id = :car_id
-       AND EXISTS (SELECT 1 FROM payments WHERE order_id = :order_id AND state = 'pending')
-       AND EXISTS (SELECT 1 FROM holds WHERE hold_id = :hold_id AND state = 'active')
-       AND EXISTS (SELECT 1 FROM cars WHERE car_id = :car_id AND state = 'held')
-       AND NOT EXISTS (SELECT 1 FROM payment_events WHERE event_id = :event_id)
-    """,
-    """
-    INSERT INTO payment_events (event_id, provider, order_id, type, received_at)
-    VALUES (:event_id, :provider, :order_id, :type, :now)
-    """,
-    """
-    UPDATE payments SET state = 'captured', accepted_at = :accepted_at, payment_id = :payment_id
-     WHERE order_id = :order_id
-    """,
-    "UPDATE holds SET state = 'ordered' WHERE hold_id = :hold_id",
-    "UPDATE cars SET state = 'reserved' WHERE car_id = :car_id",
-)
-
 CAR: Final = "SELECT * FROM cars WHERE car_id = ?"
 
 HOLD: Final = """
 SELECT h.*, c.model_id, c.title, c.market, c.vat_rate,
        c.ready_for_handover_at, c.handover_lead_seconds, c.dealer_calendar
   FROM holds h JOIN cars c ON c.car_id = h.car_id WHERE h.hold_id = ?
-"""
-
-ORDER: Final = """
-SELECT o.*, p.state AS payment_state, h.state AS hold_state, c.model_id, c.market,
-       c.dealer_calendar
-  FROM orders o
-  JOIN payments p ON p.order_id = o.order_id
-  JOIN holds h ON h.hold_id = o.hold_id
-  JOIN cars c ON c.car_id = o.car_id
- WHERE o.order_id = ?
 """
 
 BUSY_SECONDS: Final = 5.0
@@ -167,9 +135,6 @@ class SqliteExpress:
     async def hold(self, hold_id: str) -> Record | None:
         return self._row(HOLD, hold_id)
 
-    async def order(self, order_id: str) -> Record | None:
-        return self._row(ORDER, order_id)
-
     async def place(self, effect: Effect) -> bool:
         return await self._done(PLACE, effect)
 
@@ -178,9 +143,6 @@ class SqliteExpress:
 
     async def open(self, effect: Effect) -> bool:
         return await self._done(OPEN, effect)
-
-    async def confirm(self, effect: Effect) -> bool:
-        return await self._done(CONFIRM, effect)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._thread.shutdown)

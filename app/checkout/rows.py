@@ -1,0 +1,87 @@
+"""Rows as they were read, one class a table (a test compares them with `models`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.contracts.checkout import OrderState
+
+
+@dataclass(frozen=True, slots=True)
+class Car:
+    """`version` goes up with everything that happens to the car, its holds, orders or payments."""
+
+    car_id: str
+    model_id: str
+    title: str
+    market: str
+    dealer_id: str
+    price: int
+    currency: str
+    vat_rate: str
+    rehearsal: bool
+    listed: bool
+    state: str
+    ready_for_handover_at: datetime | None
+    handover_lead_seconds: int | None
+    dealer_calendar: str | None
+    identity: str | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    hold_id: str
+    car_id: str
+    state: str
+    session_id: str
+    address_hash: str
+    price: int
+    currency: str
+    deposit: int
+    context: dict[str, Any]
+    created_at: datetime
+    expires_at: datetime
+    extended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    order_id: str
+    hold_id: str
+    car_id: str
+    state: OrderState
+    token_hash: str
+    price: int
+    vat_rate: str
+    vat: int
+    deposit: int
+    currency: str
+    provider: str
+    advice_id: str
+    context: dict[str, Any]
+    message: str | None
+    created_at: datetime
+    confirmed_at: datetime | None
+    handed_over_at: datetime | None
+    ended_at: datetime | None
+    ready_for_handover_at: datetime | None
+    pick_up_by: datetime | None
+    erased_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    order_id: str
+    provider: str
+    payment_id: str | None
+    payment_url: str | None
+    state: str
+    amount: int
+    currency: str
+    accepted_at: datetime | None
+    created_at: datetime
+    refunded_amount: int | None
+    dispute: str | None
