@@ -15,6 +15,7 @@ from sqlalchemy import Table
 
 from app.checkout.models import CARS, HOLDS, ORDERS, PAYMENTS
 from app.checkout.rows import Car, Hold, Order, Payment
+from app.checkout.signals import ExpressEffect, Signals
 from app.frame.batches import BatchFailed
 from app.kernel.errors import Unavailable
 from app.kernel.facts import EventContext, Fact
@@ -126,30 +127,46 @@ class Lines(Protocol):
     async def close(self) -> None: ...
 
 
-async def seen(lines: Lines, look: Look) -> Sight | None:
-    """What is so now, for a rule that changes nothing. Raises `Busy`."""
-    return await settled(lines, look, lambda sight: sight)
+class Changes:
+    """Looks, decides and writes over `lines`, and tells `signals` how that went."""
 
+    def __init__(self, lines: Lines, signals: Signals) -> None:
+        self._lines = lines
+        self._signals = signals
 
-async def settled(
-    lines: Lines, look: Look, decide: Callable[[Sight | None], Change[Answer] | Answer]
-) -> Answer:
-    """What a rule decided, once that is so.
+    async def seen(self, look: Look) -> Sight | None:
+        """What is so now, for whoever changes nothing. Raises `Busy`."""
+        return await self.settled("read", look, lambda sight: sight)
 
-    Raises `Busy`, and what `decide` raises. An unknown outcome is the next round, in which the
-    event tells whether it was written.
-    """
-    failed: list[BatchFailed] = []
-    for _ in range(ROUNDS):
-        try:
-            decided = decide(await lines.look(look))
-            if not isinstance(decided, Change):
-                return decided
-            if await lines.write(decided):
-                return decided.answer
-        except BatchFailed as error:
-            failed.append(error)
-            if len(failed) == FAILURES:
-                break
-    cause = failed[-1] if failed else None
-    raise Busy("Ask again in a moment.", retry_after_seconds=1) from cause
+    async def settled(
+        self,
+        name: ExpressEffect,
+        look: Look,
+        decide: Callable[[Sight | None], Change[Answer] | Answer],
+    ) -> Answer:
+        """What a rule decided, once that is so.
+
+        Raises `Busy`, and what `decide` raises. An unknown outcome is the next round, in which the
+        event tells whether it was written.
+        """
+        failed: list[BatchFailed] = []
+        for _ in range(ROUNDS):
+            try:
+                decided = decide(await self._lines.look(look))
+                if not isinstance(decided, Change):
+                    return decided
+                with self._signals.effect(name):
+                    done = await self._lines.write(decided)
+                self._signals.express_answered(name, done=done)
+                if done:
+                    return decided.answer
+            except BatchFailed as error:
+                self._signals.express_failed(name, error.__cause__)
+                failed.append(error)
+                if len(failed) == FAILURES:
+                    break
+        cause = failed[-1] if failed else None
+        raise Busy("Ask again in a moment.", retry_after_seconds=1) from cause
+
+    async def close(self) -> None:
+        await self._lines.close()

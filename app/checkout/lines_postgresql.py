@@ -41,7 +41,7 @@ from app.frame.database import UtcTime
 from app.frame.outbox import Outbox
 from app.frame.settings import Pooler
 
-CONNECTIONS: Final = 4
+CONNECTIONS: Final = 2
 """At most, of one worker."""
 
 _LOST: Final = (

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import httpx
 
-from app.checkout.change import Lines
+from app.checkout.change import Changes, Lines
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.desk import Desk
 from app.checkout.express import Express
@@ -126,9 +126,9 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         providers.append(_stripe(stripe, platform.clock, own))
         close.append(stripe.aclose)
     guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
-    lines = _lines(database, outbox)
+    changes = Changes(lines_to(database, outbox), signals)
     payments = Payments(
-        store, lines, guarded, offered, signals, platform.clock, own, platform.flags
+        store, changes, guarded, offered, signals, platform.clock, own, platform.flags
     )
     seal = CustomerSeal(secrets.customer_key)
     index = CustomerIndex(secrets.customer_index_key or secrets.session_key)
@@ -148,7 +148,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         payments=payments,
         returns=Returns(store, signals, platform.clock, own),
         desk=Desk(store, signals, platform.clock),
-        refunds=Refunds(store, lines, payments, signals, platform.clock),
+        refunds=Refunds(store, changes, payments, signals, platform.clock),
         reconciliation=Reconciliation(store, payments, signals, platform.clock),
         limits=RequestLimits(own, signals, platform.clock),
         privacy=Privacy(store, seal, index, signals, platform.clock),
@@ -158,7 +158,7 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         settings=own,
         platform=platform,
     )
-    close.append(lines.close)
+    close.append(changes.close)
     if express is not None:
         close.append(express.close)
     return Parts(use, telemetry, database, outbox, close)
@@ -196,7 +196,8 @@ def _stripe(http: httpx.AsyncClient, clock: Clock, own: CheckoutSettings) -> Pay
     )
 
 
-def _lines(database: Database, outbox: Outbox) -> Lines:
+def lines_to(database: Database, outbox: Outbox) -> Lines:
+    """The way to a database, in its dialect."""
     if database.dialect == "postgresql":
         return PostgresqlLines(database.url, outbox, pooler=database.pooler)
     return SqliteLines(database.path, database.one_writer, outbox)

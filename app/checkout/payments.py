@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from app.checkout.change import Change, Lines, Look, Put, Sight, seen, settled
+from app.checkout.change import Change, Changes, Look, Put, Sight
 from app.checkout.errors import ProviderNotOffered, ProviderUnknown, WebhookTooLarge
 from app.checkout.models import PAYMENT_EVENTS
 from app.checkout.movements import Told, move_money
@@ -44,7 +44,7 @@ class Payments:
     def __init__(
         self,
         store: Store,
-        lines: Lines,
+        changes: Changes,
         providers: Mapping[str, PaymentProvider],
         offered: Sequence[str],
         signals: Signals,
@@ -54,7 +54,7 @@ class Payments:
     ) -> None:
         self._flags = flags
         self._store = store
-        self._lines = lines
+        self._changes = changes
         self._providers = providers
         self.offered = tuple(offered)
         self._signals = signals
@@ -125,8 +125,8 @@ class Payments:
             return "ignored"
         if payment.state == "authorised":
             payment = await self._decide(name, payment)
-        found = await settled(
-            self._lines,
+        found = await self._changes.settled(
+            "settle_payment",
             Look(payment.reference, event.event_id),
             lambda sight: self._applied(sight, name, event, payment),
         )
@@ -168,7 +168,9 @@ class Payments:
             change.answer = move_money(change, sight, moved, now)
             return change
 
-        told: Told | str = await settled(self._lines, Look(order_id, event.event_id), decide)
+        told: Told | str = await self._changes.settled(
+            "move_money", Look(order_id, event.event_id), decide
+        )
         if told == "unknown_order":
             return self._without_order(name, moved.reference) if moved.reference else "ignored"
         if told == "duplicate":
@@ -185,7 +187,7 @@ class Payments:
 
     async def _decide(self, name: str, payment: ProviderPayment) -> ProviderPayment:
         """Take authorised money while the car can be had, else let it go; what it became."""
-        sight = await seen(self._lines, Look(payment.reference))
+        sight = await self._changes.seen(Look(payment.reference))
         if sight is None or sight.order.provider != name:
             return payment  # not ours to decide
         if sight.payment.state in SETTLED and sight.payment.payment_id == payment.payment_id:

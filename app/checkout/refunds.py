@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from app.checkout.change import Change, Lines, Look, Sight, settled
+from app.checkout.change import Change, Changes, Look, Sight
 from app.checkout.errors import OrderUnknown, TransitionRefused
 from app.checkout.movements import settle_refund
 from app.checkout.payments import Payments
@@ -22,10 +22,10 @@ class Refunds:
     """Use cases around `refund_due` and `refund_refused`."""
 
     def __init__(
-        self, store: Store, lines: Lines, payments: Payments, signals: Signals, clock: Clock
+        self, store: Store, changes: Changes, payments: Payments, signals: Signals, clock: Clock
     ) -> None:
         self._store = store
-        self._lines = lines
+        self._changes = changes
         self._payments = payments
         self._signals = signals
         self._clock = clock
@@ -53,13 +53,13 @@ class Refunds:
         except VitrineError as error:
             self._signals.provider_failed(order_id, provider=provider, error=error)
             raise
-        if not await settled(self._lines, Look(order_id), _paid_back):
+        if not await self._changes.settled("refund", Look(order_id), _paid_back):
             return False  # its message was faster
         self._signals.order_moved(order_id, state="refunded", reason="refund_due")
         return True
 
     async def _refused(self, order_id: str) -> bool:
-        refused = await settled(self._lines, Look(order_id), _refused)
+        refused = await self._changes.settled("refund", Look(order_id), _refused)
         if refused:
             self._signals.refund_refused(order_id)
         return refused
@@ -69,7 +69,9 @@ class Refunds:
 
         Raises `OrderUnknown`, or `TransitionRefused` when there is nothing to decide.
         """
-        await settled(self._lines, Look(order_id), lambda sight: _decided(sight, order_id, how))
+        await self._changes.settled(
+            "refund", Look(order_id), lambda sight: _decided(sight, order_id, how)
+        )
         self._signals.refund_decided(order_id, how=how)
 
 

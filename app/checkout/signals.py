@@ -39,7 +39,15 @@ from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, link_to
 
 DeskResult = Literal["sold", "hold_ended", "held", "ordered", "taken_back"]
-ExpressEffect = Literal["read", "place_hold", "submit_order", "open_payment", "confirm_order"]
+ExpressEffect = Literal[
+    "read",
+    "place_hold",
+    "submit_order",
+    "open_payment",
+    "settle_payment",
+    "move_money",
+    "refund",
+]
 
 FAILURE_TOLD_SECONDS: Final = 10.0
 """A lane that is down fails with every request: one line in ten seconds is enough."""

@@ -49,14 +49,22 @@ RETRY_RESULT = Label(
 )
 EXPRESS_EFFECT = Label(
     "effect",
-    ("read", "place_hold", "submit_order", "open_payment", "confirm_order"),
+    (
+        "read",
+        "place_hold",
+        "submit_order",
+        "open_payment",
+        "settle_payment",
+        "move_money",
+        "refund",
+    ),
     "What was to be written, or read for it, in one statement.",
 )
 EXPRESS_RESULT = Label(
     "result",
     ("done", "refused", "failed"),
-    "Done; refused because it was not the common case; failed as a whole. The last two go on step"
-    " by step.",
+    "Done; refused because the car had changed, or it was not the common case; failed as a whole."
+    " The last two go on: by another look, or step by step.",
 )
 LIMITED_BY = Label(
     "limited_by", ("session", "address"), "Whose requests were too many: a session, an address."

@@ -9,6 +9,6 @@ KILLS = 24 if LONG else 3
 """Per database."""
 OUTAGES = 3 if LONG else 1
 """Rounds of every kind of outage."""
-EXAMPLES = 100 if LONG else 5
+EXAMPLES = 75 if LONG else 5
 STEPS = 60 if LONG else 30
 """Of the stateful model, per database and lane."""

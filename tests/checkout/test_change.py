@@ -1,0 +1,173 @@
+"""Looking, deciding and writing: what was seen is as stored, and a lost race is the next round."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from app.checkout.change import FAILURES, ROUNDS, Busy, Change, Changes, Lines, Look, Sight
+from app.checkout.main import lines_to
+from app.checkout.models import CARS, HOLDS, ORDERS, OUTBOX, PAYMENT_EVENTS, PAYMENTS
+from app.checkout.rows import Car, Hold, Order, Payment
+from app.checkout.signals import Signals
+from app.frame.batches import BatchFailed
+from app.frame.outbox import Outbox
+from tests.builders.shop import Shop
+from tests.builders.sights import a_sight
+
+TYPES = {
+    "BIGINT": "int",
+    "BOOLEAN": "bool",
+    "TEXT": "str",
+    "JSON": "dict[str, Any]",
+    "DATETIME": "datetime",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "table"), [(Car, CARS), (Hold, HOLDS), (Order, ORDERS), (Payment, PAYMENTS)]
+)
+def test_rows_are_what_the_tables_say(row: Any, table: Any) -> None:
+    def of(column: Any) -> str:
+        name = TYPES.get(str(column.type).partition("(")[0], "str")
+        return f"{name} | None" if column.nullable else name
+
+    stated = {each.name: str(each.type).replace("OrderState", "str") for each in fields(row)}
+    assert stated == {column.name: of(column) for column in table.columns}
+
+
+class Memory:
+    """Lines that lose so many races, or fail so often, before they write."""
+
+    def __init__(self, *, lost: int = 0, failed: int = 0) -> None:
+        self.lost, self.failed = lost, failed
+        self.looks = 0
+
+    async def look(self, look: Look) -> Sight | None:
+        self.looks += 1
+        return a_sight()
+
+    async def write(self, change: Change[Any]) -> bool:
+        if self.failed:
+            self.failed -= 1
+            raise BatchFailed("gone")
+        self.lost -= 1
+        return self.lost < 0
+
+    async def close(self) -> None: ...
+
+
+def changes_over(lines: Lines, shop: Shop) -> Changes:
+    return Changes(lines, Signals(shop.checkout.service.telemetry))
+
+
+def _decide(sight: Sight | None) -> Change[str] | str:
+    assert sight is not None
+    return Change(sight.car, answer="done")
+
+
+async def test_a_lost_race_is_the_next_round_with_a_fresh_look(sqlite_shop: Shop) -> None:
+    memory = Memory(lost=3)
+
+    assert (
+        await changes_over(memory, sqlite_shop).settled("refund", Look("ord_1"), _decide) == "done"
+    )
+    assert memory.looks == 4
+
+
+@pytest.mark.parametrize(
+    ("memory", "looks"),
+    [(Memory(lost=ROUNDS), ROUNDS), (Memory(failed=FAILURES), FAILURES)],
+    ids=["fought over", "the database is gone"],
+)
+async def test_who_cannot_get_through_is_told_to_come_again(
+    memory: Memory, looks: int, sqlite_shop: Shop
+) -> None:
+    with pytest.raises(Busy) as refused:
+        await changes_over(memory, sqlite_shop).settled("refund", Look("ord_1"), _decide)
+
+    assert refused.value.outcome.value == "unavailable"
+    assert memory.looks == looks
+
+
+async def test_an_outcome_that_nobody_heard_of_is_looked_up(sqlite_shop: Shop) -> None:
+    memory = Memory(failed=1)
+    assert (
+        await changes_over(memory, sqlite_shop).settled("refund", Look("ord_1"), _decide) == "done"
+    )
+
+
+@pytest.fixture
+async def lines(shop: Shop) -> AsyncIterator[Lines]:
+    """The way to the running shop's database."""
+    service = shop.checkout.service
+    outbox = Outbox("checkout", service.database, OUTBOX, shop.clock)
+    opened = lines_to(service.database, outbox)
+    yield opened
+    await opened.close()
+
+
+async def test_what_a_rule_refuses_is_raised_and_nothing_is_written(
+    shop: Shop, lines: Lines
+) -> None:
+    order = await shop.ordered()
+    before = await shop.rows("SELECT version FROM cars ORDER BY car_id")
+
+    def refuse(sight: Sight | None) -> str:
+        raise LookupError(sight.order.state if sight else "")
+
+    with pytest.raises(LookupError, match="payment_pending"):
+        await changes_over(lines, shop).settled("refund", Look(order["order_id"]), refuse)
+    assert await shop.rows("SELECT version FROM cars ORDER BY car_id") == before
+
+
+async def test_of_changes_to_one_car_that_saw_the_same_exactly_one_is_written(
+    shop: Shop, lines: Lines
+) -> None:
+    order = await shop.ordered()
+    sight = await lines.look(Look(order["order_id"]))
+    assert sight is not None
+    changes = []
+    for number in range(20):
+        change: Change[None] = Change(sight.car, answer=None)
+        change.set(sight.payment, payment_id=f"pay_{number}")
+        change.set(sight.order, message=f"number {number}")
+        changes.append(change)
+
+    written = await asyncio.gather(*[lines.write(change) for change in changes])
+    again = await lines.look(Look(order["order_id"]))
+
+    assert sorted(written) == [False] * 19 + [True]
+    assert again is not None
+    assert again.car.version == sight.car.version + 1
+    winner = written.index(True)
+    assert (again.payment.payment_id, again.order.message) == (f"pay_{winner}", f"number {winner}")
+
+
+async def test_what_cannot_be_written_fails_alone(shop: Shop, lines: Lines) -> None:
+    """One message's id on two orders at once, and two changes that have nothing to do with it."""
+    orders = [await shop.ordered(f"car_{number}") for number in range(1, 5)]
+    changes = []
+    for number, order in enumerate(orders):
+        sight = await lines.look(Look(order["order_id"]))
+        assert sight is not None
+        change: Change[None] = Change(sight.car, answer=None)
+        event_id = "evt_of_two" if number < 2 else f"evt_{number}"
+        change.put(
+            PAYMENT_EVENTS,
+            event_id=event_id,
+            provider="sandbox",
+            order_id=order["order_id"],
+            type="test",
+            received_at=shop.clock.now(),
+        )
+        changes.append(change)
+
+    written = await asyncio.gather(*[lines.write(change) for change in changes])
+
+    assert (sum(written[:2]), written[2:]) == (1, [True, True])
+    assert await shop.rows("SELECT COUNT(*) FROM payment_events") == [(3,)]
