@@ -157,13 +157,23 @@ class _Connections:
                 else:
                     yield connection
             except _UNREACHABLE as error:
-                self._down_until = time.monotonic() + PAUSE_SECONDS
+                if connection is None or isinstance(error, TimeoutError):
+                    # Nobody answers: who comes meanwhile need not try. After a connection that only
+                    # broke a new one is made at once.
+                    self._down_until = time.monotonic() + PAUSE_SECONDS
+                else:
+                    self._forget_idle()
                 if connection is not None:
                     connection.terminate()
                 raise LineDown(f"{type(error).__name__}: {error}") from error
             finally:
                 if connection is not None and not connection.is_closed():
                     self._idle.append(connection)
+
+    def _forget_idle(self) -> None:
+        """One broke: the others were most likely cut with it."""
+        while self._idle:
+            self._idle.pop().terminate()
 
     async def _opened(self) -> asyncpg.Connection:
         return await asyncpg.connect(
