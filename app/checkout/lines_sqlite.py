@@ -68,6 +68,10 @@ class SqliteLines:
             asked = {"order_id": look.order_id, "event_id": look.event_id}
             row = self._reader.execute(_ASKED, asked).fetchone()
         except sqlite3.Error as error:
+            # A read that was broken off goes on seeing the database as it was then.
+            broken, self._reader = self._reader, None
+            if broken is not None:
+                broken.close()
             raise BatchFailed(type(error).__name__) from error
         return None if row is None else sight_of(_read(row))
 
