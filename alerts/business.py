@@ -5,7 +5,7 @@ visits of an hour, the chance of none at all is e^-expected (Poisson): under 0.1
 """
 
 from alerts.rules import Alert, Group, Recording, RuleFile
-from alerts.timing import DAY, HOUR, MINUTE, WEEK, Timing
+from alerts.timing import DAY, HOUR, MINUTE, WEEK, Timing, counted
 from telemetry.catalogue import promql
 from telemetry.catalogue.insight import SHOP_ORDERS, SHOP_SESSIONS
 from telemetry.catalogue.labels import BUYERS
@@ -92,7 +92,8 @@ NO_ORDERS = Alert(
     hold_seconds=2 * MINUTE,
     summary="Nobody ({{ $labels.traffic }} traffic) has ordered a car for an hour.",
     description=(
-        "The last hour's visits should have brought seven orders or more and brought none. By"
+        f"The last hour's visits should have brought {counted(EXPECTED_ORDERS)} orders or more and"
+        " brought none. By"
         " chance that happens less than once in a thousand hours."
     ),
 )

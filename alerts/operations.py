@@ -1,7 +1,7 @@
 """Alerts on causes that shoppers or the ledger feel at once, and on telemetry itself."""
 
 from alerts.rules import Alert, Group, RuleFile
-from alerts.timing import HOUR, MINUTE, Timing
+from alerts.timing import HOUR, MINUTE, Timing, spoken
 from telemetry.catalogue import promql
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS
 from telemetry.catalogue.checkout import (
@@ -23,6 +23,7 @@ from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import INSIGHT_FACTS, LEDGER_LAG
 from telemetry.catalogue.labels import SERVICES
 from telemetry.catalogue.limits import (
+    FEED_AGE_SECONDS,
     LEDGER_LAG_SECONDS,
     OUTBOX_LAG_SECONDS,
     PAYMENT_CALL_SLOW_SECONDS,
@@ -30,7 +31,6 @@ from telemetry.catalogue.limits import (
     WORK_DUE_SECONDS,
 )
 from telemetry.catalogue.outcomes import BUDGET_SPENDING
-from telemetry.catalogue.slos import FEED_FRESHNESS
 from telemetry.catalogue.spec import Matcher, Selection
 
 # The practice provider is switched off in production, where its silence is right.
@@ -83,7 +83,7 @@ def payment_provider_failing(timing: Timing) -> Alert:
         summary="Payments through {{ $labels.provider }} fail or hang.",
         description=(
             "{{ $value | humanizePercentage }} of the calls to {{ $labels.provider }} failed or"
-            f" took over {PAYMENT_CALL_SLOW_SECONDS:g} s in the last two minutes."
+            f" took over {PAYMENT_CALL_SLOW_SECONDS:g} s in the last {spoken(nominal)}."
             " Shoppers with a car on hold cannot pay for it."
         ),
     )
@@ -130,8 +130,9 @@ def money(timing: Timing) -> tuple[Alert, ...]:
             hold_seconds=MINUTE,
             summary="{{ $labels.work }} has waited for {{ $value | humanizeDuration }}.",
             description=(
-                "The oldest item of this work list has been due or failing for over an hour: money"
-                " that does not go back, payments that nobody asks about, cars that stay kept."
+                "The oldest item of this work list has been due or failing for over"
+                f" {spoken(WORK_DUE_SECONDS)}: money that does not go back, payments that nobody"
+                " asks about, cars that stay kept."
             ),
         ),
         Alert(
@@ -221,15 +222,15 @@ STOCK_FEED_STALE = Alert(
     name="StockFeedStale",
     expr=(
         f"time() - {promql.value(STOCK_IMPORT_LAST_SUCCESS, by=('source',), aggregate='max')}"
-        f" > {FEED_FRESHNESS.threshold_seconds:g}"
+        f" > {FEED_AGE_SECONDS:g}"
     ),
     severity="ticket",
     service="catalog",
     hold_seconds=5 * MINUTE,
     summary="Stock feed {{ $labels.source }} is {{ $value | humanizeDuration }} old.",
     description=(
-        "No import of this feed has succeeded for over half an hour. Prices and stock of its"
-        " dealers age; sold cars of theirs may still be offered."
+        f"No import of this feed has succeeded for over {spoken(FEED_AGE_SECONDS)}. Prices and"
+        " stock of its dealers age; sold cars of theirs may still be offered."
     ),
 )
 

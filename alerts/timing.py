@@ -10,6 +10,7 @@ WEEK = 7 * DAY
 
 # rate() wants samples on both sides of a gap; with four, one failed scrape is survived.
 SCRAPES_PER_WINDOW = 4
+_COUNTED = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _UNITS = (("w", WEEK), ("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", 1))
 
 
@@ -67,3 +68,26 @@ def nominal_seconds(window: str) -> int:
     259200
     """
     return int(window[:-1]) * dict(_UNITS)[window[-1]]
+
+
+def counted(number: int) -> str:
+    """A number as a sentence says it.
+
+    >>> counted(7), counted(40)
+    ('seven', '40')
+    """
+    return _COUNTED[number] if number < len(_COUNTED) else str(number)
+
+
+def spoken(seconds: float) -> str:
+    """A time as a sentence says it: descriptions are made with it, runbooks held to it.
+
+    >>> spoken(1800), spoken(3600), spoken(120), spoken(0.5), spoken(2.5)
+    ('half an hour', 'an hour', 'two minutes', 'half a second', '2.5 s')
+    """
+    for unit, size in (("an hour", HOUR), ("a minute", MINUTE), ("a second", 1)):
+        if seconds in (size, size / 2):
+            return unit if seconds == size else f"half {unit}"
+        if seconds > size and seconds % size == 0:
+            return f"{counted(int(seconds) // size)} {unit.split()[1]}s"
+    return f"{seconds:g} s"

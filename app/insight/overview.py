@@ -15,6 +15,7 @@ from app.insight.readings import OrderLine, Period, Readings, Shop
 from app.insight.settings import WindowName
 from app.kernel.clock import Clock
 from telemetry.catalogue.insight import ADVICE_STEPS, CHECKOUT_ENDS, FUNNEL_STEPS
+from telemetry.catalogue.limits import LEDGER_LAG_SECONDS
 
 WINDOWS: Final[Mapping[WindowName, timedelta]] = {
     "1h": timedelta(hours=1),
@@ -22,9 +23,6 @@ WINDOWS: Final[Mapping[WindowName, timedelta]] = {
     "7d": timedelta(days=7),
 }
 SLOTS: Final = 60
-LATE_SECONDS: Final = 60.0
-"""A ledger further behind than this makes the numbers above it too low (alert LedgerBehind)."""
-
 INVARIANTS_SECONDS: Final = 10.0
 """How long one look at the invariants serves every reader."""
 
@@ -50,7 +48,8 @@ class Source:
 
     @property
     def late(self) -> bool:
-        return self.lag_seconds > LATE_SECONDS
+        """The numbers above it are too low (alert LedgerBehind)."""
+        return self.lag_seconds > LEDGER_LAG_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

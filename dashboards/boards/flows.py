@@ -5,6 +5,7 @@ from telemetry.catalogue import checkout, frame, insight, promql, sandbox
 from telemetry.catalogue.advisor import ADVISOR_MATCH_DURATION
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS, STOCK_IMPORT_ROWS
 from telemetry.catalogue.limits import (
+    FEED_AGE_SECONDS,
     LEDGER_LAG_SECONDS,
     OUTBOX_LAG_SECONDS,
     PAYMENT_CALL_SLOW_SECONDS,
@@ -250,7 +251,7 @@ STOCK = Row(
                 "{{source}}",
             ),
             smallest=0.0,
-            steps=(Step(FEED_FRESHNESS.threshold_seconds or 0.0, "red"),),
+            steps=(Step(FEED_AGE_SECONDS, "red"),),
             runbook="StockFeedStale",
         ),
         graph(

@@ -8,6 +8,7 @@ from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS
 from telemetry.catalogue.checkout import CHECKOUT_HOLD_ATTEMPTS, CHECKOUT_PAYMENT_SUBMISSIONS
 from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import BROWSER_LCP, SHOP_CONFIRMATION_DURATION
+from telemetry.catalogue.limits import FEED_AGE_SECONDS
 from telemetry.catalogue.outcomes import BLAMELESS, BUDGET_SPENDING, Outcome
 from telemetry.catalogue.spec import SLO, Matcher, Metric, Selection
 
@@ -172,7 +173,7 @@ FEED_FRESHNESS = SLO(
     owner="catalog",
     objective=0.99,
     fresh=STOCK_IMPORT_LAST_SUCCESS,
-    threshold_seconds=1800.0,
+    threshold_seconds=FEED_AGE_SECONDS,
     pages=False,
 )
 

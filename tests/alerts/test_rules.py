@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alerts import build, routing, rulebook
+from alerts import build, burnrate, business, operations, routing, rulebook
 from alerts.rules import Alert, Recording
-from alerts.timing import Timing
-from telemetry.catalogue import SLO, all_slos
+from alerts.timing import Timing, counted, spoken
+from app.catalog.settings import CatalogSettings
+from telemetry.catalogue import SLO, all_slos, limits, slos
 from telemetry.catalogue.links import burn_alert, runbook_url
 from telemetry.catalogue.recorded import RECORDED
 from tests.alerts.expressions import grouped, known_labels, used
@@ -159,3 +160,51 @@ def test_links_between_runbooks_lead_somewhere() -> None:
     for path in (build.ROOT / "runbooks").glob("*.md"):
         for target in re.findall(r"\(/console/runbooks/(\w+)\)", path.read_text()):
             assert (build.ROOT / "runbooks" / f"{target}.md").exists(), (path.name, target)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+SAID: dict[str, tuple[str, ...]] = {
+    "FeedFreshnessBudgetBurn": (spoken(limits.FEED_AGE_SECONDS),),
+    "HoldSuccessBudgetBurn": (percent(slos.HOLD_SUCCESS.objective),),
+    "LedgerBehind": (f"over {spoken(limits.LEDGER_LAG_SECONDS)} behind",),
+    "NoOrders": (counted(business.EXPECTED_ORDERS), percent(business.FLOOR_CONVERSION)),
+    "OrderSuccessBudgetBurn": (
+        percent(slos.ORDER_SUCCESS.objective),
+        f"{percent(float(burnrate.WINDOWS[0].budget_share))} of the month's budget went in an hour",
+        f"{percent(float(burnrate.WINDOWS[1].budget_share))} in six",
+    ),
+    "OutboxStuck": (f"over {spoken(limits.OUTBOX_LAG_SECONDS)}",),
+    "OverloadShedding": (f"over {percent(limits.SHED_RATIO)}",),
+    "PaymentProviderFailing": (
+        f"over {percent(operations.PAYMENT_BAD_RATIO)}",
+        f"at least {counted(operations.PAYMENT_BAD_CALLS)}",
+        f"over {spoken(limits.PAYMENT_CALL_SLOW_SECONDS)}",
+    ),
+    "SearchSuccessBudgetBurn": (percent(slos.SEARCH_SUCCESS.objective),),
+    "StockFeedStale": (
+        f"over {spoken(limits.FEED_AGE_SECONDS)}",
+        f"over {percent(CatalogSettings.model_fields['guard_share'].default)}",
+    ),
+    "WorkOverdue": (f"over {spoken(limits.WORK_DUE_SECONDS)}",),
+} | {
+    burn_alert(slo): (spoken(slo.threshold_seconds or 0), percent(slo.objective))[:most]
+    for slo, most in (
+        (slos.PAGE_LATENCY, 2),
+        (slos.CHECKOUT_LATENCY, 2),
+        (slos.SEARCH_LATENCY, 2),
+        (slos.ADVICE_LATENCY, 2),
+        (slos.CONFIRMATION_TIME, 1),
+        (slos.PAINT_TIME, 1),
+    )
+}
+"""What a runbook says of the numbers its alert compares with."""
+
+
+@pytest.mark.parametrize("alert", sorted(SAID))
+def test_a_runbook_says_the_numbers_that_its_alert_compares_with(alert: str) -> None:
+    runbook = (build.ROOT / "runbooks" / f"{alert}.md").read_text()
+    meaning = runbook.partition("## Meaning")[2].partition("## Impact")[0]
+    assert [said for said in SAID[alert] if said not in meaning] == []
