@@ -78,27 +78,30 @@ def _is_this_machine(host: str) -> bool:
 _GUARD = SocketGuard()
 
 
-SHOPS = {"shop", "lively_shop", "sqlite_shop", "strict_shop", "shopfront", "world", "world_on_each"}
+OPENS = {
+    *("shop", "lively_shop", "sqlite_shop", "strict_shop", "shopfront", "world", "world_on_each"),
+    *("services", "url"),
+}
 """The fixtures that open whole services, each with a database of its own."""
+
+MONEY = {"checkout", "insight"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to `make test` what says again, at a service's price, what `make check` has seen.
+    """Leave to `make test` what costs a whole service and is not the first word about money.
 
-    Of a sentence about whole services `make check` looks at the first row, on SQLite; every other
-    row, database and lane is `thorough`, and so are the proofs, which search far.
+    Of a sentence of checkout and of the ledger `make check` looks at the first row, on SQLite.
+    Further rows, databases and lanes, and the other services, are `thorough`; so are the proofs.
     """
     told: set[str] = set()
     for item in items:
-        if item.path.parent.name == "proofs":
+        room, sentence = item.path.parent.name, item.nodeid.partition("[")[0]
+        whole = room == "proofs" or not OPENS.isdisjoint(getattr(item, "fixturenames", ()))
+        if not whole or item.get_closest_marker("integration") is not None:
+            continue
+        if room not in MONEY or sentence in told:
             item.add_marker(pytest.mark.thorough)
-        elif item.get_closest_marker("integration") is None and not SHOPS.isdisjoint(
-            getattr(item, "fixturenames", ())
-        ):
-            sentence = item.nodeid.partition("[")[0]
-            if sentence in told:
-                item.add_marker(pytest.mark.thorough)
-            told.add(sentence)
+        told.add(sentence)
 
 
 def pytest_configure() -> None:
