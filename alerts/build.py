@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from alerts import casebook, routing, rulebook
+from alerts import book, routing
 from alerts.rules import RuleFile
 from alerts.timing import Timing
 from telemetry.catalogue.links import CONSOLE_URL
@@ -56,7 +56,7 @@ def rendered(timing: Timing, webhook_url: str, console_url: str) -> dict[str, st
     """What Prometheus and Alertmanager read: text by path below the output folder."""
     files = {
         f"rules/{file.name}.yml": rule_document(file, timing, console_url)
-        for file in rulebook.rule_files(timing)
+        for file in book.rule_files(timing)
     }
     files["alertmanager.yml"] = document(routing.configuration(timing, webhook_url))
     return files
@@ -64,8 +64,8 @@ def rendered(timing: Timing, webhook_url: str, console_url: str) -> dict[str, st
 
 def committed() -> dict[str, str]:
     """Every rendered file of this folder."""
-    files = rendered(rulebook.PRODUCTION, routing.WEBHOOK_URL, CONSOLE_URL)
-    files |= {f"tests/{name}.yml": document(test) for name, test in casebook.test_files().items()}
+    files = rendered(book.PRODUCTION, routing.WEBHOOK_URL, CONSOLE_URL)
+    files |= {f"tests/{name}.yml": document(test) for name, test in book.promtool_files().items()}
     return files
 
 

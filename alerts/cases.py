@@ -112,7 +112,7 @@ def samples(seconds: int, step_seconds: int = MINUTE) -> int:
     return seconds // step_seconds
 
 
-def test_documents(file: RuleFile, cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
+def promtool_documents(file: RuleFile, cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
     """Promtool files for one rule file's cases: one per step, which is the evaluation interval."""
     name = file.name
     ordered = sorted(cases, key=lambda case: case.step_seconds)

@@ -1,4 +1,4 @@
-"""SQL of the ledger: loading and storing pages. Reading for people is in `reading.py`."""
+"""SQL of the ledger: loading and storing pages. Reading for people is in `readings.py`."""
 
 from __future__ import annotations
 

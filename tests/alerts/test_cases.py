@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from alerts import build, casebook, rulebook
+from alerts import book, build
 from alerts.rules import Alert, RuleFile
 from tests.alerts.promtool import promtool
 
-CASES = casebook.all_cases()
+ALERTS = [alert for file in book.rule_files() for alert in file.alerts]
+CASES = book.cases()
 COMPARED = re.compile(r"(?<![<>=!])(==|!=|>=|<=|>|<)(?!=) (\d[\d.]*)(?!\))")
 TURNED = {">": "<=", "<=": ">", ">=": "<", "<": ">=", "==": "!=", "!=": "=="}
 
@@ -72,9 +73,11 @@ def same_question(asked: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return [json.loads(changed)]
 
 
-@pytest.mark.parametrize("alert", {a.name: a for a in rulebook.all_alerts()}.values(), ids=str)
+@pytest.mark.parametrize(
+    "alert", {a.name: a for a in ALERTS}.values(), ids=lambda alert: alert.name
+)
 def test_every_alert_has_a_firing_and_a_quiet_case(alert: Alert) -> None:
-    severities = {a.severity for a in rulebook.all_alerts() if a.name == alert.name}
+    severities = {a.severity for a in ALERTS if a.name == alert.name}
     cases = [case for found in CASES.values() for case in found if case.alert == alert.name]
     for severity in severities:
         verdicts = {bool(case.firing) for case in cases if case.severity == severity}
@@ -84,7 +87,7 @@ def test_every_alert_has_a_firing_and_a_quiet_case(alert: Alert) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("file", rulebook.rule_files(), ids=lambda value: value.name)
+@pytest.mark.parametrize("file", book.rule_files(), ids=lambda value: value.name)
 def test_the_cases_hold_and_every_broken_alert_fails_one(file: RuleFile, tmp_path: Path) -> None:
     """The mutants stand beside the real alerts under other names, so one replay judges them all."""
     broken = {
@@ -94,7 +97,7 @@ def test_the_cases_hold_and_every_broken_alert_fails_one(file: RuleFile, tmp_pat
     rules.mkdir()
     cases.mkdir()
     (rules / f"{file.name}.yml").write_text(
-        build.rule_document(with_mutants(file), rulebook.PRODUCTION)
+        build.rule_document(with_mutants(file), book.PRODUCTION)
     )
     committed = sorted((build.ROOT / "tests").glob(f"{file.name}_every_*.yml"))
     assert committed

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alerts import build, burnrate, business, operations, routing, rulebook
+from alerts import book, build, burnrate, business, operations, routing
 from alerts.rules import Alert, Recording
 from alerts.timing import Timing, counted, spoken
 from app.catalog.settings import CatalogSettings
@@ -14,8 +14,8 @@ from telemetry.catalogue.recorded import RECORDED
 from tests.alerts.expressions import grouped, known_labels, used
 from tests.alerts.promtool import amtool, promtool
 
-ALERTS = rulebook.all_alerts()
-RULES = [r for f in rulebook.rule_files() for g in f.groups for r in g.rules]
+ALERTS = [alert for file in book.rule_files() for alert in file.alerts]
+RULES = [r for f in book.rule_files() for g in f.groups for r in g.rules]
 DRILL = Timing(scale=12, scrape_seconds=1)
 
 
@@ -71,7 +71,7 @@ def test_an_alert_reaches_the_receiver_of_its_urgency(labels: list[str], receive
 
 def test_inhibition_names_only_alerts_that_exist() -> None:
     names = {alert.name for alert in ALERTS}
-    rules = routing.configuration(rulebook.PRODUCTION, "http://x")["inhibit_rules"]
+    rules = routing.configuration(book.PRODUCTION, "http://x")["inhibit_rules"]
     matchers = [
         m for rule in rules for key in ("source", "target") for m in rule[f"{key}_matchers"]
     ]
@@ -108,7 +108,7 @@ def test_every_slo_has_a_ticket_and_a_page_when_it_promises_one(slo: SLO) -> Non
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: f"{alert.name}-{alert.severity}")
 def test_every_alert_has_an_owner_a_severity_texts_and_addresses(alert: Alert) -> None:
-    rendered = alert.rendered(rulebook.PRODUCTION, "http://console")
+    rendered = alert.rendered(book.PRODUCTION, "http://console")
     assert set(rendered["labels"]) >= {"severity", "team"}
     assert alert.severity in {"page", "ticket", "none"}
     assert rendered["annotations"]["runbook_url"] == runbook_url(alert.name, "http://console")
