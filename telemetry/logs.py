@@ -10,8 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
-from types import TracebackType
+from collections.abc import Mapping, MutableMapping
 from typing import IO, Any, Literal
 
 import orjson
@@ -178,8 +177,6 @@ class StdlibRoute(logging.Handler):
 
 
 _SECOND: dict[int, str] = {}
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
-_Processor = Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str, Any]]
 
 
 def _with_exception(

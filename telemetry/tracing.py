@@ -16,7 +16,6 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, StatusCode, TraceFlags
 
 KEEP_ATTRIBUTE = "vitrine.keep"
-TRACE_ID_DIGITS = 32
 CALLER = {"vitrine.link": "caller"}
 """Attributes of the link to a stranger's span: told to operators, never followed by our rules."""
 
@@ -100,12 +99,6 @@ def current_traceparent() -> str | None:
     """The `traceparent` of the current span; None outside any. For outbox rows and events."""
     context = trace.get_current_span().get_span_context()
     return traceparent_of(context) if context.is_valid else None
-
-
-def current_trace_id() -> str | None:
-    """The current trace as 32 hex digits; None outside any span."""
-    context = trace.get_current_span().get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,6 @@ from app.advisor.viewpoint import Viewpoint
 from app.contracts.advisor import MatchRequest
 
 Value = float | bool | None
-Curve = tuple[tuple[float, float], ...]
-"""Points (x, v), x ascending; constant outside, linear between."""
 
 NEUTRAL: Final = 0.5
 

@@ -1,6 +1,6 @@
 """Priority load shedding: when a service is full, what matters least is refused first.
 
-Order (peak.md): bots and beacons, then browsing, then advice, and never holds, checkout or
+Order: bots and beacons, then browsing, then advice, and never holds, checkout or
 webhooks before everything else is gone.
 """
 

@@ -1,4 +1,4 @@
-"""Insight put together: the ledger's feeds and exporter, the API, and the console."""
+"""Insight put together: the ledger's intakes and exporter, the API, and the console."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from app.insight.alerting import Alerting
 from app.insight.console import Console, templates
 from app.insight.doorkeeper import Doorkeeper
 from app.insight.exporter import REFRESH_SECONDS, Exporter
-from app.insight.feeds import DIET, SOURCES, Connect, Feed
 from app.insight.gateways import Alertmanager, Prometheus
+from app.insight.intakes import DIET, SOURCES, Connect, Intake
 from app.insight.models import METADATA, OUTBOX
 from app.insight.overview import Overviews
 from app.insight.projections import Projection
@@ -39,10 +39,10 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     projection = Projection(store, platform.clock)
     leases = Leases(database, platform.clock)
     clients = {source: platform.internal_client(source, telemetry) for source in SOURCES}
-    feeds: list[Feed] = []
+    intakes: list[Intake] = []
 
     def lags() -> dict[str, float]:
-        return {feed.source: feed.lag_seconds for feed in feeds}
+        return {intake.source: intake.lag_seconds for intake in intakes}
 
     exporter = Exporter(store, lags)
 
@@ -59,8 +59,8 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             diet=DIET,
         )
 
-    feeds += [
-        Feed(
+    intakes += [
+        Intake(
             source,
             connect(source),
             projection=projection,
@@ -118,7 +118,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         migrate=lambda: migrate(database, NAME, METADATA),
         prepare=[exporter.refresh],
         jobs=[
-            *(Job(f"consume-{feed.source}", SOURCES[feed.source], feed.poll) for feed in feeds),
+            *(Job(f"consume-{i.source}", SOURCES[i.source], i.poll) for i in intakes),
             Job("ledger-snapshot", REFRESH_SECONDS, exporter.refresh),
             Job("close-sessions", 15.0, projection.close_idle_sessions),
         ],

@@ -8,7 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_skeleton, format_time, get_day_names
+from babel.dates import format_datetime, format_skeleton, format_time, get_day_names
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from app.contracts.catalog import OpeningHours
@@ -58,9 +58,6 @@ class Formats:
     def day(self, moment: datetime) -> str:
         """`Fri 27 Nov`, in the market's time zone."""
         return format_skeleton("MMMEd", moment, tzinfo=self.zone, locale=self.locale)
-
-    def full_day(self, moment: datetime) -> str:
-        return format_date(moment.astimezone(self.zone).date(), "full", locale=self.locale)
 
     def clock(self, moment: datetime) -> str:
         """`14:32`, in the market's time zone."""

@@ -13,13 +13,21 @@ from telemetry.catalogue import (
     storefront,
 )
 from telemetry.catalogue.outcomes import Outcome
-from telemetry.catalogue.spec import SLO, CatalogueError, Event, Label, Matcher, Metric, Selection
+from telemetry.catalogue.spec import (
+    SLO,
+    CatalogueError,
+    Label,
+    LogEvent,
+    Matcher,
+    Metric,
+    Selection,
+)
 
 __all__ = [
     "SLO",
     "CatalogueError",
-    "Event",
     "Label",
+    "LogEvent",
     "Matcher",
     "Metric",
     "Outcome",
@@ -54,7 +62,7 @@ def all_metrics() -> tuple[Metric, ...]:
     return _METRICS
 
 
-def all_events() -> tuple[Event, ...]:
+def all_events() -> tuple[LogEvent, ...]:
     """Every kind of log line that telemetry writes itself."""
     return events.EVENTS
 

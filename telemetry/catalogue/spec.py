@@ -169,7 +169,7 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LogEvent:
     """One kind of log line, by the value of its `event` field, and the fields it always has."""
 
     name: str

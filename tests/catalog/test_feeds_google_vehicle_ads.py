@@ -23,7 +23,7 @@ from app.catalog.feeds.record import (
     Notice,
     NoticeCode,
     Offer,
-    Outcome,
+    Parsed,
     Reason,
     Rejection,
     StockRecord,
@@ -76,7 +76,7 @@ def _feed(*rows: dict[str, str]) -> bytes:
     return ("\n".join(lines) + "\n").encode("utf-8")
 
 
-def _read(content: bytes, market: str = "SE") -> list[Outcome]:
+def _read(content: bytes, market: str = "SE") -> list[Parsed]:
     return list(ADAPTER.read(content, FeedContext.of("dealer", market, load_range(), TODAY)))
 
 
@@ -393,7 +393,7 @@ def test_a_car_stands_where_its_columns_say_together(heading: str, cell: str) ->
     assert record.dealer.dealer_id == "SE-UME-1"
 
 
-def _twice(heading: str, first: str, second: str) -> list[Outcome]:
+def _twice(heading: str, first: str, second: str) -> list[Parsed]:
     return _read(
         _feed({"one": first, "two": second}).replace(
             b"\tone\ttwo", f"\t{heading}\t{heading}".encode(), 1

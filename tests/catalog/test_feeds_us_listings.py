@@ -15,7 +15,7 @@ from app.catalog.feeds.record import (
     Handover,
     Notice,
     NoticeCode,
-    Outcome,
+    Parsed,
     Reason,
     Rejection,
     StockRecord,
@@ -30,11 +30,11 @@ FILES = [path for path in (SAMPLE, REAL) if path.exists()]
 TODAY = date(2026, 11, 22)
 
 
-def _read(content: bytes, market: str = "US") -> list[Outcome]:
+def _read(content: bytes, market: str = "US") -> list[Parsed]:
     return list(ADAPTER.read(content, FeedContext.of("us", market, load_range(), TODAY)))
 
 
-def _rows(outcomes: list[Outcome]) -> list[StockRecord | Rejection]:
+def _rows(outcomes: list[Parsed]) -> list[StockRecord | Rejection]:
     return [outcome for outcome in outcomes if not isinstance(outcome, Notice)]
 
 

@@ -21,7 +21,7 @@ from app.catalog.feeds.record import (
     Handover,
     NoticeCode,
     Offer,
-    Outcome,
+    Parsed,
     Reason,
     StockRecord,
 )
@@ -124,7 +124,7 @@ class GoogleVehicleAds:
 
     name: str = "google_vehicle_ads"
 
-    def read(self, content: bytes, context: FeedContext) -> Iterator[Outcome]:
+    def read(self, content: bytes, context: FeedContext) -> Iterator[Parsed]:
         """See `FeedAdapter.read`."""
         rows = read_rows(content, "\t", COLUMNS)
         return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)

@@ -208,7 +208,7 @@ class FeedContext:
         return cls(source, shipped.markets[market], MappingProxyType(dealers), shipped, today)
 
 
-Outcome = StockRecord | Rejection | Notice
+Parsed = StockRecord | Rejection | Notice
 
 
 @runtime_checkable
@@ -223,5 +223,5 @@ class FeedAdapter(Protocol):
     def name(self) -> str:
         """The adapter's name, as settings and routes write it."""
 
-    def read(self, content: bytes, context: FeedContext) -> Iterator[Outcome]:
+    def read(self, content: bytes, context: FeedContext) -> Iterator[Parsed]:
         """Read a whole feed."""

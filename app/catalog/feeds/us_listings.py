@@ -21,7 +21,7 @@ from app.catalog.feeds.record import (
     Handover,
     NoticeCode,
     Offer,
-    Outcome,
+    Parsed,
     Reason,
     StockRecord,
 )
@@ -132,7 +132,7 @@ class UsListings:
 
     name: str = "us_listings"
 
-    def read(self, content: bytes, context: FeedContext) -> Iterator[Outcome]:
+    def read(self, content: bytes, context: FeedContext) -> Iterator[Parsed]:
         """See `FeedAdapter.read`."""
         if context.market.code != MARKET:
             raise FeedUnreadable(

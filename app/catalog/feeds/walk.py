@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from app.catalog.feeds.delimited import SHOWN_CHARACTERS, Refused, Row, repeated
-from app.catalog.feeds.record import Notice, NoticeCode, Outcome, Reason, StockRecord
+from app.catalog.feeds.record import Notice, NoticeCode, Parsed, Reason, StockRecord
 from app.catalog.feeds.values import plain_vin
 
 Accept = Callable[[Row], StockRecord]
@@ -14,7 +14,7 @@ Remark = Callable[[Row, StockRecord], Iterable[tuple[NoticeCode, str]]]
 
 def walk(
     rows: tuple[Row, ...], accept: Accept, remark: Remark, messages: Mapping[NoticeCode, str]
-) -> Iterator[Outcome]:
+) -> Iterator[Parsed]:
     """One record or one rejection per row, in order; a record's notices come before it.
 
     `accept` makes the record or raises `Refused`; `remark` yields (code, column). Rows that share

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,15 +27,6 @@ class OpeningHours:
     days: tuple[str, ...]
     opens: str
     closes: str
-
-    def schema_org(self) -> dict[str, object]:
-        """The schema.org `OpeningHoursSpecification` object."""
-        return {
-            "@type": "OpeningHoursSpecification",
-            "dayOfWeek": list(self.days),
-            "opens": self.opens,
-            "closes": self.closes,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +52,6 @@ class Dealer:
     """Beside the market's holidays: stocktaking, a move, a local feast."""
     weight: int = 1
     place_is_approximate: bool = False
-
-    def hours_on(self, weekday: int) -> tuple[tuple[str, str], ...]:
-        """The (opens, closes) pairs of a weekday, Monday = 0; empty when closed."""
-        return tuple((h.opens, h.closes) for h in self.hours if DAYS[weekday] in h.days)
-
-    def is_open(self, at: datetime) -> bool:
-        """Whether the dealer is open at the aware time `at`."""
-        local = at.astimezone(ZoneInfo(self.timezone))
-        clock = local.strftime("%H:%M")
-        return any(opens <= clock < closes for opens, closes in self.hours_on(local.weekday()))
 
 
 def load_dealers(markets: Collection[str], folder: Path = HERE) -> tuple[Dealer, ...]:

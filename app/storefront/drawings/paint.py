@@ -11,9 +11,6 @@ import re
 from dataclasses import dataclass
 from math import cbrt
 
-#: The pages' paper colour, against which white cars have to keep an edge.
-PAPER = "#f6f4f0"
-
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 Lab = tuple[float, float, float]
 

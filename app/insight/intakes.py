@@ -27,7 +27,7 @@ DIET: Final = Diet(subjects=("hold_id", "attempt_id", "order_id", "advice_id"))
 
 
 class Reader(Protocol):
-    """`frame.consumers.Consumer`, as far as a feed needs it."""
+    """`frame.consumers.Consumer`, as far as an intake needs it."""
 
     lag_seconds: float
 
@@ -38,7 +38,7 @@ Connect = Callable[[Callable[[Transaction, Sequence[Event]], Awaitable[None]]], 
 """Makes the reader of one source, given what it shall do with a batch."""
 
 
-class Feed:
+class Intake:
     """One source of facts. Numbers are signalled only after the commit that made them true."""
 
     def __init__(
