@@ -17,18 +17,21 @@ Body = Literal[
 BODIES: Final[tuple[Body, ...]] = get_args(Body)
 Fuel = Literal["electric", "plugin_hybrid", "hybrid", "petrol", "diesel"]
 FUELS: Final[tuple[Fuel, ...]] = get_args(Fuel)
-DRIVETRAINS: Final = ("fwd", "rwd", "awd")
-TRANSMISSIONS: Final = ("single_speed", "automatic", "manual")
+Drivetrain = Literal["fwd", "rwd", "awd"]
+DRIVETRAINS: Final[tuple[Drivetrain, ...]] = get_args(Drivetrain)
+Transmission = Literal["single_speed", "automatic", "manual"]
+TRANSMISSIONS: Final[tuple[Transmission, ...]] = get_args(Transmission)
 Sort = Literal["distance", "price", "ready"]
 
 TRAITS: Final = ("sporty", "comfort", "expressive", "practical", "adventurous", "progressive")
 """The personality matrix's axes, each 0..1."""
 
-COLOUR_FAMILIES: Final = (
-    *("white", "black", "grey", "silver", "blue", "red", "green", "brown", "beige"),
-    *("yellow", "orange"),
-)
-LIGHT_SIGNATURES: Final = ("blade", "arc", "dots", "wing", "thread", "frame")
+ColourFamily = Literal[
+    "white", "black", "grey", "silver", "blue", "red", "green", "brown", "beige", "yellow", "orange"
+]
+COLOUR_FAMILIES: Final[tuple[ColourFamily, ...]] = get_args(ColourFamily)
+LightSignature = Literal["blade", "arc", "dots", "wing", "thread", "frame"]
+LIGHT_SIGNATURES: Final[tuple[LightSignature, ...]] = get_args(LightSignature)
 
 
 class Isofix(Wire):

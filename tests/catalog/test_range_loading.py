@@ -30,10 +30,20 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("models/vipa.toml", "seats = 2", "seats = 0", "vipa.toml: vipa: seats: must be a whole"),
+        (
+            "models/vipa.toml",
+            "seats = 2",
+            "seats = 0",
+            "vipa.toml: vipa: seats: must be greater",
+        ),
         ("models/vipa.toml", "seats = 2", "seat = 2", "vipa.toml: vipa: seats: is missing"),
         ("models/vipa.toml", "doors = 3", "doors = 3\nwings = 2", "vipa: wings: is not a field"),
-        ("models/vipa.toml", '"hatchback"', '"rocket"', "vipa.toml: vipa: body: must be one of"),
+        (
+            "models/vipa.toml",
+            '"hatchback"',
+            '"rocket"',
+            "vipa.toml: vipa: body: must be 'hatch",
+        ),
         ("models/vipa.toml", "sporty = 0.28", "sporty = 2.8", "vipa: personality: sporty: must be"),
         ("models/vipa.toml", '"101"', '"999"', "vipa: colours: names '999', which does not exist"),
         ("models/vipa.toml", '"vipa"', '"lumme"', "model_id: must be a slug equal to the file's"),
@@ -51,11 +61,14 @@ def folder(tmp_path: Path) -> Path:
             "dealers.toml",
             "lat = 59.3600",
             "lat = 359.3600",
-            "dealer SE-STO-1: lat: must be from -90",
+            "dealer SE-STO-1: lat: must be less than or equal to 90, not 359.36",
         ),
+        ("dealers.toml", '"standard"', '"standart"', "SE-UPP-1: hours: must be one of standard"),
+        ("dealers.toml", 'market = "SE"', 'market = "XX"', "SE-STO-1: market: must be one of DK"),
         ("dealers.toml", "Europe/Oslo", "Europe/Os", "NO-OSL-1: timezone: 'Europe/Os' is not an"),
         ("dealers.toml", '"SE-STO-2"', '"SE-STO-1"', "dealer SE-STO-1: dealer_id: is used twice"),
         ("dealers.toml", '"09:00"', '"9"', "opens: must be a time like 09:30, not '9'"),
+        ("markets.toml", '"25"', '"abc"', "vat number 1: percent: must be a valid decimal, not"),
         ("markets.toml", "price_max = 5_000_000", "price_max = 9", "market SE: price_max: must be"),
     ],
 )

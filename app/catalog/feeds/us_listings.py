@@ -33,8 +33,8 @@ from app.catalog.feeds.values import (
     vin_check_digit_fits,
 )
 from app.catalog.feeds.walk import walk
-from app.catalog.range.dealers import Dealer
-from app.catalog.range.tables import read_table
+from app.catalog.range.dealers import Dealer, Latitude, Longitude, Zone
+from app.catalog.range.tables import Several, Shipped, Text, read
 
 MARKET = "US"
 COUNTRY = "usa"
@@ -145,29 +145,36 @@ class UsListings:
 ADAPTER = UsListings()
 
 
+class Place(Shipped):
+    name: Text
+    code: Text
+    lat: Latitude
+    lon: Longitude
+    timezone: Zone
+
+
+class Places(Shipped):
+    place: Several[Place]
+
+
 @cache
 def places() -> dict[str, Dealer]:
     """State name to the dealer that stands for its listings; hours and telephone are unknown."""
-    table = read_table(PLACES)
-    dealers: dict[str, Dealer] = {}
-    for place in table.tables("place"):
-        name = place.text("name")
-        dealers[name] = Dealer(
-            dealer_id=f"US-{place.text('code')}",
-            name=f"Listings in {name.title()}",
+    return {
+        place.name: Dealer(
+            dealer_id=f"US-{place.code}",
+            name=f"Listings in {place.name.title()}",
             market=MARKET,
-            city=name.title(),
-            postcode_area=None,
-            region=name.title(),
-            lat=place.number("lat", -90, 90),
-            lon=place.number("lon", -180, 180),
-            timezone=place.text("timezone"),
+            city=place.name.title(),
+            region=place.name.title(),
+            lat=place.lat,
+            lon=place.lon,
+            timezone=place.timezone,
             hours=(),
-            phone=None,
             place_is_approximate=True,
         )
-        place.finish()
-    return dealers
+        for place in read(Places, PLACES).place
+    }
 
 
 def _check_listing(row: Row) -> None:

@@ -1,138 +1,119 @@
-"""Typed reading of the range's TOML files; every fault names file, entry and field."""
+"""Reading of the range's TOML files; every fault names file, entry and field."""
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+
+T = TypeVar("T")
+Kind = TypeVar("Kind", bound=BaseModel)
+
+Several = Annotated[tuple[T, ...], Field(strict=False)]
+"""A list of the file."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class RangeError(ValueError):
     """The shipped data is wrong: the sentence names the file, the entry and the field."""
 
 
-@dataclass(slots=True)
-class Table:
-    """One TOML table while it is being read.
+class Shipped(BaseModel):
+    """A table of the files: exactly these fields, of exactly these types."""
 
-    `file` and `entry` only serve messages. `finish()` refuses keys that nobody asked for, because a
-    misspelt optional key would otherwise be ignored in silence.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    file: str
-    entry: str
-    values: Mapping[str, Any]
-    _seen: set[str] = field(default_factory=set)
 
-    def wrong(self, name: str, problem: str) -> RangeError:
-        """The error to raise for field `name`."""
-        return RangeError(f"{self.file}: {self.entry}: {name}: {problem}")
+def like(pattern: str, what: str) -> AfterValidator:
+    """A text of one form; `what` is the end of the sentence "must be …"."""
 
-    def has(self, name: str) -> bool:
-        """Whether the optional field `name` is present."""
-        return name in self.values
-
-    def _get(self, name: str) -> Any:
-        self._seen.add(name)
-        if name not in self.values:
-            raise self.wrong(name, "is missing")
-        return self.values[name]
-
-    def text(self, name: str, among: Collection[str] = ()) -> str:
-        """A non-empty string, one of `among` when given."""
-        value = self._get(name)
-        if not isinstance(value, str) or not value.strip():
-            raise self.wrong(name, f"must be a text, not {value!r}")
-        if among and value not in among:
-            raise self.wrong(name, f"must be one of {', '.join(sorted(among))}, not {value!r}")
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {what}, not {value!r}")
         return value
 
-    def integer(self, name: str, least: int, most: int) -> int:
-        """A whole number in [least, most]."""
-        value = self._get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise self.wrong(name, f"must be a whole number from {least} to {most}, not {value!r}")
-        return value
+    return AfterValidator(check)
 
-    def number(self, name: str, least: float, most: float) -> float:
-        """A number in [least, most]."""
-        value = self._get(name)
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise self.wrong(name, f"must be a number, not {value!r}")
-        if not least <= value <= most:
-            raise self.wrong(name, f"must be from {least:g} to {most:g}, not {value!r}")
-        return float(value)
 
-    def flag(self, name: str) -> bool:
-        """`true` or `false`."""
-        value = self._get(name)
-        if not isinstance(value, bool):
-            raise self.wrong(name, f"must be true or false, not {value!r}")
-        return value
+Text = Annotated[str, like(r"(?s)(?=.*\S).*", "a text")]
 
-    def day(self, name: str) -> date:
-        """A calendar day."""
-        value = self._get(name)
-        if not isinstance(value, date):
-            raise self.wrong(name, f"must be a date, not {value!r}")
-        return value
 
-    def days(self, name: str) -> tuple[date, ...]:
-        """A list of calendar days."""
-        value = self._get(name)
-        if not isinstance(value, list) or not all(type(item) is date for item in value):
-            raise self.wrong(name, f"must be a list of dates like [2026-12-23], not {value!r}")
-        return tuple(value)
+def known(name: str) -> Callable[[Any, ValidationInfo], Any]:
+    """Looks up codes in what `read` was given as `name`: a list becomes what it names."""
 
-    def texts(self, name: str, among: Collection[str] = ()) -> tuple[str, ...]:
-        """A list of different strings, each one of `among` when given."""
-        value = self._get(name)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.wrong(name, f"must be a list of texts, not {value!r}")
-        unknown = [item for item in value if among and item not in among]
-        if unknown:
-            raise self.wrong(name, f"names {unknown[0]!r}, which does not exist")
+    def look(value: Any, info: ValidationInfo) -> Any:
+        found: Mapping[str, Any] | None = (info.context or {}).get(name)
+        if found is None or not isinstance(value, str | list):
+            return value
+        if isinstance(value, str):
+            if value not in found:
+                raise ValueError(f"must be one of {', '.join(sorted(found))}, not {value!r}")
+            return value
+        for code in value:
+            if code not in found:
+                raise ValueError(f"names {code!r}, which does not exist")
         if len(set(value)) != len(value):
-            raise self.wrong(name, "names something twice")
-        return tuple(value)
+            raise ValueError("names something twice")
+        return tuple(found[code] for code in value)
 
-    def table(self, name: str) -> Table:
-        """A nested table."""
-        value = self._get(name)
-        if not isinstance(value, dict):
-            raise self.wrong(name, f"must be a table, not {value!r}")
-        return Table(self.file, f"{self.entry}: {name}", value)
-
-    def tables(self, name: str) -> tuple[Table, ...]:
-        """An array of tables; each is called by its `code` or `dealer_id` in messages."""
-        value = self._get(name)
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.wrong(name, "must be a list of tables")
-        return tuple(
-            Table(
-                self.file,
-                f"{name} {item.get('code', item.get('dealer_id', f'number {position}'))}",
-                item,
-            )
-            for position, item in enumerate(value, start=1)
-        )
-
-    def finish(self) -> None:
-        """Refuse fields that nothing reads."""
-        extra = sorted(set(self.values) - self._seen)
-        if extra:
-            raise self.wrong(extra[0], "is not a field of this table")
+    return look
 
 
-def read_table(path: Path) -> Table:
-    """Read one TOML file; damage or absence is a `RangeError` naming the file."""
+def exactly(names: tuple[str, ...], given: Mapping[str, object], field: str) -> None:
+    """Refuse a table that lacks one of `names` or has another."""
+    for name in names:
+        if name not in given:
+            raise ValueError(f"{field}: {name}: is missing")
+    for name in given:
+        if name not in names:
+            raise ValueError(f"{field}: {name}: is not a field of this table")
+
+
+def read(kind: type[Kind], path: Path, **context: Any) -> Kind:
+    """Read one TOML file; `context` is what `known` looks at. Any fault is a `RangeError`."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RangeError(f"{path.name}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RangeError(f"{path.name}: is not valid TOML: {error}") from error
-    return Table(path.name, str(values.get("model_id", "file")), values)
+    try:
+        return kind.model_validate(values, context=context | {"file": path.name})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = _where(values, fault["loc"])
+        raise RangeError(": ".join((path.name, *where, _problem(fault)))) from error
+
+
+def _where(values: Any, steps: tuple[int | str, ...]) -> list[str]:
+    """The entry and the field; an entry of a list is called by its code."""
+    entry, field = str(values.get("model_id", "file")), list[str]()
+    for step in steps:
+        values = _within(values, step)
+        if isinstance(step, str):
+            field.append(step)
+        elif isinstance(values, dict):
+            code = values.get("code", values.get("dealer_id", f"number {step + 1}"))
+            entry, field = f"{field[-1]} {code}", []
+    return [entry, *field]
+
+
+def _within(values: Any, step: int | str) -> Any:
+    if isinstance(values, list) and isinstance(step, int):
+        return values[step]
+    return values.get(step) if isinstance(values, dict) else None
+
+
+_PROBLEMS = {"missing": "is missing", "extra_forbidden": "is not a field of this table"}
+
+
+def _problem(fault: Any) -> str:
+    if fault["type"] == "value_error":
+        return str(fault["ctx"]["error"])
+    must = re.sub(r"^\w+ should", "must", fault["msg"]).replace("a valid tuple", "a list")
+    return _PROBLEMS.get(fault["type"], f"{must}, not {fault['input']!r}")
