@@ -16,11 +16,10 @@ from loadtests.answers import Answer
 from loadtests.forms import Form, forms_of
 from loadtests.orders import OrderBook, Seen
 from loadtests.signing import Signature, idempotency_key
+from telemetry.catalogue import slos
 from telemetry.catalogue.outcomes import Outcome
 
-HOLDS = "/api/checkout/v1/holds"
-ORDERS = "/api/checkout/v1/orders"
-CARS = "/api/catalog/v1/cars"
+HOLDS, ORDERS, CARS = slos.HOLD_ROUTE, slos.ORDER_ROUTE, slos.SEARCH_ROUTE
 PAYMENT_PAGE = "/sandbox/pay/{payment_id}"
 CHALLENGE_PAGE = f"{PAYMENT_PAGE}/challenge"
 

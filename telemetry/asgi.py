@@ -37,6 +37,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# Under this key of the scope an application says how its request ended.
 OUTCOME_KEY = "vitrine.outcome"
 ATTRIBUTES_KEY = "vitrine.attributes"
 SPAN_KEY = "vitrine.span"

@@ -11,6 +11,9 @@ from app.contracts.client import ServiceClient, segment
 from app.contracts.wire import CarState, MoneyWire, Timestamp, Wire
 from telemetry.catalogue.labels import Market
 
+MAKE: Final = "Ellevar"
+"""The make that this shop is of; others are sold used."""
+
 Body = Literal[
     "hatchback", "sedan", "estate", "suv", "coupe", "convertible", "mpv", "van", "pickup"
 ]

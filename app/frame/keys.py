@@ -20,8 +20,8 @@ from cryptography.fernet import Fernet, MultiFernet
 from app.frame.settings import PlatformSettings
 from app.kernel.errors import CannotStart
 from app.kernel.ids import new_secret
+from telemetry.catalogue.labels import SERVICES
 
-SERVICES: Final = ("catalog", "advisor", "checkout", "storefront", "insight", "sandbox")
 PREFIX: Final = "VITRINE_"
 KEY: Final = 24
 PASSWORD: Final = 12

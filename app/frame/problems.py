@@ -16,11 +16,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 
 from app.kernel.errors import NOT_AN_IDENTIFIER, NotFound, VitrineError
+from telemetry.asgi import OUTCOME_KEY
 from telemetry.catalogue.outcomes import Outcome
 
 MEDIA_TYPE: Final = "application/problem+json"
-OUTCOME: Final = "vitrine.outcome"
-"""Scope key under which the telemetry middleware looks for a request's outcome."""
+OUTCOME: Final = OUTCOME_KEY
 
 
 def problem(

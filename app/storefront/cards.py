@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from app.contracts.catalog import Car, Dealer, Model
+from app.contracts.catalog import MAKE, Car, Dealer, Model
 from app.kernel.opening import Calendar, closing_today
 from app.storefront.formats import Formats
 from app.storefront.pictures import subject_of_car
 from app.storefront.texts import Texts
 from app.storefront.vocabulary import COLOURS, CONDITIONS, FUELS, feature
-
-HOUSE: Final = "Ellevar"
-"""Our own make need not be said on every card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,8 @@ def card_of(
     distance = car.dealer.distance_km
     return Card(
         car=car,
-        name=car.model_name if car.make == HOUSE else f"{car.make} {car.model_name}",
+        # Our own make need not be said on every card.
+        name=car.model_name if car.make == MAKE else f"{car.make} {car.model_name}",
         trim=car.trim or "",
         colour=colour,
         facts=" · ".join(_facts(car, formats)),

@@ -16,9 +16,6 @@ from typing import Final
 from app.contracts.catalog import Car, Model
 from app.storefront.drawings import Shape, draw, shape_from
 
-ASPECT: Final = 0.44
-"""Height of every drawing as a share of its width."""
-
 PRIMER: Final = "#8d949a"
 """The paint of a car whose colour is not known as a value."""
 

@@ -17,6 +17,7 @@ from app.insight import beacons, rules, settings
 from app.insight.boards import RANGES
 from app.kernel.money import MINOR_UNITS
 from app.storefront import places, vocabulary
+from deploy.local import postgres
 from loadtests.journeys import advised
 from telemetry.catalogue import insight, labels
 
@@ -33,6 +34,7 @@ SAME: dict[str, tuple[Collection[str], Collection[str]]] = {
     "traits are asked by load tests": (cars.TRAITS, advised.TRAITS),
     "languages have names": (LANGUAGES, places.LANGUAGES),
     "languages are heard": (LANGUAGES, {preferred_language(each) for each in ("sv", "en", "fi")}),
+    "services have databases": (labels.SERVICES, postgres.SERVICES),
     "markets have pages": (labels.SHOP_MARKETS, [p.market for p in places.PLACES.values()]),
     "markets have currencies": (labels.MARKETS, labels.CURRENCY_OF_MARKET),
     "currencies have decimals": (set(labels.CURRENCY_OF_MARKET.values()), MINOR_UNITS),

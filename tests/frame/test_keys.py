@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.frame.envfile import ROOT, filled_in, main, values_in
-from app.frame.keys import SECRETS, SERVICES, KeysMissing, faults, secrets_of, with_keys
+from app.frame.keys import SECRETS, KeysMissing, faults, secrets_of, with_keys
 from app.frame.settings import PlatformSettings
+from telemetry.catalogue.labels import SERVICES
 
 EXAMPLE = (ROOT / ".env.example").read_text()
 FRESH = {secret.variable: secret.new() for secret in SECRETS}

@@ -8,7 +8,7 @@ project's extension columns (docs/feeds.md).
 from __future__ import annotations
 
 from app.catalog.range.fleet import Car
-from app.catalog.range.sheets import MAKE
+from app.contracts.catalog import MAKE
 
 # "Vehicles & Parts > Vehicles > Motor Vehicles > Cars, Trucks & Vans" in Google's taxonomy.
 CARS_CATEGORY = "916"

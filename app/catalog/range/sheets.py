@@ -15,6 +15,7 @@ from app.catalog.range.dealers import Dealer
 from app.catalog.range.markets import Market
 from app.catalog.range.tables import Several, Share, Shipped, Text, exactly, known, like
 from app.contracts.catalog import (
+    MAKE,
     TRAITS,
     Body,
     ColourFamily,
@@ -25,7 +26,6 @@ from app.contracts.catalog import (
 )
 from app.contracts.wire import LANGUAGES
 
-MAKE = "Ellevar"
 IsizePosition = Literal["front_passenger", "rear_left", "rear_centre", "rear_right"]
 
 

@@ -28,7 +28,8 @@ from app.catalog.range.fleet import (
 from app.catalog.range.loading import load_range
 from app.catalog.range.markets import Market
 from app.catalog.range.rows import HEADER, row_of
-from app.catalog.range.sheets import MAKE, ModelSheet, Option, Paint, Range, Trim
+from app.catalog.range.sheets import ModelSheet, Option, Paint, Range, Trim
+from app.contracts.catalog import MAKE
 
 STOCK = Path(__file__).parent / "stock"
 SHIPPED_SOURCE = MAKE.casefold()
