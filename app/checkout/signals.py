@@ -33,12 +33,12 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_REFUNDS_REFUSED,
     CHECKOUT_WEBHOOKS,
     CHECKOUT_WORK_DUE,
+    DeskResult,
 )
 from telemetry.catalogue.labels import Traffic
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, link_to
 
-DeskResult = Literal["sold", "hold_ended", "held", "ordered", "taken_back"]
 ExpressEffect = Literal[
     "read",
     "place_hold",

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final, Literal, get_args
+from typing import Final, get_args
 
 from app.checkout.providers.protocol import ProviderPaused, ProviderUnavailable
 from app.checkout.signals import Signals
 from app.checkout.store import Record, Store
 from app.kernel.clock import Clock
 from app.kernel.errors import Unavailable
+from telemetry.catalogue.checkout import WorkKind
 
-WorkKind = Literal["refunds", "reconcile", "lapses", "sweep"]
 WORK_KINDS: Final[tuple[WorkKind, ...]] = get_args(WorkKind)
 
 FIRST_PAUSE: Final = timedelta(seconds=2)

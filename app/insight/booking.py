@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
 
 from app.contracts.events import fact_of
 from app.insight.books import Books, segment_of
 from app.insight.rules import ACTS, KEY_EVENTS, PLAIN_RULES, RULES, Line, settle
 from app.kernel.facts import ContractBroken, Event, Fact
-
-Result = Literal["stored", "duplicate", "rejected"]
+from telemetry.catalogue.insight import FactResult
 
 SUBJECTS = ("session_id", "hold_id", "attempt_id", "order_id", "advice_id")
 """Members of facts by which pages and steps are found."""
@@ -35,7 +33,7 @@ class Booked:
     event_id: str
     source: str
     type: str
-    result: Result
+    result: FactResult
     why: str = ""
 
 
@@ -77,11 +75,11 @@ def book_all(events: Sequence[Event], books: Books) -> list[Booked]:
     return [_booked(event, *_book(event, books)) for event in events]
 
 
-def _booked(event: Event, result: Result, why: str) -> Booked:
+def _booked(event: Event, result: FactResult, why: str) -> Booked:
     return Booked(event.id, event.source, event.type, result, why)
 
 
-def _book(event: Event, books: Books) -> tuple[Result, str]:
+def _book(event: Event, books: Books) -> tuple[FactResult, str]:
     fact = fact_of(event)
     kind = type(fact)
     line = _line(event, fact)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
 
 from app.insight.booking import Booked
 from telemetry.bootstrap import Telemetry
-from telemetry.catalogue.insight import INSIGHT_BEACONS, INSIGHT_FACTS
-
-BeaconResult = Literal["accepted", "rejected", "no_consent"]
+from telemetry.catalogue.insight import INSIGHT_BEACONS, INSIGHT_FACTS, BeaconResult
 
 
 class Signals:

@@ -1,7 +1,12 @@
 """What checkout measures as it happens. What it *sold* is the ledger's to say (insight.py)."""
 
+from typing import Literal, get_args
+
 from telemetry.catalogue.labels import OUTCOME, PROVIDER, SERVICE, TRAFFIC_LABEL
 from telemetry.catalogue.spec import Label, Metric
+
+DeskResult = Literal["sold", "hold_ended", "held", "ordered", "taken_back"]
+WorkKind = Literal["refunds", "reconcile", "lapses", "sweep"]
 
 PAYMENT_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -10,7 +15,7 @@ LATE_RESULT = Label(
 )
 DESK_RESULT = Label(
     "result",
-    ("sold", "hold_ended", "held", "ordered", "taken_back"),
+    get_args(DeskResult),
     "The car went off sale, and with it a shopper's hold; it was refused because a shopper holds or"
     " has ordered the car; the dealer took the sale back.",
 )
@@ -34,7 +39,7 @@ MOVE = Label(
 )
 WORK = Label(
     "work",
-    ("refunds", "reconcile", "lapses", "sweep"),
+    get_args(WorkKind),
     "What a background job goes through, item by item.",
 )
 CIRCUIT_STATE = Label(

@@ -4,6 +4,8 @@ Ledger metrics are the same on every replica: take `max without (instance)` befo
 builders in promql.py do). Every `shop_*` metric carries the same five segment labels.
 """
 
+from typing import Literal, get_args
+
 from telemetry.catalogue.labels import (
     BUYERS,
     CHANNEL,
@@ -18,6 +20,9 @@ from telemetry.catalogue.labels import (
     TRAFFIC_LABEL,
 )
 from telemetry.catalogue.spec import Kind, Label, Metric
+
+FactResult = Literal["stored", "duplicate", "rejected"]
+BeaconResult = Literal["accepted", "rejected", "no_consent"]
 
 SEGMENT = (MARKET, CHANNEL, DEVICE, ENTRY, TRAFFIC_LABEL)
 
@@ -51,10 +56,8 @@ DEPLOYED = Label("service", SERVICES, "The service that was deployed.")
 DEPLOY_OUTCOME = Label("outcome", ("succeeded", "failed", "rolled_back"), "How it ended.")
 DEPLOY_KIND = Label("kind", ("planned", "rework"), "Planned work, or repair of an incident.")
 FACT_SOURCE = Label("source", SERVICES, "The service whose facts are read.")
-FACT_RESULT = Label("result", ("stored", "duplicate", "rejected"), "What became of one fact.")
-BEACON_RESULT = Label(
-    "result", ("accepted", "rejected", "no_consent"), "What became of one beacon of a browser."
-)
+FACT_RESULT = Label("result", get_args(FactResult), "What became of one fact.")
+BEACON_RESULT = Label("result", get_args(BeaconResult), "What became of one beacon of a browser.")
 
 # The segments that happen every day; the rest of the product appears when it first happens.
 USUAL_SEGMENTS = tuple(

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from app.catalog.feeds import colours
+from app.checkout.providers import circuit, guard
 from app.contracts import catalog as cars
 from app.contracts.checkout import ReturnReason
 from app.contracts.events import DeployKind, DeployOutcome, VitalName
@@ -16,10 +17,11 @@ from app.frame.callers import preferred_language
 from app.insight import beacons, rules, settings
 from app.insight.boards import RANGES
 from app.kernel.money import MINOR_UNITS
+from app.sandbox import payments
 from app.storefront import places, vocabulary
 from deploy.local import postgres
 from loadtests.journeys import advised
-from telemetry.catalogue import insight, labels
+from telemetry.catalogue import checkout, insight, labels, sandbox
 
 SAME: dict[str, tuple[Collection[str], Collection[str]]] = {
     "body styles have words": (cars.BODIES, vocabulary.BODIES),
@@ -49,6 +51,15 @@ SAME: dict[str, tuple[Collection[str], Collection[str]]] = {
         {*get_args(DeployOutcome), "rolled_back"},
         insight.DEPLOY_OUTCOME.values or (),
     ),
+    "payments are counted by answer": (
+        {*get_args(payments.Answer), "cancelled"},
+        sandbox.PAYMENT_RESULT.values or (),
+    ),
+    "a circuit's states are counted": (
+        get_args(circuit.CircuitState),
+        checkout.CIRCUIT_STATE.values or (),
+    ),
+    "repeats are counted": (get_args(guard.Retried), checkout.RETRY_RESULT.values or ()),
     "deployments are counted by kind": (get_args(DeployKind), insight.DEPLOY_KIND.values or ()),
 }
 
