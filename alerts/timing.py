@@ -1,4 +1,4 @@
-"""How long windows are: nominal in production, divided by one factor in a drill."""
+"""How long windows are: nominal in production, divided by one factor in a drill; and in words."""
 
 import math
 from dataclasses import dataclass

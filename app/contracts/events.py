@@ -41,8 +41,10 @@ Provider = Annotated[str, text_of(20)]
 Release = Annotated[str, text_of(60)]
 CarIdentity = Annotated[str, text_of(64)]
 Moment = Annotated[str, text_of(40)]
-Opening = Annotated[str, text_of(4000)]
 """RFC 3339, UTC."""
+
+Opening = Annotated[str, text_of(4000)]
+"""A dealer's calendar (`kernel.opening.Calendar`) as text."""
 
 Amount = Annotated[int, Field(ge=-(2**53), le=2**53)]
 """Minor units, within what JSON numbers hold exactly everywhere (RFC 8259, section 6)."""
