@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 from app.kernel.errors import (
     InvalidInput,
@@ -41,20 +41,25 @@ class HoldUnknown(NotFound):
     code, title = "hold-unknown", "There is no such hold"
 
 
+_ENDED: Final = {
+    "sold_at_desk": "The dealer has sold this car in the showroom. Nothing was charged.",
+    "ordered": "The car was ordered with this hold: its order says what became of it.",
+}
+
+
 class HoldEnded(VitrineError):
-    """`reason` says how it ended when it was neither the time nor the shopper."""
+    """`reason` says how it ended when it was neither the time nor the shopper; `car_id` of what."""
 
     code, title = "hold-ended", "The car is no longer held for you"
     outcome, status = Outcome.CONFLICT, 409
 
     @classmethod
-    def after(cls, state: str) -> Self:
+    def after(cls, state: str, *, car_id: str) -> Self:
         """The error for a hold that is in this state now."""
-        if state == "sold_at_desk":
-            return cls(
-                "The dealer has sold this car in the showroom. Nothing was charged.", reason=state
-            )
-        return cls("The time to buy this car has run out, or it was given back.")
+        why = _ENDED.get(state)
+        if why is not None:
+            return cls(why, reason=state, car_id=car_id)
+        return cls("The time to buy this car has run out, or it was given back.", car_id=car_id)
 
 
 class CarHeld(VitrineError):

@@ -139,7 +139,7 @@ class Holds:
         """An active hold; raises `HoldUnknown` for another session's, `HoldEnded` when over."""
         hold = _owned(await self._store.read_hold(hold_id), session_id)
         if hold["state"] != "active" or hold["expires_at"] <= self._clock.now():
-            raise HoldEnded.after(hold["state"])
+            raise HoldEnded.after(hold["state"], car_id=hold["car_id"])
         return hold_wire(hold)
 
     async def release(self, hold_id: str, session_id: str) -> None:

@@ -182,7 +182,7 @@ class Orders:
                 return {**order, "hold_context": hold["context"]}
         now = self._clock.now()
         if hold["state"] != "active" or hold["expires_at"] <= now:
-            raise HoldEnded.after(hold["state"])
+            raise HoldEnded.after(hold["state"], car_id=hold["car_id"])
         await self._replace_earlier(transaction, hold, now)
         car = await transaction.lock_car(hold["car_id"])
         if car is None:
@@ -440,6 +440,7 @@ def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
         ),
         "message": MESSAGES.get(order.get("message") or ""),
         "payment_url": order.get("payment_url") if waiting else None,
+        "refund_due": order.get("payment_state") in ("refund_due", "refund_refused"),
     }
 
 

@@ -120,6 +120,8 @@ class Order(Wire):
     """Until when the dealer keeps the car once it can be collected; None unless confirmed."""
     message: str | None = None
     """For the shopper: why it ended otherwise than wished."""
+    refund_due: bool = False
+    """Whether money was taken that is on its way back."""
     payment_url: str | None = None
     order_token: str | None = None
 

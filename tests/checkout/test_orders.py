@@ -48,6 +48,7 @@ async def test_an_order_says_everything_once(shop: Shop) -> None:
         "ready_for_handover_at": None,
         "pick_up_by": None,
         "message": None,
+        "refund_due": False,
         "payment_url": order["payment_url"],
         "order_token": order["order_token"],
     }

@@ -59,7 +59,8 @@ async def test_a_car_is_bought_from_list_to_confirmation(shopfront: Shopfront) -
         order = await visitor.get(urlsplit(back).path)
     async with shopfront.services["checkout"].service.database.read() as connection:
         kept_until = await connection.scalar(
-            text("SELECT MAX(pick_up_by) FROM orders WHERE state = 'confirmed'")
+            text("SELECT pick_up_by FROM orders WHERE hold_id = :hold_id"),
+            {"hold_id": hold.headers["location"].rsplit("/", 1)[1]},
         )
 
     assert re.search(r'data-countdown="\d+"', details.text)

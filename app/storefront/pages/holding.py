@@ -17,7 +17,7 @@ from app.contracts.wire import Identifier
 from app.storefront import cookies
 from app.storefront.cards import card_of, cards_of
 from app.storefront.pages.page import UNKEPT, Front, Page
-from app.storefront.pages.purchase import form_of, key_of
+from app.storefront.pages.purchase import OVER, form_of, hold_over, key_of
 from telemetry.catalogue.outcomes import Outcome
 
 
@@ -50,7 +50,12 @@ def routes(front: Front) -> APIRouter:
     ) -> Response:
         page = front.open(request, market, language)
         form = await form_of(request)
-        await page.shop.checkout.release(hold_id)
+        try:
+            await page.shop.checkout.release(hold_id)
+        except UpstreamProblem as problem:
+            if problem.code != "payment-under-way":
+                raise
+            return await hold_over(page, hold_id, problem)  # its order says what became of it
         page.forget_hold(hold_id)
         car_id = cookies.read_identifier(form.get("car_id"))
         return page.redirect(page.url(f"/cars/{car_id}" if car_id else "/cars"))
@@ -69,8 +74,9 @@ async def _held(page: Page, car_id: str, key: str) -> Hold:
         kept, replayed = await page.shop.checkout.hold(car_id, key=key)
         return await page.shop.checkout.read_hold(kept.hold_id) if replayed else kept
     except UpstreamProblem as problem:
-        over = problem.code in ("hold-ended", "hold-unknown")
-        if not over and not (problem.replayed and problem.code == "car-not-available"):
+        if problem.code not in OVER and not (
+            problem.replayed and problem.code == "car-not-available"
+        ):
             raise
     try:
         return (await page.shop.checkout.hold(car_id, key=str(uuid4())))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from app.contracts.checkout import Order
+from app.contracts.checkout import Hold, Order
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import FeedbackGiven, PageViewed
 from app.contracts.wire import Identifier
@@ -18,15 +19,15 @@ from app.storefront.cards import card_of
 from app.storefront.cookies import DAY, Cookie
 from app.storefront.errors import PageMissing
 from app.storefront.pages.page import UNKEPT, Front, Page
-from app.storefront.pages.purchase import form_of, key_of
+from app.storefront.pages.purchase import form_of, hold_or_end, key_of, was_sold
 from app.storefront.places import LANGUAGES
 
 LOOKS: Final = 20
 """How often a waiting page looks again by itself; then the shopper decides."""
 
 LOOK_SECONDS: Final = 2
-STILL_HELD: Final = ("payment_pending", "declined")
-"""States in which the shopper may still buy the car within its fifteen minutes."""
+UNPAID: Final = ("declined", "cancelled")
+"""States after which the hold may live on: the shopper may order again within its time."""
 
 FEEDBACK: Final = "vitrine_feedback"
 """Set on the purchase's pages once feedback was given: asked once, counted once."""
@@ -103,9 +104,10 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
     query = page.request.query_params
     looked = _score(query.get("look"), 0, LOOKS) or 0
     back = query.get("back") == "1"
-    waiting = order.state == "payment_pending"
-    if order.state not in STILL_HELD:
+    held_until, sold = await _held_until(page, hold_id, order)
+    if held_until is None:
         page.forget_hold(hold_id)
+    waiting = order.state == "payment_pending"
     return page.render(
         "order.html",
         view=PageViewed("order", car_id=order.car_id) if looked == 0 else None,
@@ -116,6 +118,8 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
         dealer=dealer,
         hours=page.formats.opening_hours(dealer.opening_hours) if dealer else [],
         back=back,
+        held_until=held_until,
+        sold=sold,
         refresh=(
             page.url(f"/purchases/{hold_id}/order", {"look": looked + 1})
             if waiting and not back and looked < LOOKS
@@ -125,6 +129,22 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
         feedback_given=FEEDBACK in page.request.cookies,
         key=str(uuid4()),
     )
+
+
+async def _held_until(page: Page, hold_id: str, order: Order) -> tuple[datetime | None, bool]:
+    """Until when the car of an unpaid order is held, and whether its dealer sold it meanwhile.
+
+    None when the hold is over, or has become an order.
+    """
+    if order.state == "payment_pending":
+        until = order.expires_at
+        return (until if until and until > page.front.platform.clock.now() else None), False
+    if order.state in UNPAID:
+        hold = await hold_or_end(page, hold_id)
+        if isinstance(hold, Hold):
+            return hold.expires_at, False
+        return None, was_sold(hold)
+    return None, False
 
 
 def _score(text: str | None, low: int, high: int) -> int | None:

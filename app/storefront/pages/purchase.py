@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter
@@ -29,6 +30,9 @@ from app.storefront.errors import PageMissing
 from app.storefront.pages.page import UNKEPT, Front, Page
 from app.storefront.places import LANGUAGES
 from telemetry.catalogue.outcomes import Outcome
+
+OVER: Final = ("hold-ended", "hold-unknown")
+"""How checkout says that a hold no longer runs."""
 
 
 def routes(front: Front) -> APIRouter:
@@ -87,8 +91,8 @@ async def _submit(
     except Unavailable:
         return await _provider_away(page, hold_id, typed, form)
     except UpstreamProblem as problem:
-        if problem.code in ("hold-ended", "hold-unknown"):
-            return hold_over(page, hold_id, problem)
+        if problem.code in OVER:
+            return await hold_over(page, hold_id, problem)
         raise
     page.front.signals.order_opened(order_id=order.order_id, hold_id=hold_id)
     if order.order_token:
@@ -128,12 +132,23 @@ async def _hold(page: Page, hold_id: str) -> Hold | Response:
     """The running hold, or the page that says that it is over."""
     if not cookies.read_identifier(hold_id):
         raise PageMissing("There is no such purchase.")
+    hold = await hold_or_end(page, hold_id)
+    return hold if isinstance(hold, Hold) else await hold_over(page, hold_id, hold)
+
+
+async def hold_or_end(page: Page, hold_id: str) -> Hold | UpstreamProblem:
+    """The running hold, or how checkout says that it is over."""
     try:
         return await page.shop.checkout.read_hold(hold_id)
     except UpstreamProblem as problem:
-        if problem.code in ("hold-ended", "hold-unknown"):
-            return hold_over(page, hold_id, problem)
+        if problem.code in OVER:
+            return problem
         raise
+
+
+def was_sold(ended: UpstreamProblem) -> bool:
+    """Whether a hold ended because the car's dealer sold it in the showroom."""
+    return ended.problem.get("reason") == "sold_at_desk"
 
 
 async def _details_page(
@@ -161,21 +176,29 @@ async def _details_page(
     )
 
 
-def hold_over(page: Page, hold_id: str, problem: UpstreamProblem) -> Response:
+async def hold_over(page: Page, hold_id: str, problem: UpstreamProblem) -> Response:
     """The time has run out, the car was given back, or its dealer sold it in the showroom.
 
     An order may have been placed with it; not with one that was sold.
     """
-    sold = problem.problem.get("reason") == "sold_at_desk"
+    sold = was_sold(problem)
     if not sold and cookies.read_order(page.request.cookies.get(cookies.ORDER)) is not None:
         return page.redirect(page.url(f"/purchases/{hold_id}/order"))
     page.forget_hold(hold_id)
+    car_id = cookies.read_identifier(problem.problem.get("car_id"))
+    models = await page.part("catalog", page.front.range.models()) or {}
+    car = await page.part("catalog", page.shop.catalog.car(car_id)) if car_id else None
     return page.render(
         "hold_over.html",
         view=PageViewed("hold_over"),
         status=410,
         outcome=Outcome.CONFLICT,
+        cache=UNKEPT,
         sold=sold,
+        ordered=problem.code == "payment-under-way" or problem.problem.get("reason") == "ordered",
+        car_id=car_id,
+        card=card_of(car, models, page.formats) if car else None,
+        key=str(uuid4()),
     )
 
 
