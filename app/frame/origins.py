@@ -1,16 +1,23 @@
 """Which origins are ours: compared by scheme, host and port, not by how they are written.
 
 The public URL is ours. Where it names this machine itself (a demonstration, a shop in the local
-network), so are the machine's other names at the same port: its cookies are theirs.
+network), so are the machine's other names, at any port that leads to it: its cookies are theirs.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import re
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 _PORTS: Final = {"http": 80, "https": 443}
+
+_LOCAL_NAME: Final = re.compile(
+    r"[a-z]([a-z0-9-]*[a-z0-9])?"  # one word: a machine of this network
+    r"|([a-z0-9-]+\.)+(localhost|local|internal|home\.arpa)"
+)
+"""Names that no public name server answers for (RFC 6761, 6762, 8375), in plain letters."""
 
 Origin = tuple[str, str, int]
 """Scheme, host, port."""
@@ -47,15 +54,16 @@ def here(host: str, *, public_url: str) -> str:
 
 
 def is_neighbour(url: str, *, public_url: str) -> bool:
-    """Whether a URL names the machine that the public URL names: same scheme and port.
+    """Whether a URL names the machine that the public URL names, with the same scheme.
 
     Both are then addresses of this machine or of the local network, which no name from outside is.
+    The port may be another: a container's is mapped.
     """
     found, public = origin_of(url), origin_of(public_url)
     return (
         found is not None
         and public is not None
-        and (found[0], found[2]) == (public[0], public[2])
+        and found[0] == public[0]
         and _is_local(found[1])
         and _is_local(public[1])
     )
@@ -65,5 +73,9 @@ def _is_local(host: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        return host == "localhost"
-    return address.is_loopback or (address.is_private and not address.is_unspecified)
+        return _LOCAL_NAME.fullmatch(host) is not None
+    if isinstance(address, IPv6Address):
+        if address.sixtofour or address.teredo:
+            return False  # another machine's address inside
+        address = address.ipv4_mapped or address
+    return not (address.is_global or address.is_multicast)
