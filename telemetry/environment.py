@@ -20,8 +20,34 @@ class Export:
     timeout_seconds: float = 10.0
 
 
+_OTHERWISE = (
+    ("SAMPLER", "which traces are kept is decided by this shop's own rules"),
+    ("PROPAGATORS", "W3C trace context is what is spoken"),
+    ("METRIC", "metrics are not sent, Prometheus reads them at /metrics of the internal ports"),
+    ("LOG", "logs are not sent, they are lines on standard output"),
+    ("ZIPKIN", "spans are sent by OTLP alone"),
+    ("JAEGER", "spans are sent by OTLP alone"),
+)
+"""What is done instead, by a part of the variable's name."""
+
+
 def export_from(environ: Mapping[str, str]) -> tuple[Export | None, tuple[str, ...]]:
     """The export that is asked for, if any, and one sentence for whatever cannot be followed."""
+    export, sentences = _export(environ)
+    return export, (*sentences, *_unread(environ))
+
+
+def _unread(environ: Mapping[str, str]) -> Iterator[str]:
+    """One sentence for each variable that asks for what is done otherwise here."""
+    for name in sorted(environ):
+        why = next((why for part, why in _OTHERWISE if part in name), "")
+        value = environ[name].strip().lower()
+        asks = value and not (name.endswith("S_EXPORTER") and value == "none")
+        if name.startswith("OTEL_") and why and asks:
+            yield f"{name} is not followed: {why}."
+
+
+def _export(environ: Mapping[str, str]) -> tuple[Export | None, tuple[str, ...]]:
     exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
     if exporter == "none" or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None, ()

@@ -174,6 +174,8 @@ BASE, TRACES = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOIN
         ({BASE: "http://c:1", TRACES: "http://c:2/own"}, Export("http://c:2/own")),
         ({BASE: "http://c:1", "OTEL_TRACES_EXPORTER": "none"}, None),
         ({BASE: "http://c:1", "OTEL_SDK_DISABLED": "TRUE"}, None),
+        ({"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}, None),
+        ({"OTEL_TRACES_SAMPLER": " ", "OTEL_SERVICE_NAME": "log"}, None),
         (
             {
                 BASE: "http://c:1",
@@ -205,6 +207,12 @@ def test_the_standard_variables_are_followed(
         ("OTEL_EXPORTER_OTLP_HEADERS", "key=secret%0A"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318/v1/metrics"),
+        ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "key=secret"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+        ("OTEL_PROPAGATORS", "b3"),
     ],
 )
 def test_what_cannot_be_followed_is_one_sentence(variable: str, value: str) -> None:
