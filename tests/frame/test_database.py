@@ -20,7 +20,7 @@ from app.checkout.models import METADATA as CHECKOUT
 from app.frame.database import Database, DatabaseUnavailable, _means_gone, damaged
 from app.frame.migrations import migrate, newest_revision
 from app.kernel.clock import ManualClock
-from app.kernel.errors import InvalidInput
+from app.kernel.errors import CannotStart, InvalidInput
 from app.sandbox.models import METADATA as SANDBOX
 from deploy.local.postgres import TEST_SETTINGS, LocalPostgres
 from tests.builders.shop import PAYS, Shop, open_shop
@@ -77,6 +77,45 @@ async def test_replicas_that_start_at_once_migrate_once(new_database: NewDatabas
     for replica in replicas:
         await replica.close()
     assert [tuple(version) for version in versions] == [(newest_revision(MIGRATIONS),)]
+
+
+@pytest.mark.parametrize(
+    ("newer", "why"),
+    [
+        (["ALTER TABLE orders ADD COLUMN note TEXT", "CREATE TABLE later (n INTEGER)"], ""),
+        (["ALTER TABLE orders ADD COLUMN n INTEGER DEFAULT 1 NOT NULL"], ""),
+        (["ALTER TABLE orders DROP COLUMN provider"], "orders has no column provider"),
+        (["DROP TABLE desk_sales"], "there is no table desk_sales"),
+    ],
+)
+async def test_a_version_serves_on_a_later_schema_that_only_added(
+    new_database: NewDatabase, newer: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = Database(new_database("later"))
+    await migrate(database, "checkout", CHECKOUT)
+    async with database.transaction() as transaction:
+        for statement in (*newer, "UPDATE alembic_version SET version_num = '9000'"):
+            await transaction.execute(text(statement))
+    try:
+        await migrate(database, "checkout", CHECKOUT)
+    except CannotStart as error:
+        told = str(error)
+    else:
+        told = capsys.readouterr().err
+    await database.close()
+
+    assert "checkout has schema 9000" in told
+    assert (f"({why})" in told) if why else ("it has all that this version uses" in told)
+
+
+async def test_a_schema_of_another_program_is_one_sentence(new_database: NewDatabase) -> None:
+    database = Database(new_database("other"))
+    await migrate(database, "checkout", CHECKOUT)
+    async with database.transaction() as transaction:
+        await transaction.execute(text("UPDATE alembic_version SET version_num = 'ae1027a6acf'"))
+    with pytest.raises(CannotStart, match=r"has schema ae1027a6acf; this version knows \d{4} and"):
+        await migrate(database, "checkout", CHECKOUT)
+    await database.close()
 
 
 async def _numbers(database: Database) -> list[int]:
