@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
+import lzma
+import tarfile
+import zlib
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -457,6 +461,7 @@ def test_nobody_minds_what_stands_in_a_column_that_is_not_read() -> None:
     [
         '"Line one\tLine two"',
         '"Line one\nLine two\nLine three"',
+        '"Line one\tand\nLine\ttwo\n\nLine three\t"',
         '"He said ""new""\tand left"',
         '19" alloys',
         '"Winter" wheels',
@@ -621,7 +626,7 @@ def test_a_colour_may_be_missing_at_a_rows_end() -> None:
     assert _told(feed.encode()) == ["A1"]
 
 
-@pytest.mark.parametrize("torn", ["a\nb", "a\n\nb", "a\nb\nc"])
+@pytest.mark.parametrize("torn", ["a\nb", "a\n\nb", "a\nb\nc", '"a\nb'])
 def test_a_row_that_a_line_break_tore_is_truncated_in_all_its_parts(torn: str) -> None:
     feed = _feed({}, {"id": "B2", "description": torn, "build_to_order": "yes"}, {"id": "C3"})
     told = _told(feed)
@@ -658,6 +663,15 @@ def test_a_file_of_another_encoding_is_told_from_one_with_a_stray_byte() -> None
     assert _told(utf8) == [*(f"A{n}" for n in range(9)), Reason.MALFORMED_VALUE]
 
 
+def _tar() -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo("stock.tsv")
+        entry.size = len(_feed({}))
+        archive.addfile(entry, io.BytesIO(_feed({})))
+    return packed.getvalue()
+
+
 def test_byte_order_marks_are_read() -> None:
     text = _feed({"color": "Snölykta", "colour_code": ""}).decode()
     for content in (text.encode("utf-8-sig"), text.encode("utf-16")):
@@ -676,6 +690,23 @@ def test_byte_order_marks_are_read() -> None:
         (b"PK\x03\x04\x00\x00", "zip archive or a spreadsheet"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old spreadsheet"),
         (b"%PDF-1.7", "a PDF document"),
+        (zlib.compress(b"id", 1), "packed with deflate"),
+        (zlib.compress(b"id", 5), "packed with deflate"),
+        (zlib.compress(b"id", 9), "packed with deflate"),
+        (b"\x1f\x9d\x90id", "packed with compress (.Z)"),
+        (b"\x04\x22\x4d\x18id", "packed with lz4"),
+        (lzma.compress(b"id", lzma.FORMAT_ALONE), "packed with lzma"),
+        (_tar(), "a tar archive"),
+        (gzip.compress(_tar(), mtime=0), "a tar archive"),
+        (b"PAR1\x15\x04", "a Parquet table"),
+        (b"SQLite format 3\x00\x10", "an SQLite database"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "a picture (PNG)"),
+        (_feed({}).decode().encode("utf-32"), "written in UTF-32"),
+        (b"\x00\x00\xfe\xff" + _feed({}).decode().encode("utf-32-be"), "written in UTF-32"),
+        (
+            b'--x1\r\nContent-Disposition: form-data; name="f"\r\n\r\n' + _feed({}) + b"\r\n--x1--",
+            "a form (multipart) with the file inside; send the file itself",
+        ),
         (b"BZh91AY", "packed with bzip2"),
         (b"\xef\xbb\xbf<?xml version='1.0'?><rss></rss>", "is XML"),
         ("<?xml version='1.0'?><rss></rss>".encode("utf-16"), "is XML"),

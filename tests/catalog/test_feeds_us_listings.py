@@ -118,6 +118,23 @@ def _model(brand: str, model: str) -> StockRecord | Rejection:
         *[(word, None) for word in ("mpv", "wagon", "van", "vans", "bus", "truck", "cutaway")],
         *[(word, None) for word in ("passenger", "ld", "utility", "connect", "limited", "nvp")],
         *[(word, None) for word in ("xd", "5", "m", "4dr", "4-door", "4 Door", "AWD", "Cruiser")],
+        *[(word, None) for word in ("unknown", "other", "N/A", "none", "-", ".", "--", "?", "tbd")],
+        *[(word, None) for word in ("unspecified", "not specified", "not available", "No Model")],
+        *[
+            (word, None)
+            for word in ("hatch", "estate", "cabriolet", "targa", "supercrew", "plug-in")
+        ],
+        *[
+            (word, None)
+            for word in ("supercab", "crewmax", "unlimited", "sport utility", "crew cab")
+        ],
+        *[
+            (word, None)
+            for word in ("full-size van", "all wheel drive", "limited edition", "4x4 SE")
+        ],
+        *[(word, "hatchback") for word in ("5-door hatchback", "hatchback 5dr", "Hatchback/Door")],
+        *[(word, "pickup") for word in ("pickup truck", "Crew Cab Pickup", "pickup (long bed)")],
+        ("convertible coupe", None),
         ("pickup", "pickup"),
         ("Coupe", "coupe"),
         ("hatchback", "hatchback"),
@@ -142,6 +159,15 @@ def test_a_word_that_names_no_model_is_none_and_only_plain_bodies_are_believed(
         ("ram", "3500", "Ram 3500"),
         ("lexus", "ls", "Lexus Ls"),
         ("land", "discovery", "Land Rover Discovery"),
+        ("bmw", "3 series", "BMW 3 Series"),
+        ("mercedes-benz", "c class", "Mercedes-Benz C Class"),
+        ("mercedes-benz", "e 450", "Mercedes-Benz E 450"),
+        ("tesla", "model 3", "Tesla Model 3"),
+        ("toyota", "land cruiser", "Toyota Land Cruiser"),
+        ("oldsmobile", "custom cruiser", "Oldsmobile Custom Cruiser"),
+        ("nissan", "rogue sport", "Nissan Rogue Sport"),
+        ("ford", "transit connect", "Ford Transit Connect"),
+        ("dodge", "r/t", "Dodge R/T"),
     ],
 )
 def test_a_model_keeps_its_name(brand: str, model: str, title: str) -> None:
@@ -150,19 +176,89 @@ def test_a_model_keeps_its_name(brand: str, model: str, title: str) -> None:
     assert f"{car.make} {car.model}" == title
 
 
+LORRIES = {
+    "ford": "f-550;F-650;f750;f 800 chassis;f-59;f-650sd;super duty f-650;"
+    "F-650 XLT;lcf;e-450;ln8000",
+    "ram": "4500;5500;5500HD",
+    "dodge": "ram 5500;d600",
+    "chevrolet": "4500hd;c5500;kodiak;silverado 4500hd;silverado 5500hd;w4500;express 4500;c60",
+    "gmc": "topkick;sierra 5500;t7500;medium duty",
+    "isuzu": "npr;NPR-HD;nqr;nrr;ftr;fvr;npr75",
+    "volvo": "vnl;VNL 760;vhd;vnr64t;fh16",
+    "mitsubishi": "fuso;canter;fe140",
+    "nissan": "ud;ud 1400",
+    "mercedes-benz": "actros",
+    "honda": "cbr600rr;gold wing;CRF 450R;trailer",
+    "bmw": "r 1200 gs;S1000RR;motorcycle",
+    "suzuki": "gsx-r1000;v-strom;DR-Z400",
+    "triumph": "bonneville;street triple",
+}
+NO_CAR_MAKES = (
+    "freightliner;yamaha;sterling;autocar;scania;ic bus;IC;gillig;ud;UD Trucks;fuso;"
+    "mitsubishi fuso;vespa;aprilia;can-am;Can Am;royal enfield;harley davidson;zero motorcycles;"
+    "big tex;Big Tex Trailers;kubota;sea ray;bayliner;john-deere;thomas built buses;"
+    "Western Star Trucks;nova bus"
+)
+CARS = {
+    "acura": "integra;mdx;rdx;tlx;nsx;rsx",
+    "audi": "a4;q5;tt;r8;s4;rs 5;e-tron;allroad;v8",
+    "bmw": "x3;x5;m3;m4;z4;i3;328i;530e;2002;m850i;3 series;isetta",
+    "buick": "enclave;encore;lacrosse;regal",
+    "cadillac": "cts;srx;escalade;xt5;fleetwood",
+    "chevrolet": "1500;2500;3500;silverado 3500hd;c10;k5;corvette c7;s-10;tahoe;express 3500;"
+    "ssr;astro;ss",
+    "chrysler": "300;pacifica;town & country;pt cruiser",
+    "dodge": "challenger;ram 3500;600;caravan;journey;sprinter 3500;viper;d150",
+    "ferrari": "f430;550 maranello;f 8",
+    "fiat": "500;500l;124 spider",
+    "ford": "f-150;f-250;f-350;f-450;e-350;transit;ltd;mustang;flex;c-max;gt;fiesta;"
+    "falcon;super duty f-350",
+    "genesis": "g70;g80;gv80",
+    "gmc": "1500;2500hd;sierra 3500;yukon;savana;jimmy",
+    "honda": "accord;cr-v;cr-z;crx;hr-v;pilot;s2000;fit;element;n600;civic;passport;ridgeline",
+    "hyundai": "sonata;santa fe;kona;ioniq 5",
+    "infiniti": "q50;fx35;qx60;g37",
+    "isuzu": "rodeo;trooper;i-280;hombre;ascender;vehicross",
+    "jeep": "wrangler;gladiator;cj-7;compass;scrambler",
+    "kia": "sorento;k5;ev6;soul",
+    "lexus": "ls;gx;rx 350;nx;is 250",
+    "mazda": "cx-5;miata;mx-5;rx-8;b2300;3",
+    "mercedes-benz": "e 450;c 400;g 550;sprinter;metris;gle;sl-class;c-class",
+    "mini": "cooper;countryman",
+    "mitsubishi": "outlander;eclipse;lancer;mirage;3000gt;montero;fto",
+    "nissan": "titan;titan xd;frontier;rogue;350z;nv200;versa;leaf;370z;juke",
+    "porsche": "911;cayenne;924;taycan",
+    "ram": "1500;2500;3500;promaster",
+    "rivian": "r1t;r1s",
+    "subaru": "brz;wrx;forester;outback",
+    "suzuki": "sx4;kizashi;xl7;samurai;x-90;grand vitara;swift",
+    "tesla": "model 3;model s;cybertruck",
+    "toyota": "tacoma;4runner;86;c-hr;fj cruiser;t100;tundra;rav4",
+    "triumph": "tr6;spitfire;stag;gt6",
+    "volkswagen": "gti;golf;id.4;tiguan;thing",
+    "volvo": "xc90;v60;s60;c70;240;p1800;v70;ex30;xc40",
+}
+
+
 @pytest.mark.parametrize(
     ("brand", "model"),
     [
-        *[("ford", name) for name in ("f-550", "F-650", "f750", "f 800 chassis", "f-59")],
-        *[("ram", name) for name in ("4500", "5500")],
-        *[("chevrolet", name) for name in ("4500hd", "c5500", "kodiak")],
-        *[("gmc", "topkick"), ("isuzu", "npr"), ("freightliner", "cascadia"), ("yamaha", "fz")],
+        *((make, model) for make, models in LORRIES.items() for model in models.split(";")),
+        *((make, "rs") for make in NO_CAR_MAKES.split(";")),
     ],
 )
 def test_a_lorry_or_motorcycle_is_no_car(brand: str, model: str) -> None:
     told = _model(brand, model)
     assert isinstance(told, Rejection)
     assert told.reason == Reason.NOT_A_CAR
+
+
+@pytest.mark.parametrize(
+    ("brand", "model"),
+    [(make, model) for make, models in CARS.items() for model in models.split(";")],
+)
+def test_an_ordinary_car_is_a_car(brand: str, model: str) -> None:
+    assert isinstance(_model(brand, model), StockRecord)
 
 
 def test_a_source_without_dealers_gets_one_per_place() -> None:

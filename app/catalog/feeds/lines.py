@@ -10,6 +10,10 @@ from app.catalog.feeds.packaging import text_of
 from app.catalog.feeds.record import FeedUnreadable
 
 MOST_LINES_IN_A_CELL = 50
+# Looking for the end of quoted values may cost that many times the text's length, and a bit for
+# each line; behind that a quotation mark is a sign like any other.
+_MOST_EFFORT = 8
+_EFFORT_OF_A_LINE = 50
 
 
 def decode(content: bytes) -> str:
@@ -44,12 +48,14 @@ def records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     whole = text.replace("\r\n", "\n")
     lines = (whole if "\n" in whole else whole.replace("\r", "\n")).split("\n")
     whole_rows = range(0)
+    effort = _MOST_EFFORT * (len(text) + _EFFORT_OF_A_LINE)
     at = 0
     while at < len(lines):
         cells, used = _cells(lines[at], delimiter), 1
-        if len(cells) < whole_rows.stop and cells[-1].lstrip().startswith('"'):
+        if whole_rows and effort > 0 and _open(cells):
             following = lines[at : at + MOST_LINES_IN_A_CELL]
-            cells, used = _continued(following, cells, whole_rows, delimiter)
+            cells, used, spent = _continued(following, cells, whole_rows, delimiter)
+            effort -= spent
         if any(cell.strip() for cell in cells):
             whole_rows = whole_rows or range(_filled(cells), len(cells) + 1)
             yield at + 1, cells
@@ -78,20 +84,29 @@ def _cells(line: str, delimiter: str) -> list[str]:
     ]
 
 
+def _open(cells: list[str]) -> int:
+    """How many cells begin with a quotation mark that nothing closed."""
+    return sum(cell.lstrip().startswith('"') for cell in cells)
+
+
 def _continued(
     lines: list[str], cells: list[str], whole_rows: range, delimiter: str
-) -> tuple[list[str], int]:
+) -> tuple[list[str], int, int]:
     """The row when a quoted value goes on in the next lines; `cells` when nothing closes it.
 
-    Taken only where it gives one cell for each named column and no line of it is a row by itself,
-    so that a stray quotation mark, or two, swallow no car.
+    With the number of lines and the effort. Taken only where it gives one cell for each named
+    column and no line of it is a row by itself, so that a stray quotation mark, or two, swallow no
+    car.
     """
+    spent = 0
     for used in range(2, len(lines) + 1):
-        if len(_cells(lines[used - 1], delimiter)) >= whole_rows.start:
+        line = lines[used - 1]
+        spent += len(line) + _EFFORT_OF_A_LINE
+        if len(_cells(line, delimiter)) >= whole_rows.start:
             break
-        joined = _cells("\n".join(lines[:used]), delimiter)
-        if len(joined) >= whole_rows.stop:
-            break
-        if len(joined) in whole_rows and not joined[-1].startswith('"'):
-            return joined, used
-    return cells, 1
+        if '"' in line:
+            joined = _cells("\n".join(lines[:used]), delimiter)
+            spent += sum(map(len, joined))
+            if len(joined) in whole_rows and _open(joined) < _open(cells):
+                return joined, used, spent
+    return cells, 1, spent

@@ -12,6 +12,8 @@ LARGEST_UNPACKED: Final = 32 << 20
 
 _GZIP: Final = b"\x1f\x8b"
 _ARCHIVE: Final = "Unpack it and send the text, or pack it with gzip."
+_EXPORT: Final = "Export the stock as delimited text."
+_ZLIB_LEVELS: Final = (b"\x01", b"\x5e", b"\x9c", b"\xda")
 _OTHER_KINDS: Final[tuple[tuple[bytes, str, str], ...]] = (
     (
         b"PK\x03\x04",
@@ -25,8 +27,22 @@ _OTHER_KINDS: Final[tuple[tuple[bytes, str, str], ...]] = (
     (b"\x28\xb5\x2f\xfd", "packed with zstd", _ARCHIVE),
     (b"7z\xbc\xaf", "a 7-Zip archive", _ARCHIVE),
     (b"Rar!", "a RAR archive", _ARCHIVE),
-    (b"%PDF", "a PDF document", "Export the stock as delimited text."),
-    (b"{\\rtf", "an RTF document", "Export the stock as delimited text."),
+    (b"\x1f\x9d", "packed with compress (.Z)", _ARCHIVE),
+    (b"\x04\x22\x4d\x18", "packed with lz4", _ARCHIVE),
+    (b"\x5d\x00\x00", "packed with lzma", _ARCHIVE),
+    *((b"\x78" + level, "packed with deflate (zlib)", _ARCHIVE) for level in _ZLIB_LEVELS),
+    (b"PAR1", "a Parquet table", _EXPORT),
+    (b"Obj\x01", "an Avro table", _EXPORT),
+    (b"ARROW1", "an Arrow table", _EXPORT),
+    (b"SQLite format 3\x00", "an SQLite database", _EXPORT),
+    (b"\x89PNG", "a picture (PNG)", _EXPORT),
+    (b"\xff\xd8\xff", "a picture (JPEG)", _EXPORT),
+    (b"GIF8", "a picture (GIF)", _EXPORT),
+    (b"RIFF", "a picture or a sound (RIFF)", _EXPORT),
+    (b"\xff\xfe\x00\x00", "written in UTF-32", "Save it as UTF-8."),
+    (b"\x00\x00\xfe\xff", "written in UTF-32", "Save it as UTF-8."),
+    (b"%PDF", "a PDF document", _EXPORT),
+    (b"{\\rtf", "an RTF document", _EXPORT),
 )
 _MARKUP: Final = (
     (("<!doctype html", "<html"), "a web page (perhaps an error page or a login)"),
@@ -47,7 +63,14 @@ def text_of(content: bytes) -> bytes:
             raise FeedUnreadable("The feed is packed with gzip twice; pack it once.")
     for mark, kind, advice in _OTHER_KINDS:
         if content.startswith(mark):
-            raise FeedUnreadable(f"The feed is {kind}, not delimited text. {advice}")
+            raise FeedUnreadable(f"The feed is {kind}, not delimited text in UTF-8. {advice}")
+    if content[257:262] == b"ustar":
+        raise FeedUnreadable(f"The feed is a tar archive, not delimited text in UTF-8. {_ARCHIVE}")
+    if content.startswith(b"--") and b"content-disposition" in content[:1000].lower():
+        raise FeedUnreadable(
+            "The feed is a form (multipart) with the file inside; send the file itself as the "
+            "body, as curl --data-binary @FILE does."
+        )
     _refuse_markup(content[:200])
     return content
 

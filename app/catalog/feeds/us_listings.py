@@ -25,6 +25,7 @@ from app.catalog.feeds.record import (
     Reason,
     StockRecord,
 )
+from app.catalog.feeds.us_words import body, us_words
 from app.catalog.feeds.values import (
     distance_km,
     model_year,
@@ -54,55 +55,6 @@ REQUIRED = (
     "condition",
 )
 COLUMNS = Columns(required=REQUIRED, blank=frozenset(("color",)))
-# The scraper kept one word of each heading, often one that names no model: a body style, a trim, a
-# drive, a number of doors. Of these only the ones below say a body style that is ours: American
-# titles call vans and buses "wagon", cars of any kind "mpv" and people carriers "van".
-BODIES = {
-    "pickup": "pickup",
-    "coupe": "coupe",
-    "suv": "suv",
-    "sedan": "sedan",
-    "convertible": "convertible",
-    "hatchback": "hatchback",
-}
-DESCRIPTIONS = frozenset(
-    (
-        # bodies and what is built on them
-        *BODIES,
-        *("door", "doors", "dr", "cab", "cutaway", "chassis", "cargo", "passenger", "utility"),
-        *("truck", "mpv", "van", "vans", "minivan", "wagon", "bus", "roadster", "crossover", "car"),
-        *("crew", "quad", "double", "king", "mega", "regular", "extended", "ext", "conversion"),
-        *("cruiser", "connect", "country", "road/street", "stripped", "vehicle", "motorhome"),
-        # wheels, lengths and drives
-        *("srw", "drw", "awd", "fwd", "rwd", "4wd", "2wd", "4x4", "4x2", "long", "short", "lwb"),
-        *("swb", "wheelbase", "max", "el", "xl", "esv", "ld", "hd", "xd", "nvp", "pk", "duty"),
-        *("hybrid", "energi", "electric", "diesel", "gas", "plug-in", "phev", "ev"),
-        # trims and series
-        *("se", "sel", "ses", "sx", "sxt", "slt", "sle", "sr", "sv", "lt", "ltz"),
-        *("le", "xle", "xlt", "series", "class", "sport", "limited", "premium", "platinum"),
-        *("touring", "base", "edition", "special", "custom", "lariat", "laredo", "luxury"),
-    )
-)
-_NO_NAME = re.compile(r"\d[ -]?(?:d|dr|doors?)?|\w", re.ASCII)
-NOT_CARS = frozenset(
-    (
-        # motorcycles
-        *("harley-davidson", "kawasaki", "yamaha", "ducati", "ktm", "indian", "victory", "polaris"),
-        # trailers and motor homes
-        *("heartland", "forest river", "jayco", "coachmen", "keystone", "winnebago", "airstream"),
-        *("thor", "newmar", "tiffin", "dutchmen", "palomino", "fleetwood", "great dane", "wabash"),
-        # lorries, buses and machines
-        *("peterbilt", "kenworth", "freightliner", "mack", "international", "western star", "hino"),
-        *("blue bird", "thomas", "caterpillar", "john deere", "bobcat"),
-    )
-)
-# Medium-duty lorries (US classes 5 to 8) of makers that build cars as well.
-_LORRY = re.compile(
-    r"f[ -]?(?:5[3-9]|5[5-9]0|[6-9]\d0)\b.*"  # Ford F-53 (stripped chassis), F-550 to F-900
-    r"|[ct]?[4-8]500(?:hd|xd)?\b.*"  # Ram and Silverado 4500 to 6500, GMC C4500 to T8500
-    r"|topkick|kodiak|n[pq]r\b.*",
-    re.ASCII,
-)
 MAKES = {
     "bmw": "BMW",
     "gmc": "GMC",
@@ -186,17 +138,20 @@ def _check_listing(row: Row) -> None:
             f"the car is in {row.get('country')[:40]}, and the market {MARKET} is the United "
             "States only.",
         )
-    if row.need("brand").casefold() in NOT_CARS:
+    make, model = row.need("brand"), row.need("model")
+    if us_words().no_car_make(make):
         raise Refused(
             "brand",
             Reason.NOT_A_CAR,
-            f"{row.get('brand')} makes motorcycles, trailers, lorries or machines, not cars.",
+            f"{make[:40]} makes motorcycles, trailers, lorries, boats or machines, not cars; leave "
+            "it out.",
         )
-    if _LORRY.fullmatch(row.need("model").casefold()):
+    if us_words().no_car_model(make, model):
         raise Refused(
             "model",
             Reason.NOT_A_CAR,
-            f"{row.get('brand')} {row.get('model')} is a lorry; leave it out.",
+            f"{make[:40]} {model[:40]} is a lorry, a motorcycle or a trailer, not a car; leave it "
+            "out.",
         )
     _check_title(row)
     _check_time_left(row)
@@ -236,8 +191,7 @@ def _record(row: Row, context: FeedContext) -> StockRecord:
     offer = _offer(row, context)
     _check_listing(row)
     listed = row.need("model")
-    word = listed.casefold()
-    described = word in DESCRIPTIONS or _NO_NAME.fullmatch(word) is not None
+    words = us_words().described(listed)
     make = row.need("brand")
     sheet = context.shipped.model_named(make, listed)
     return StockRecord(
@@ -248,11 +202,11 @@ def _record(row: Row, context: FeedContext) -> StockRecord:
         vin=vin(row.need("vin"), "vin"),
         dealer=_dealer(row),
         make=MAKES.get(make.casefold(), make.title()),
-        model="" if described else listed.title(),
+        model=listed.title() if words is None else "",
         model_id=sheet.model_id if sheet else None,
         trim=None,
         model_year=model_year(row.need("year"), "year", context.today),
-        body=sheet.body if sheet else BODIES.get(word),
+        body=sheet.body if sheet else body(words or frozenset()),
         colour=listed_colour(row.get("color"))[0],
         fuel=sheet.fuel if sheet else None,
         drivetrain=sheet.drivetrain if sheet else None,
