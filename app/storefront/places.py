@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.storefront.texts import msg
-from telemetry.catalogue.labels import Market
+from telemetry.catalogue.labels import CURRENCY_OF_MARKET, Market
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,12 @@ class Place:
     market: Market
     slug: str
     name: str
-    currency: str
     time_zone: str
     locales: Mapping[str, str]
+
+    @property
+    def currency(self) -> str:
+        return CURRENCY_OF_MARKET[self.market]
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
@@ -43,12 +46,10 @@ LANGUAGES: Final[Mapping[str, Language]] = {
 PLACES: Final[Mapping[str, Place]] = {
     place.slug: place
     for place in (
-        Place("SE", "se", msg("Sweden"), "SEK", "Europe/Stockholm", {"sv": "sv_SE", "en": "en_SE"}),
-        Place("NO", "no", msg("Norway"), "NOK", "Europe/Oslo", {"sv": "sv_SE", "en": "en_NO"}),
-        Place(
-            "DK", "dk", msg("Denmark"), "DKK", "Europe/Copenhagen", {"sv": "sv_SE", "en": "en_DK"}
-        ),
-        Place("FI", "fi", msg("Finland"), "EUR", "Europe/Helsinki", {"sv": "sv_FI", "en": "en_FI"}),
+        Place("SE", "se", msg("Sweden"), "Europe/Stockholm", {"sv": "sv_SE", "en": "en_SE"}),
+        Place("NO", "no", msg("Norway"), "Europe/Oslo", {"sv": "sv_SE", "en": "en_NO"}),
+        Place("DK", "dk", msg("Denmark"), "Europe/Copenhagen", {"sv": "sv_SE", "en": "en_DK"}),
+        Place("FI", "fi", msg("Finland"), "Europe/Helsinki", {"sv": "sv_FI", "en": "en_FI"}),
     )
 }
 

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from app.catalog.range.tables import Several, Shipped, Text, read
+from telemetry.catalogue import labels
 
 HERE = Path(__file__).parent
 
@@ -30,9 +31,8 @@ class Market(Shipped):
     `stock` is how many cars the shipped feed holds.
     """
 
-    code: Text
+    code: labels.Market
     name: Text
-    currency: Text
     eea: bool
     vat_included: bool
     price_min: Annotated[int, Field(ge=1, le=10_000_000)]
@@ -47,6 +47,10 @@ class Market(Shipped):
         if self.price_min >= self.price_max:
             raise ValueError("price_max: must be above price_min")
         return self
+
+    @property
+    def currency(self) -> str:
+        return labels.CURRENCY_OF_MARKET[self.code]
 
     @property
     def price_min_minor(self) -> int:
