@@ -101,6 +101,8 @@ def _tell(report: FeedReport) -> None:
         typer.echo(f"  not in the feed, and still a shopper's: {', '.join(report.promised)}")
     for reason, times in Counter(row.reason for row in report.rejections).most_common():
         typer.echo(f"  {times} x {reason}")
+    if report.more_rejections:
+        typer.echo(f"  (of the first {len(report.rejections)} rejections)")
     for row in report.rejections[:SHOWN_REJECTIONS]:
         typer.echo(f"  {row.message}")
     if report.rejected > SHOWN_REJECTIONS:

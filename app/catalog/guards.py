@@ -30,30 +30,44 @@ class Confirmed:
     prices: bool = False
 
 
-def guard(swap: Swap, of: str, *, share: float, confirmed: Confirmed) -> None:
+def guard(
+    swap: Swap,
+    of: str,
+    *,
+    share: float,
+    confirmed: Confirmed,
+    rejected: int = 0,
+    first_rejection: str = "",
+) -> None:
     """Raise `TooMuchRemoved` or `PricesImplausible`; `of` names source and market.
 
     `share` is the share of the stock on offer that one import may remove.
     """
     if not confirmed.removal:
-        _guard_removal(swap, of, share)
+        _guard_removal(swap, of, share, rejected, first_rejection)
     if not confirmed.prices:
         _guard_prices(swap, of)
 
 
-def _guard_removal(swap: Swap, of: str, share: float) -> None:
+def _guard_removal(swap: Swap, of: str, share: float, rejected: int, first_rejection: str) -> None:
     removed = swap.lost
     most = max(USUAL_REMOVALS, int(share * swap.on_offer + 1e-9))
-    if removed <= most and not (swap.empties and removed > 1):
+    # A row that cannot be taken says that a car is there, so it does not close the shop.
+    emptied = swap.empties and removed > (0 if rejected else 1)
+    if removed <= most and not emptied:
         return
     allowed = (
-        "a feed without any car is taken without a confirmation only where one car was left"
-        if removed <= most
-        else f"{most} is the most without a confirmation ({share:.0%}, at least {USUAL_REMOVALS})"
+        f"{most} is the most without a confirmation ({share:.0%}, at least {USUAL_REMOVALS})"
+        if removed > most
+        else "no row of it can be taken"
+        if rejected
+        else "a feed without any car is taken without a confirmation only where one car was left."
+        " Were they sold in the last seconds? Then send it again in some seconds"
     )
+    rejections = f" Rejected rows: {rejected}; the first: {first_rejection}" if rejected else ""
     raise TooMuchRemoved(
         f"This feed would remove {removed} of {swap.on_offer} cars that {of}; {allowed}. If they "
-        "are really gone, send it again with confirm_removal=true.",
+        f"are really gone, send it again with confirm_removal=true.{rejections}",
         would_remove=removed,
         on_offer=swap.on_offer,
     )

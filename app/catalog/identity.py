@@ -7,9 +7,12 @@ identity beyond its stock id.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
+from app.catalog.swap import PRICES_COUNT, UNREADABLE
 from app.kernel.resale import RESALE_AFTER
 
 
@@ -26,6 +29,26 @@ class VinHash:
         return hmac.digest(self._key, vin.encode(), "sha256").hex() if vin else None
 
 
+class Row(Protocol):
+    """What is stored of a car, as far as it says whose it is."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def placed(self) -> bool: ...
+
+    @property
+    def changed_at(self) -> datetime: ...
+
+
+def is_somebodys(row: Row, now: datetime) -> bool:
+    """Whether a customer has the car; who bought it has it until it may be traded in."""
+    if row.state == "sold":
+        return row.placed or now - row.changed_at < RESALE_AFTER
+    return row.state != "available"
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A stored row that may have an identity already. `changed_at`: its state or offer."""
@@ -34,20 +57,31 @@ class Claim:
     source: str
     market: str
     stock_id: str
-    identity: str
+    identity: str | None
+    stated: str | None
     listed: bool
+    refused: str | None
     state: str
+    price: int
     changed_at: datetime
 
-    def keeps(self, source: str, market: str, now: datetime) -> bool:
-        """Whether no other row may be listed with the identity in `source`'s feed."""
-        if self.state == "sold":
-            return self.listed or now - self.changed_at < RESALE_AFTER
+    @property
+    def placed(self) -> bool:
+        """Whether it is listed, or only kept from that by what its row says just now."""
+        return self.listed or self.refused == UNREADABLE
+
+    def keeps(self, source: str, market: str, now: datetime, *, but_listed: bool = False) -> bool:
+        """Whether no other row may be listed with the identity in `source`'s feed.
+
+        `but_listed`: nothing but a listed row, or a customer, keeps it from a row that has it now.
+        """
         if self.state != "available":
-            return True
+            return is_somebodys(self, now)
         # Within one feed the row is renumbered or corrected: a VIN that stands there twice is
         # refused before.
-        return self.listed and (self.source, self.market) != (source, market)
+        if (self.source, self.market) == (source, market):
+            return False
+        return self.listed or (self.placed and not but_listed)
 
     def why(self, source: str, market: str) -> str:
         """The sentence for whoever sends the car once more."""
@@ -67,3 +101,14 @@ class Claim:
             f"a customer has held, reserved or bought the car with this VIN from the source"
             f" {self.source}; leave it out."
         )
+
+
+def last_prices(claims: Iterable[Claim], market: str, now: datetime) -> dict[str, int]:
+    """What each physical car was last offered for in the market, by identity."""
+    priced = [
+        claim
+        for claim in claims
+        if claim.market == market and (claim.listed or now - claim.changed_at < PRICES_COUNT)
+    ]
+    priced.sort(key=lambda claim: (claim.listed, claim.changed_at))
+    return {claim.identity: claim.price for claim in priced if claim.identity}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, cast
 
+from app.catalog.claims import Verdict, identified, judge
 from app.catalog.documents import car_document, car_id_of, dealer_of, digest_of
 from app.catalog.errors import FeedNotReadable
 from app.catalog.feeds.delimited import SHOWN_CHARACTERS
@@ -17,17 +18,18 @@ from app.catalog.feeds.record import (
     FeedContext,
     FeedUnreadable,
     Notice,
+    NoticeCode,
     Reason,
     Rejection,
     StockRecord,
 )
 from app.catalog.guards import Confirmed, guard, guard_age
-from app.catalog.identity import VinHash
+from app.catalog.identity import VinHash, last_prices
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.sheets import Range
 from app.catalog.signals import CatalogSignals
 from app.catalog.store import FeedState, Store, Swapping
-from app.catalog.swap import KnownCar, OfferedCar, Swap, as_bought, difference, is_rehearsal
+from app.catalog.swap import KnownCar, OfferedCar, Swap, difference, is_rehearsal
 from app.contracts.catalog import FeedReport, RowReport
 from app.contracts.events import LONGEST_TITLE, CarListed, CarWithdrawn, FeedImported
 from app.frame.dealers import OPERATOR
@@ -73,13 +75,46 @@ class Feed:
         return f"{self.source} has on offer in {self.market}"
 
 
+MOST_LISTED: Final = 1000
+"""So many rejections, and notices, an answer lists; it counts all of them."""
+
+
+@dataclass(slots=True)
+class Reports:
+    """What is told about rows: all of it counted, the first rows listed."""
+
+    count: int = 0
+    listed: list[RowReport] = field(default_factory=list)
+
+    def add(self, *reports: RowReport) -> None:
+        self.count += len(reports)
+        room = MOST_LISTED - len(self.listed)
+        self.listed += reports[: max(0, room)]
+
+    def merge(self, reports: Sequence[RowReport]) -> None:
+        """Add reports on rows that were passed already."""
+        self.count += len(reports)
+        self.listed = sorted([*self.listed, *reports], key=lambda report: report.row)[:MOST_LISTED]
+
+    @property
+    def more(self) -> int:
+        return self.count - len(self.listed)
+
+
 @dataclass(slots=True)
 class Staged:
     """A feed that was read and validated, but has changed nothing yet."""
 
     offered: list[OfferedCar] = field(default_factory=list)
-    rejections: list[RowReport] = field(default_factory=list)
-    notices: list[RowReport] = field(default_factory=list)
+    rejections: Reports = field(default_factory=Reports)
+    notices: Reports = field(default_factory=Reports)
+    unreadable: set[str] = field(default_factory=set)
+    """Ids of the cars whose rows were rejected for what stands in them."""
+
+    def reject(self, feed: Feed, report: RowReport) -> None:
+        self.rejections.add(report)
+        if report.stock_id:
+            self.unreadable.add(car_id_of(feed.source, feed.market, report.stock_id))
 
 
 class Importer:
@@ -142,10 +177,15 @@ class Importer:
             latest = None if last is None else last.exported_at
             guard_age(feed.whose, feed.exported_at, latest)
             known = await stock.known(feed.source, feed.market)
-            staged.offered = as_bought(known, staged.offered)
-            await self._refuse_claimed(feed, staged, known, stock)
-            swap = difference(known, staged.offered)
-            guard(swap, feed.whose, share=self._guard_share, confirmed=confirmed)
+            swap = await self._compare(feed, staged, known, stock)
+            guard(
+                swap,
+                feed.whose,
+                share=self._guard_share,
+                confirmed=confirmed,
+                rejected=staged.rejections.count,
+                first_rejection=next((row.message for row in staged.rejections.listed), ""),
+            )
             report = _report(feed, staged, swap)
             await stock.save(
                 swap,
@@ -178,52 +218,72 @@ class Importer:
                 if isinstance(outcome, StockRecord):
                     refusal = _too_long(outcome)
                     if refusal is not None:
-                        staged.rejections.append(refusal)
+                        staged.reject(feed, refusal)
                     else:
                         identity = identity_of(outcome.vin)
                         staged.offered.append(_offered(outcome, self._shipped, identity))
                 elif isinstance(outcome, Rejection):
-                    staged.rejections.append(_rejection(outcome))
+                    staged.reject(feed, _rejection(outcome))
                 else:
-                    staged.notices.append(_notice(outcome))
+                    staged.notices.add(_notice(outcome))
         except FeedUnreadable as error:
             raise FeedNotReadable(str(error)) from error
         return staged
 
-    async def _refuse_claimed(
-        self, feed: Feed, staged: Staged, known: list[KnownCar], stock: Swapping
-    ) -> None:
-        """Move cars that are somebody else's offer, or somebody's car, to the rejections."""
+    async def _compare(
+        self, feed: Feed, staged: Staged, known: Sequence[KnownCar], stock: Swapping
+    ) -> Swap:
+        """What the feed changes; cars that are somebody else's go to the rejections."""
         now = self._clock.now()
-        bought = {car.car_id for car in known if car.state != "available"}
-        wanted: dict[str, list[OfferedCar]] = {}
-        for car in staged.offered:
-            if car.identity:
-                wanted.setdefault(car.identity, []).append(car)
-        refused: dict[str, RowReport] = {}
-        for claim in await stock.claims(sorted(wanted)):
-            for car in wanted[claim.identity]:
-                kept = (
-                    claim.listed
-                    if car.car_id in bought
-                    else claim.keeps(feed.source, feed.market, now)
-                )
-                if kept and claim.car_id != car.car_id:
-                    refused[car.car_id] = _claimed(car, claim.why(feed.source, feed.market))
-        if refused:
-            staged.offered = [car for car in staged.offered if car.car_id not in refused]
-            staged.rejections = sorted(
-                [*staged.rejections, *refused.values()], key=lambda report: report.row
+        by_id = {car.car_id: car for car in known}
+        offered = identified(by_id, staged.offered, now)
+        claims = await stock.claims(sorted({i for car in offered for i in car.identities}))
+        verdict = judge(offered, by_id, claims, (feed.source, feed.market), now)
+        staged.rejections.merge([_claimed(car, verdict) for car in verdict.refused.values()])
+        staged.notices.merge([*_notices(verdict)])
+        swap = difference(
+            known,
+            verdict.offered,
+            unreadable=staged.unreadable,
+            claimed=verdict.refused,
+            prices=last_prices(claims, feed.market, now),
+            now=now,
+        )
+        swap.displaced = sorted({c.car_id for found in verdict.displaced.values() for c in found})
+        return swap
+
+
+def _claimed(car: OfferedCar, verdict: Verdict) -> RowReport:
+    return _of_vin(car, Reason.DUPLICATE_VIN, verdict.why[car.car_id])
+
+
+def _notices(verdict: Verdict) -> Iterator[RowReport]:
+    for car in verdict.offered:
+        if car.stated:
+            yield _of_vin(
+                car,
+                NoticeCode.VIN_WAITS,
+                "a customer has this car by the VIN that was stated before; the corrected one"
+                " counts at the first import after they gave it back. Until then nobody else can"
+                " list either of the two.",
+            )
+        for claim in verdict.displaced.get(car.car_id, ()):
+            yield _of_vin(
+                car,
+                NoticeCode.VIN_ELSEWHERE,
+                f"a customer has this car, so that the row {claim.stock_id!r} of the source"
+                f" {claim.source} in {claim.market} with the same VIN went off sale. Is the VIN"
+                " right?",
             )
 
 
-def _claimed(car: OfferedCar, why: str) -> RowReport:
+def _of_vin(car: OfferedCar, code: Reason | NoticeCode, why: str) -> RowReport:
     return RowReport(
         row=car.row,
         stock_id=car.stock_id,
         field="vin",
         value="",
-        reason=Reason.DUPLICATE_VIN.value,
+        reason=code.value,
         message=f"Row {car.row}: {why}",
     )
 
@@ -241,6 +301,7 @@ def _offered(record: StockRecord, shipped: Range, identity: str | None) -> Offer
         handover_lead_seconds=None if lead is None else lead // timedelta(seconds=1),
         digest=digest_of(document, f"{at} {lead} {_calendar(record.dealer)}"),
         identity=identity,
+        named=identity is not None,
         row=record.row,
     )
 
@@ -298,18 +359,29 @@ def _report(feed: Feed, staged: Staged, swap: Swap) -> FeedReport:
     return FeedReport(
         source=feed.source,
         accepted=len(swap.added) + len(swap.changed),
-        rejected=len(staged.rejections),
+        rejected=staged.rejections.count,
         unchanged=swap.unchanged,
         removed=len(swap.removed),
-        promised=sorted(car.stock_id for car in swap.left if car.state in ("held", "reserved")),
-        rejections=staged.rejections,
-        notices=staged.notices,
+        promised=sorted(
+            off.car.stock_id for off in swap.left if off.car.state in ("held", "reserved")
+        ),
+        rejections=staged.rejections.listed,
+        notices=staged.notices.listed,
+        more_rejections=staged.rejections.more,
+        more_notices=staged.notices.more,
     )
 
 
 def _facts(feed: Feed, swap: Swap, report: FeedReport) -> list[Fact]:
     listed: list[Fact] = [_listed(feed, car) for car in (*swap.added, *swap.changed)]
-    withdrawn: list[Fact] = [CarWithdrawn(car.car_id) for car in (*swap.removed, *swap.left)]
+    withdrawn: list[Fact] = [
+        *(
+            CarWithdrawn(off.car.car_id, off.refused is not None)
+            for off in swap.off_sale
+            if off.leaves
+        ),
+        *(CarWithdrawn(car_id, in_feed=True) for car_id in swap.displaced),
+    ]
     imported = FeedImported(
         source=feed.source,
         accepted=report.accepted,

@@ -40,7 +40,11 @@ cars: Final = Table(
     Column("digest", String(64), nullable=False),
     # Keyed hash of the VIN (catalog.identity); empty when the feed states none.
     Column("identity", String(64)),
+    # Another identity, which its row states while a customer has the car by the first one.
+    Column("stated", String(64)),
     Column("listed", Boolean, nullable=False),
+    # Why the row of a car that is not listed was refused (catalog.swap); empty when it has none.
+    Column("refused", String(8)),
     Column("state", String(10), nullable=False),
     # Unique, in commit order: whoever has seen version N has seen every change up to N.
     Column("version", BigInteger, nullable=False),
@@ -58,6 +62,7 @@ Index(
     sqlite_where=text("listed"),
 )
 Index("ix_cars_identity", cars.c.identity)
+Index("ix_cars_stated", cars.c.stated)
 
 identity_key: Final = Table(
     "identity_key",

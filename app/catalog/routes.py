@@ -323,7 +323,7 @@ def _place(near: str | None) -> tuple[float, float] | None:
 
 
 def _made_at(moment: datetime | None, now: datetime) -> datetime | None:
-    """A moment that storage can hold; one far ahead would make every later export look old."""
+    """A moment that storage can hold, and not one to come: later exports would look old."""
     if moment is None:
         return None
     try:
@@ -332,7 +332,7 @@ def _made_at(moment: datetime | None, now: datetime) -> datetime | None:
         made_at = datetime.max.replace(tzinfo=UTC)
     if not timedelta(days=-365) <= made_at - now <= timedelta(hours=1):
         raise _invalid("exported_at", "must be a moment of the past year, with its zone")
-    return made_at
+    return min(made_at, now)
 
 
 def _invalid(field: str, message: str) -> InvalidInput:

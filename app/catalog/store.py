@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog.documents import dealer_of
 from app.catalog.identity import Claim, VinHash
 from app.catalog.models import cars, dealers, feeds, identity_key, stock_head
-from app.catalog.swap import KnownCar, OfferedCar, Swap
+from app.catalog.swap import CLAIMED, KnownCar, OfferedCar, Swap
 from app.contracts.catalog import Dealer
 from app.frame.database import Database
 from app.frame.outbox import Outbox
@@ -77,23 +77,26 @@ class Swapping:
 
     async def known(self, source: str, market: str) -> list[KnownCar]:
         """Everything that the source ever offered in the market."""
-        rows = await self._connection.execute(
-            select(
-                cars.c.car_id,
-                cars.c.digest,
-                cars.c.listed,
-                cars.c.state,
-                cars.c.document["price"]["amount"].as_float(),
-                cars.c.identity,
-                cars.c.stock_id,
-            ).where(cars.c.source == source, cars.c.market == market)
-        )
+        query: Select[Any] = select(
+            cars.c.car_id,
+            cars.c.digest,
+            cars.c.listed,
+            cars.c.state,
+            cars.c.document["price"]["amount"].as_float(),
+            cars.c.identity,
+            cars.c.stated,
+            cars.c.stock_id,
+            cars.c.refused,
+            cars.c.changed_at,
+        ).where(cars.c.source == source, cars.c.market == market)
+        rows = await self._connection.execute(query)
         return [KnownCar(*row) for row in rows]
 
     async def claims(self, identities: Sequence[str]) -> list[Claim]:
         """Every row of whatever source with one of the identities."""
-        found: list[Claim] = []
+        found: dict[str, Claim] = {}
         for start in range(0, len(identities), READ_AT_ONCE):
+            asked = identities[start : start + READ_AT_ONCE]
             rows = await self._connection.execute(
                 select(
                     cars.c.car_id,
@@ -101,31 +104,23 @@ class Swapping:
                     cars.c.market,
                     cars.c.stock_id,
                     cars.c.identity,
+                    cars.c.stated,
                     cars.c.listed,
+                    cars.c.refused,
                     cars.c.state,
+                    cars.c.document["price"]["amount"].as_float(),
                     cars.c.changed_at,
-                ).where(cars.c.identity.in_(identities[start : start + READ_AT_ONCE]))
+                ).where(or_(cars.c.identity.in_(asked), cars.c.stated.in_(asked)))
             )
-            found += [Claim(*row) for row in rows]
-        return found
+            found |= {row.car_id: Claim(*row) for row in rows}
+        return list(found.values())
 
     async def save(self, swap: Swap, feed: FeedState) -> None:
         """Store the difference and that the feed was imported."""
         version = await _reserve(self._connection, swap.changes)
         await self._save_dealers([*swap.added, *swap.changed])
         # First of all whoever leaves or is corrected gives its identity free for the others.
-        gone = [car.car_id for car in (*swap.removed, *swap.left)]
-        if gone:
-            await self._connection.execute(
-                update(cars)
-                .where(cars.c.car_id == bindparam("of_car"))
-                .values(listed=False, version=bindparam("version"), changed_at=self._now),
-                [
-                    {"of_car": car_id, "version": version + offset}
-                    for offset, car_id in enumerate(gone)
-                ],
-            )
-        version += len(gone)
+        version = await self._take_off_sale(swap, version)
         if swap.changed:
             await self._connection.execute(
                 update(cars).where(cars.c.car_id == bindparam("of_car")).values(identity=None),
@@ -154,13 +149,50 @@ class Swapping:
             await self._connection.execute(
                 update(cars)
                 .where(cars.c.car_id == bindparam("of_car"))
-                .values(listed=True, **{name: bindparam(name) for name in _OFFER}),
+                .values(listed=True, refused=None, **{name: bindparam(name) for name in _OFFER}),
                 [
                     {**self._offer(car), "of_car": car.car_id, "version": version + offset}
                     for offset, car in enumerate(swap.changed)
                 ],
             )
         await self._save_feed(feed)
+
+    async def _take_off_sale(self, swap: Swap, version: int) -> int:
+        """Returns the next version."""
+        if swap.off_sale:
+            await self._connection.execute(
+                update(cars)
+                .where(cars.c.car_id == bindparam("of_car"))
+                .values(listed=False, **{name: bindparam(name) for name in _OFF_SALE}),
+                [
+                    {
+                        "of_car": off.car.car_id,
+                        "identity": off.identity,
+                        "stated": off.stated,
+                        "refused": off.refused,
+                        "changed_at": self._now if off.leaves else off.car.changed_at,
+                        "version": version + offset,
+                    }
+                    for offset, off in enumerate(swap.off_sale)
+                ],
+            )
+        version += len(swap.off_sale)
+        if swap.displaced:
+            await self._connection.execute(
+                update(cars)
+                .where(cars.c.car_id == bindparam("of_car"))
+                .values(
+                    listed=False,
+                    refused=CLAIMED,
+                    version=bindparam("version"),
+                    changed_at=self._now,
+                ),
+                [
+                    {"of_car": car_id, "version": version + offset}
+                    for offset, car_id in enumerate(swap.displaced)
+                ],
+            )
+        return version + len(swap.displaced)
 
     async def state_facts(self, facts: Sequence[Fact], context: EventContext) -> None:
         await self._outbox.add(self._connection, facts, context)
@@ -173,6 +205,7 @@ class Swapping:
             "handover_lead_seconds": car.handover_lead_seconds,
             "digest": car.digest,
             "identity": car.identity,
+            "stated": car.stated,
             "changed_at": self._now,
         }
 
@@ -212,9 +245,12 @@ _OFFER: Final = (
     "handover_lead_seconds",
     "digest",
     "identity",
+    "stated",
     "changed_at",
     "version",
 )
+
+_OFF_SALE: Final = ("identity", "stated", "refused", "changed_at", "version")
 
 
 class Store:

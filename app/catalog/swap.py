@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
 
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.stock import REHEARSAL_SOURCE
+
+UNREADABLE: Final = "row"
+"""A row was refused for what stands in it: its car keeps its place until it leaves the feed."""
+
+CLAIMED: Final = "vin"
+"""A row was refused because its physical car is another row's."""
+
+PRICES_COUNT: Final = timedelta(days=30)
+"""How long the last price of a car that is off sale is what a new price is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +33,21 @@ class OfferedCar:
     handover_lead_seconds: int | None
     digest: str
     identity: str | None = None
-    """Keyed hash of the VIN; None when the feed states none."""
+    """Keyed hash of the VIN; None when neither the feed nor anything before states one."""
+    stated: str | None = None
+    """Another one, which the row states while a customer has the car by `identity`."""
+    named: bool = False
+    """Whether the row itself states a VIN."""
     row: int = 0
 
     @property
     def price(self) -> int:
         """Minor units of the market's currency."""
         return int(self.document["price"]["amount"])
+
+    @property
+    def identities(self) -> set[str]:
+        return {identity for identity in (self.identity, self.stated) if identity}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +59,41 @@ class KnownCar:
     listed: bool
     state: str
     price: int
-    identity: str | None = None
-    stock_id: str = ""
+    identity: str | None
+    stated: str | None
+    stock_id: str
+    refused: str | None
+    """Why its row was refused, though it is still in its feed."""
+    changed_at: datetime
+
+    @property
+    def in_feed(self) -> bool:
+        return self.listed or self.refused is not None
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is listed, or only kept from that by what its row says just now."""
+        return self.listed or self.refused == UNREADABLE
+
+    @property
+    def taken(self) -> bool:
+        """Whether a customer has it, or its dealer sold it."""
+        return self.state != "available"
+
+
+@dataclass(frozen=True, slots=True)
+class OffSale:
+    """A known car that the import does not offer. `refused`: why, though the feed still has it."""
+
+    car: KnownCar
+    refused: str | None
+    identity: str | None
+    stated: str | None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether its offer or its row ends now."""
+        return self.car.listed or (self.car.in_feed and self.refused is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +105,10 @@ class Repriced:
     after: int
 
 
+NO_CARS: Final[Mapping[str, OfferedCar]] = MappingProxyType({})
+NO_PRICES: Final[Mapping[str, int]] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class Swap:
     """The difference. `removed` were on offer; `left` were held, reserved or sold already."""
@@ -61,59 +116,98 @@ class Swap:
     added: list[OfferedCar] = field(default_factory=list)
     changed: list[OfferedCar] = field(default_factory=list)
     unchanged: int = 0
-    removed: list[KnownCar] = field(default_factory=list)
-    left: list[KnownCar] = field(default_factory=list)
+    removed: list[OffSale] = field(default_factory=list)
+    left: list[OffSale] = field(default_factory=list)
+    marked: list[OffSale] = field(default_factory=list)
+    """Off sale before; only what their rows say of them changes."""
+    displaced: list[str] = field(default_factory=list)
+    """Ids of other feeds' rows of cars that customers of this source have."""
     repriced: list[Repriced] = field(default_factory=list)
     on_offer: int = 0
     """Cars of the source that could be bought before this import."""
     empties: bool = False
-    """Whether the feed offers no car at all."""
+    """Whether no car of the feed is taken."""
 
     @property
     def lost(self) -> int:
         """Removed cars that did not merely get another stock id."""
         kept = {car.identity for car in self.added if car.identity}
-        return sum(car.identity not in kept for car in self.removed)
+        return sum(off.car.identity not in kept for off in self.removed)
+
+    @property
+    def off_sale(self) -> list[OffSale]:
+        return [*self.removed, *self.left, *self.marked]
 
     @property
     def changes(self) -> int:
-        return len(self.added) + len(self.changed) + len(self.removed) + len(self.left)
+        return len(self.added) + len(self.changed) + len(self.off_sale) + len(self.displaced)
 
 
-def as_bought(known: Sequence[KnownCar], offered: Sequence[OfferedCar]) -> list[OfferedCar]:
-    """The offered cars; which physical car somebody has does not change under them."""
-    theirs = {car.car_id: car.identity for car in known if car.state != "available"}
-    return [
-        replace(car, identity=theirs[car.car_id]) if car.car_id in theirs else car
-        for car in offered
-    ]
-
-
-def difference(known: Sequence[KnownCar], offered: Sequence[OfferedCar]) -> Swap:
+def difference(
+    known: Sequence[KnownCar],
+    offered: Sequence[OfferedCar],
+    *,
+    unreadable: Collection[str] = (),
+    claimed: Mapping[str, OfferedCar] = NO_CARS,
+    prices: Mapping[str, int] = NO_PRICES,
+    now: datetime,
+) -> Swap:
     """Compare a source's whole feed with what is known of it.
 
     A sold, held or reserved car that leaves the feed is not removed stock: dealers must take such
-    cars out (Google's policy), so only available cars count for the guard.
+    cars out (Google's policy), so only available cars count for the guard. `unreadable` are the ids
+    of cars whose rows were refused for what stands in them, `claimed` those whose physical car is
+    somebody else's: both are still in the feed. `prices` are last prices by identity.
     """
     swap = Swap(
-        on_offer=sum(car.listed and car.state == "available" for car in known),
+        on_offer=sum(car.listed and not car.taken for car in known),
         empties=not offered,
     )
     before = {car.car_id: car for car in known}
     for car in offered:
         old = before.pop(car.car_id, None)
-        if old is not None and old.listed and old.state == "available" and old.price != car.price:
-            swap.repriced.append(Repriced(car.stock_id, old.price, car.price))
+        price = prices.get(car.identity or "", _last_price(old, now))
+        if price is not None and price != car.price:
+            swap.repriced.append(Repriced(car.stock_id, price, car.price))
         if old is None:
             swap.added.append(car)
-        elif old.listed and (old.digest, old.identity) == (car.digest, car.identity):
+        elif old.listed and _of_offer(old) == _of_offer(car):
             swap.unchanged += 1
         else:
             swap.changed.append(car)
+    present = {i for car in (*offered, *claimed.values()) for i in car.identities}
     for old in before.values():
+        if not old.in_feed and not (old.taken and old.car_id in claimed):
+            continue
+        off = _off_sale(old, old.car_id in unreadable, claimed.get(old.car_id), present)
         if old.listed:
-            (swap.removed if old.state == "available" else swap.left).append(old)
+            (swap.left if old.taken else swap.removed).append(off)
+        elif (off.refused, off.identity, off.stated) != (old.refused, old.identity, old.stated):
+            swap.marked.append(off)
     return swap
+
+
+def _of_offer(car: OfferedCar | KnownCar) -> tuple[str, str | None, str | None]:
+    return car.digest, car.identity, car.stated
+
+
+def _off_sale(
+    old: KnownCar, unreadable: bool, claimed: OfferedCar | None, present: Collection[str]
+) -> OffSale:
+    if claimed is not None:
+        # What its row says of a car that a customer has counts though the row is refused.
+        of_row = claimed if old.taken else old
+        refused = CLAIMED if old.in_feed else None
+        return OffSale(old, refused, of_row.identity, of_row.stated)
+    if unreadable:
+        return OffSale(old, old.refused or UNREADABLE, old.identity, old.stated)
+    return OffSale(old, CLAIMED if old.identity in present else None, old.identity, old.stated)
+
+
+def _last_price(old: KnownCar | None, now: datetime) -> int | None:
+    if old is None or not (old.listed or now - old.changed_at < PRICES_COUNT):
+        return None
+    return old.price
 
 
 def is_rehearsal(source: str) -> bool:

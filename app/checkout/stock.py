@@ -72,7 +72,8 @@ class Stock:
                     await transaction.record(CarStateChanged(fact.car_id, "available"), context)
             elif isinstance(fact, CarWithdrawn):
                 await transaction.unlist_car(fact.car_id)
-                await store_desk.note_left_feed(transaction, fact.car_id)
+                if not fact.in_feed:
+                    await store_desk.note_left_feed(transaction, fact.car_id)
 
 
 def _moment(rfc3339: str) -> datetime | None:

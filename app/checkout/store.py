@@ -168,19 +168,33 @@ class CheckoutTransaction:
     async def list_car(self, values: Record, *, resale_before: datetime) -> str:
         """Add a car or refresh its offer; who has it does not change. Returns the car's state.
 
-        Nor does which physical car somebody has. One that comes back as another row, and that its
-        buyer returned or got before `resale_before`, was traded in: the old row lets go of it.
+        Nor does which physical car somebody has, but it may become known: where somebody else has
+        that one already, both keep what they were promised and this row is offered to nobody. One
+        that comes back as another row, and that its buyer returned or got before `resale_before`,
+        was traded in: the old row lets go of it.
         """
         offer = {k: v for k, v in values.items() if k != "car_id"}
         if values["identity"] is not None:
             await self._let_go(values["identity"], values["car_id"], resale_before)
         statement = self._insert(CARS).values(**values, listed=True, state="available")
         free = CARS.c.state == "available"
-        offer["identity"] = case((free, statement.excluded.identity), else_=CARS.c.identity)
+        another = CARS.alias("another")
+        twice = and_(
+            CARS.c.identity.is_(None),
+            exists().where(
+                another.c.identity == values["identity"],
+                another.c.car_id != values["car_id"],
+                another.c.state != "available",
+            ),
+        )
+        told = statement.excluded.identity
+        offer["identity"] = case(
+            (free, told), (twice, None), else_=func.coalesce(CARS.c.identity, told)
+        )
+        offer["listed"] = or_(free, ~twice)
         listed = await self._connection.execute(
             statement.on_conflict_do_update(
-                index_elements=["car_id"],
-                set_={**offer, "listed": True, "version": CARS.c.version + 1},
+                index_elements=["car_id"], set_={**offer, "version": CARS.c.version + 1}
             ).returning(CARS.c.state)
         )
         return str(listed.scalar_one())

@@ -222,6 +222,9 @@ class FeedReport(Wire):
     """Stock ids that the feed left out while a shopper holds or has ordered the car: theirs."""
     rejections: list[RowReport] = []
     notices: list[RowReport] = []
+    more_rejections: int = 0
+    """Counted, but not listed: an answer lists the first thousand."""
+    more_notices: int = 0
 
 
 class CatalogClient(ServiceClient):

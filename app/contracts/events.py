@@ -147,10 +147,12 @@ class CarListed(Fact):
 
 @dataclass(frozen=True, slots=True)
 class CarWithdrawn(Fact):
-    """The car left its feed."""
+    """The car is no longer on offer."""
 
     TYPE: ClassVar[str] = "catalog.car.withdrawn"
     car_id: Id
+    in_feed: bool = False
+    """Its feed still has it, in a row that was refused or by another stock id; else it left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ async def test_a_car_that_left_its_feed_is_withdrawn_and_may_come_back(shop: Run
 
     gone = car_id_of("acme", "SE", "A0")
     assert (report.removed, await on_offer(shop)) == (1, {row["id"] for row in TEN[1:]})
-    assert (CarWithdrawn.TYPE, {"car_id": gone}) in await facts(shop, before)
+    assert (CarWithdrawn.TYPE, {"car_id": gone, "in_feed": False}) in await facts(shop, before)
     assert (await shop.public.get(f"/api/catalog/v1/cars/{gone}")).status_code == 404
 
     assert (await send(shop, feed(TEN))).accepted == 1

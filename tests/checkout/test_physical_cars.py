@@ -79,13 +79,28 @@ async def test_which_car_somebody_holds_does_not_change_under_them(shop: Shop) -
 
 
 async def test_cars_that_two_shoppers_have_already_stop_no_catalogue(shop: Shop) -> None:
-    """As before identities were known: each keeps what was promised."""
-    await shop.held("car_1")
-    await shop.held("car_2")
+    """As before identities were known: each keeps what was promised, and nobody else is."""
+    first = await shop.held("car_1")
+    second = await shop.held("car_2")
 
     await twins(shop)
 
-    assert await shop.rows("SELECT COUNT(*) FROM cars WHERE identity IS NOT NULL") == [(0,)]
+    assert await shop.rows("SELECT car_id FROM cars WHERE identity IS NOT NULL") == [("car_1",)]
+    assert (await shop.order(first["hold_id"])).status_code == 201
+    await shop.checkout.public.delete(f"/api/checkout/v1/holds/{second['hold_id']}")
+    assert (await shop.hold("car_2")).status_code == 409
+    assert await shop.broken_invariants() == {}
+
+
+async def test_a_car_that_somebody_holds_becomes_known_by_its_vin_at_once(shop: Shop) -> None:
+    await shop.list_car("car_1")
+    await shop.held("car_1")
+
+    await twins(shop)
+
+    assert (await shop.hold("car_2")).status_code == 409
+    await shop.list_car("car_1", identity="b" * 64)
+    assert (await shop.hold("car_2")).status_code == 409
 
 
 async def test_a_car_that_was_traded_in_is_sold_again_after_a_month(shop: Shop) -> None:

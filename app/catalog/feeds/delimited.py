@@ -15,6 +15,8 @@ from app.catalog.feeds.lines import decode, records
 from app.catalog.feeds.record import FeedUnreadable, Reason, Rejection
 
 LONGEST_CELL = 5_000
+MOST_LINES = 100_000
+LONGEST_HEADER = 100_000
 SHOWN_CHARACTERS = 80
 _DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar"}
 _PERSONAL = ("vin",)
@@ -117,6 +119,7 @@ def read_rows(content: bytes, delimiter: str, columns: Columns) -> tuple[Row, ..
     fault. Raises `FeedUnreadable` for faults of the whole file.
     """
     text = decode(content)
+    _refuse_size(text)
     lines = records(text, delimiter)
     first = next(lines, None)
     if first is None:
@@ -147,6 +150,22 @@ def _alternatives(column: Required) -> tuple[str, ...]:
 def repeated(values: Iterable[str]) -> frozenset[str]:
     """The values that occur more than once, empty ones left out."""
     return frozenset(value for value, times in Counter(values).items() if value and times > 1)
+
+
+def _refuse_size(text: str) -> None:
+    """What a file costs to read is bounded by its lines and by the columns of its header."""
+    lines = max(text.count("\n"), text.count("\r"))
+    if lines > MOST_LINES:
+        raise FeedUnreadable(
+            f"The feed has {lines:,} lines; {MOST_LINES:,} is the most. Is it the stock of one "
+            "source in one market?"
+        )
+    first = text[: LONGEST_HEADER + 1]
+    if len(first) > LONGEST_HEADER and "\n" not in first and "\r" not in first:
+        raise FeedUnreadable(
+            f"The feed's first line has more than {LONGEST_HEADER:,} characters; it must name the "
+            "columns and end with a line break."
+        )
 
 
 def _refuse_other_encoding(rows: tuple[Row, ...]) -> None:

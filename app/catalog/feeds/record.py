@@ -58,6 +58,8 @@ class NoticeCode(StrEnum):
     BODY_FROM_SHEET = "body_from_sheet"
     MILEAGE_DOUBTFUL = "mileage_doubtful"
     COLUMN_NOT_HEARD = "column_not_heard"
+    VIN_WAITS = "vin_waits"
+    VIN_ELSEWHERE = "vin_elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
