@@ -84,6 +84,28 @@ def judge(
     return verdict
 
 
+def displaced(
+    known: Mapping[str, KnownCar],
+    unreadable: Mapping[str, str | None],
+    claims: Iterable[Claim],
+    place: tuple[str, str],
+    now: datetime,
+) -> set[str]:
+    """Ids of other feeds' rows of cars that customers have by rows which could not be taken."""
+    theirs = {
+        identity
+        for car_id, identity in unreadable.items()
+        if identity and _is_taken(known.get(car_id), now)
+    }
+    return {
+        claim.car_id
+        for claim in claims
+        if claim.listed
+        and (claim.source, claim.market) != place
+        and not theirs.isdisjoint({claim.identity, claim.stated})
+    }
+
+
 def _judge_rows(
     rows: Sequence[OfferedCar], known: Mapping[str, KnownCar], now: datetime, verdict: Verdict
 ) -> None:

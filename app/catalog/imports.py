@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, cast
 
-from app.catalog.claims import Verdict, identified, judge
+from app.catalog.claims import Verdict, displaced, identified, judge
 from app.catalog.documents import car_document, car_id_of, dealer_of, digest_of
 from app.catalog.errors import FeedNotReadable
-from app.catalog.feeds.delimited import SHOWN_CHARACTERS
+from app.catalog.feeds.delimited import SHOWN_CHARACTERS, Refused
 from app.catalog.feeds.discovery import discover_adapters
 from app.catalog.feeds.record import (
     FeedAdapter,
@@ -23,6 +23,7 @@ from app.catalog.feeds.record import (
     Rejection,
     StockRecord,
 )
+from app.catalog.feeds.values import vin
 from app.catalog.guards import Confirmed, guard, guard_age
 from app.catalog.identity import VinHash, last_prices
 from app.catalog.range.dealers import Dealer
@@ -108,13 +109,13 @@ class Staged:
     offered: list[OfferedCar] = field(default_factory=list)
     rejections: Reports = field(default_factory=Reports)
     notices: Reports = field(default_factory=Reports)
-    unreadable: set[str] = field(default_factory=set)
-    """Ids of the cars whose rows were rejected for what stands in them."""
+    unreadable: dict[str, str | None] = field(default_factory=dict)
+    """Ids of cars whose rows were rejected for what stands in them, with their identities."""
 
-    def reject(self, feed: Feed, report: RowReport) -> None:
+    def reject(self, feed: Feed, report: RowReport, identity: str | None) -> None:
         self.rejections.add(report)
-        if report.stock_id:
-            self.unreadable.add(car_id_of(feed.source, feed.market, report.stock_id))
+        car_id = car_id_of(feed.source, feed.market, report.stock_id or f"\x1f{report.row}")
+        self.unreadable[car_id] = self.unreadable.get(car_id) or identity
 
 
 class Importer:
@@ -217,13 +218,13 @@ class Importer:
             for outcome in adapter.read(feed.content, context):
                 if isinstance(outcome, StockRecord):
                     refusal = _too_long(outcome)
+                    identity = identity_of(outcome.vin)
                     if refusal is not None:
-                        staged.reject(feed, refusal)
+                        staged.reject(feed, refusal, identity)
                     else:
-                        identity = identity_of(outcome.vin)
                         staged.offered.append(_offered(outcome, self._shipped, identity))
                 elif isinstance(outcome, Rejection):
-                    staged.reject(feed, _rejection(outcome))
+                    staged.reject(feed, _rejection(outcome), identity_of(_stated_vin(outcome)))
                 else:
                     staged.notices.add(_notice(outcome))
         except FeedUnreadable as error:
@@ -237,8 +238,11 @@ class Importer:
         now = self._clock.now()
         by_id = {car.car_id: car for car in known}
         offered = identified(by_id, staged.offered, now)
-        claims = await stock.claims(sorted({i for car in offered for i in car.identities}))
-        verdict = judge(offered, by_id, claims, (feed.source, feed.market), now)
+        named = {i for i in staged.unreadable.values() if i}
+        named.update(*(car.identities for car in offered))
+        claims = await stock.claims(sorted(named))
+        place = (feed.source, feed.market)
+        verdict = judge(offered, by_id, claims, place, now)
         staged.rejections.merge([_claimed(car, verdict) for car in verdict.refused.values()])
         staged.notices.merge([*_notices(verdict)])
         swap = difference(
@@ -249,7 +253,10 @@ class Importer:
             prices=last_prices(claims, feed.market, now),
             now=now,
         )
-        swap.displaced = sorted({c.car_id for found in verdict.displaced.values() for c in found})
+        swap.displaced = sorted(
+            {claim.car_id for found in verdict.displaced.values() for claim in found}
+            | displaced(by_id, staged.unreadable, claims, place, now)
+        )
         return swap
 
 
@@ -331,6 +338,13 @@ def _too_long(record: StockRecord) -> RowReport | None:
                 ),
             )
     return None
+
+
+def _stated_vin(rejection: Rejection) -> str | None:
+    try:
+        return vin(rejection.vin, "vin")
+    except Refused:
+        return None
 
 
 def _rejection(rejection: Rejection) -> RowReport:

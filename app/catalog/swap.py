@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -107,6 +107,7 @@ class Repriced:
 
 NO_CARS: Final[Mapping[str, OfferedCar]] = MappingProxyType({})
 NO_PRICES: Final[Mapping[str, int]] = MappingProxyType({})
+NO_VINS: Final[Mapping[str, str | None]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -147,7 +148,7 @@ def difference(
     known: Sequence[KnownCar],
     offered: Sequence[OfferedCar],
     *,
-    unreadable: Collection[str] = (),
+    unreadable: Mapping[str, str | None] = NO_VINS,
     claimed: Mapping[str, OfferedCar] = NO_CARS,
     prices: Mapping[str, int] = NO_PRICES,
     now: datetime,
@@ -155,9 +156,10 @@ def difference(
     """Compare a source's whole feed with what is known of it.
 
     A sold, held or reserved car that leaves the feed is not removed stock: dealers must take such
-    cars out (Google's policy), so only available cars count for the guard. `unreadable` are the ids
-    of cars whose rows were refused for what stands in them, `claimed` those whose physical car is
-    somebody else's: both are still in the feed. `prices` are last prices by identity.
+    cars out (Google's policy), so only available cars count for the guard. `unreadable` are the
+    ids of cars whose rows were refused for what stands in them, with the identity that those state,
+    `claimed` those whose physical car is somebody else's: both are still in the feed. `prices` are
+    last prices by identity.
     """
     swap = Swap(
         on_offer=sum(car.listed and not car.taken for car in known),
@@ -175,11 +177,12 @@ def difference(
             swap.unchanged += 1
         else:
             swap.changed.append(car)
-    present = {i for car in (*offered, *claimed.values()) for i in car.identities}
+    elsewhere = {i: UNREADABLE for i in unreadable.values() if i}
+    elsewhere |= {i: CLAIMED for car in (*offered, *claimed.values()) for i in car.identities}
     for old in before.values():
         if not old.in_feed and not (old.taken and old.car_id in claimed):
             continue
-        off = _off_sale(old, old.car_id in unreadable, claimed.get(old.car_id), present)
+        off = _off_sale(old, unreadable, claimed.get(old.car_id), elsewhere)
         if old.listed:
             (swap.left if old.taken else swap.removed).append(off)
         elif (off.refused, off.identity, off.stated) != (old.refused, old.identity, old.stated):
@@ -192,16 +195,26 @@ def _of_offer(car: OfferedCar | KnownCar) -> tuple[str, str | None, str | None]:
 
 
 def _off_sale(
-    old: KnownCar, unreadable: bool, claimed: OfferedCar | None, present: Collection[str]
+    old: KnownCar,
+    unreadable: Mapping[str, str | None],
+    claimed: OfferedCar | None,
+    elsewhere: Mapping[str, str],
 ) -> OffSale:
     if claimed is not None:
         # What its row says of a car that a customer has counts though the row is refused.
         of_row = claimed if old.taken else old
         refused = CLAIMED if old.in_feed else None
         return OffSale(old, refused, of_row.identity, of_row.stated)
-    if unreadable:
-        return OffSale(old, old.refused or UNREADABLE, old.identity, old.stated)
-    return OffSale(old, CLAIMED if old.identity in present else None, old.identity, old.stated)
+    if old.car_id in unreadable:
+        identity, stated = old.identity, unreadable[old.car_id]
+        if old.taken and stated:
+            identity = old.identity or stated
+        else:
+            stated = old.stated
+        return OffSale(
+            old, old.refused or UNREADABLE, identity, None if stated == identity else stated
+        )
+    return OffSale(old, elsewhere.get(old.identity or ""), old.identity, old.stated)
 
 
 def _last_price(old: KnownCar | None, now: datetime) -> int | None:

@@ -25,7 +25,7 @@ from tests.conftest import NewDatabase
 VINS: Final = ("YS3FB45S2310", "WBA3A5C50DF3")
 """The beginnings of two; each example ends them in its own way."""
 
-ROWS: Final = ("first", "second", "empty", "broken", "none")
+ROWS: Final = ("first", "second", "first broken", "second broken", "empty", "broken", "none")
 DOES: Final = ("hold", "hold", "release", "desk sale")
 STEPS: Final = st.lists(
     st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(ROWS + DOES)), min_size=3, max_size=14
@@ -61,10 +61,12 @@ class World:
     async def _send(self, name: str, source: Source, row: str, number: int) -> None:
         rows = []
         if row != "none":
-            if row in ("first", "second"):
-                source.named = f"{VINS[row == 'second']}{number:05}"
-            cell = "" if row == "empty" else source.named
-            rows = [car("S1", vin=cell, price="x" if row == "broken" else "559900.00 SEK")]
+            which = row.partition(" ")[0]
+            if which in ("first", "second"):
+                source.named = f"{VINS[which == 'second']}{number:05}"
+            cell = source.named if which in ("first", "second") else ""
+            price = "x" if row.endswith("broken") else "559900.00 SEK"
+            rows = [car("S1", vin=cell, price=price)]
         elif source.sold:
             source.left = True
         answer = await self.services["catalog"].public.post(

@@ -230,6 +230,22 @@ async def test_checkout_hears_whether_a_withdrawn_car_is_still_in_its_feed(
     assert (await withdrawn(shop))[:2] == [True, False]
 
 
+@pytest.mark.parametrize("stock_id", ["G1", ""])
+async def test_the_vin_of_a_rejected_row_counts(
+    shop: Running, checkout: CheckoutEvents, stock_id: str
+) -> None:
+    """By the row of a car that a customer has, or by any row of one that is known."""
+    await send(shop, "group", car("G1", **({} if stock_id else {"vin": VIN})), car("G2"))
+    if stock_id:
+        await becomes(shop, checkout, "held", "group G1")
+        await send(shop, "agency", car("A1", vin=VIN))
+
+    await send(shop, "group", car(stock_id, vin=VIN, **BROKEN), car("G2"))
+
+    assert await listed(shop) == ["group G2"]
+    assert told(await send(shop, "agency", car("A1", vin=VIN))) == [("A1", "duplicate_vin")]
+
+
 async def test_one_broken_row_does_not_close_a_shop(shop: Running) -> None:
     await send(shop, "group", car("G1"))
 

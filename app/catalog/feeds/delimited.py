@@ -76,6 +76,7 @@ class Row:
             value=value[:SHOWN_CHARACTERS],
             reason=refused.reason,
             message=f"Row {self.number}: {refused.message}",
+            vin=self.get("vin"),
         )
 
     def digest(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -76,6 +77,8 @@ class Rejection:
     value: str
     reason: Reason
     message: str
+    vin: str = dataclasses.field(default="", repr=False)
+    """As its cell has it; told to nobody."""
 
 
 @dataclass(frozen=True, slots=True)
