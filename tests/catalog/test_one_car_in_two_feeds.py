@@ -27,9 +27,13 @@ VINS: Final = ("YS3FB45S2310", "WBA3A5C50DF3")
 
 ROWS: Final = ("first", "second", "first broken", "second broken", "empty", "broken", "none")
 DOES: Final = ("hold", "hold", "release", "desk sale")
-STEPS: Final = st.lists(
-    st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(ROWS + DOES)), min_size=3, max_size=14
+WHO: Final = st.sampled_from(["a", "b"])
+STEPS: Final = st.builds(
+    lambda first, steps: [("a", first), *steps, ("a", "hold"), ("b", "hold")],
+    st.sampled_from(["first", "empty"]),
+    st.lists(st.tuples(WHO, st.sampled_from(ROWS + DOES)), min_size=2, max_size=10),
 )
+"""In the end shoppers try to get both."""
 
 
 @dataclass(slots=True)
@@ -129,7 +133,7 @@ def test_no_order_of_feeds_and_shoppers_has_one_car_twice(
         world = runner.run(_enter(opened))
 
         @settings(
-            max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+            max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None
         )
         @given(STEPS)
         def anything(steps: list[tuple[str, str]]) -> None:
