@@ -118,7 +118,7 @@ class Swapping:
     async def save(self, swap: Swap, feed: FeedState) -> None:
         """Store the difference and that the feed was imported."""
         version = await _reserve(self._connection, swap.changes)
-        await self._save_dealers([*swap.added, *swap.changed])
+        await self._save_dealers([*swap.added, *swap.noted, *swap.changed])
         # First of all whoever leaves or is corrected gives its identity free for the others.
         version = await self._take_off_sale(swap, version)
         if swap.changed:
@@ -126,7 +126,8 @@ class Swapping:
                 update(cars).where(cars.c.car_id == bindparam("of_car")).values(identity=None),
                 [{"of_car": car.car_id} for car in swap.changed],
             )
-        if swap.added:
+        fresh = [*swap.added, *swap.noted]
+        if fresh:
             await self._connection.execute(
                 cars.insert(),
                 [
@@ -136,15 +137,16 @@ class Swapping:
                         "source": feed.source,
                         "market": feed.market,
                         "stock_id": car.stock_id,
-                        "listed": True,
+                        "listed": offset < len(swap.added),
+                        "refused": None if offset < len(swap.added) else CLAIMED,
                         "state": "available",
                         "version": version + offset,
                         "first_listed_at": self._now,
                     }
-                    for offset, car in enumerate(swap.added)
+                    for offset, car in enumerate(fresh)
                 ],
             )
-        version += len(swap.added)
+        version += len(fresh)
         if swap.changed:
             await self._connection.execute(
                 update(cars)

@@ -121,6 +121,8 @@ class Swap:
     left: list[OffSale] = field(default_factory=list)
     marked: list[OffSale] = field(default_factory=list)
     """Off sale before; only what their rows say of them changes."""
+    noted: list[OfferedCar] = field(default_factory=list)
+    """Unknown before and refused: their stock ids are known by what their rows state."""
     displaced: list[str] = field(default_factory=list)
     """Ids of other feeds' rows of cars that customers of this source have."""
     repriced: list[Repriced] = field(default_factory=list)
@@ -131,9 +133,8 @@ class Swap:
 
     @property
     def lost(self) -> int:
-        """Removed cars that did not merely get another stock id."""
-        kept = {car.identity for car in self.added if car.identity}
-        return sum(off.car.identity not in kept for off in self.removed)
+        """Removed cars that did not merely get another stock id, and are not sold elsewhere."""
+        return sum(off.refused != CLAIMED for off in self.removed)
 
     @property
     def off_sale(self) -> list[OffSale]:
@@ -141,7 +142,8 @@ class Swap:
 
     @property
     def changes(self) -> int:
-        return len(self.added) + len(self.changed) + len(self.off_sale) + len(self.displaced)
+        offered = (self.added, self.noted, self.changed)
+        return sum(map(len, offered)) + len(self.off_sale) + len(self.displaced)
 
 
 def difference(
@@ -179,8 +181,9 @@ def difference(
             swap.changed.append(car)
     elsewhere = {i: UNREADABLE for i in unreadable.values() if i}
     elsewhere |= {i: CLAIMED for car in (*offered, *claimed.values()) for i in car.identities}
+    swap.noted = [car for car_id, car in claimed.items() if car_id not in before]
     for old in before.values():
-        if not old.in_feed and not (old.taken and old.car_id in claimed):
+        if not old.in_feed and old.car_id not in claimed:
             continue
         off = _off_sale(old, unreadable, claimed.get(old.car_id), elsewhere)
         if old.listed:
@@ -200,17 +203,13 @@ def _off_sale(
     claimed: OfferedCar | None,
     elsewhere: Mapping[str, str],
 ) -> OffSale:
+    # What a row says of which car it is counts though the row is refused.
     if claimed is not None:
-        # What its row says of a car that a customer has counts though the row is refused.
-        of_row = claimed if old.taken else old
-        refused = CLAIMED if old.in_feed else None
-        return OffSale(old, refused, of_row.identity, of_row.stated)
+        refused = CLAIMED if old.in_feed or not old.taken else None
+        return OffSale(old, refused, claimed.identity, claimed.stated)
     if old.car_id in unreadable:
-        identity, stated = old.identity, unreadable[old.car_id]
-        if old.taken and stated:
-            identity = old.identity or stated
-        else:
-            stated = old.stated
+        stated = unreadable[old.car_id] or old.stated
+        identity = old.identity or stated
         return OffSale(
             old, old.refused or UNREADABLE, identity, None if stated == identity else stated
         )

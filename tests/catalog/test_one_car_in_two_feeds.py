@@ -41,6 +41,8 @@ class Source:
     """What a source's newest row named, and who has its car."""
 
     named: str = ""
+    known: bool = False
+    """Whether a row of it was ever readable; what nobody could read names nothing later."""
     hold: str = ""
     sold: bool = False
     left: bool = False
@@ -68,6 +70,9 @@ class World:
             which = row.partition(" ")[0]
             if which in ("first", "second"):
                 source.named = f"{VINS[which == 'second']}{number:05}"
+            elif which == "empty" and not source.known:
+                source.named = ""
+            source.known |= not row.endswith("broken")
             cell = source.named if which in ("first", "second") else ""
             price = "x" if row.endswith("broken") else "559900.00 SEK"
             rows = [car("S1", vin=cell, price=price)]

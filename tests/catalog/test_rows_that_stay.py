@@ -100,9 +100,25 @@ async def test_an_empty_vin_is_not_another_car(shop: Running, clock: ManualClock
     await send(shop, "group", car("G2"))
     await send(shop, "agency", car("A1", vin=VIN))
     assert told(await send(shop, "group", car("G1"), car("G2"))) == [("G1", "duplicate_vin")]
+    await send(shop, "group", car("G2"))
     clock.advance(seconds=31 * DAY)
     assert (await send(shop, "group", car("G1"), car("G2")))["accepted"] == 1
     assert await listed(shop) == ["agency A1", "group G1", "group G2"]
+
+
+@pytest.mark.parametrize("before", [[], [car("A1")], [car("A1", vin=OTHER)]])
+async def test_what_a_refused_row_stated_is_not_forgotten_by_an_empty_cell(
+    shop: Running, before: list[dict[str, str]]
+) -> None:
+    await send(shop, "group", car("G1", vin=VIN))
+    await send(shop, "agency", *before)
+    assert told(await send(shop, "agency", car("A1", vin=VIN))) == [("A1", "duplicate_vin")]
+
+    assert told(await send(shop, "agency", car("A1"))) == [("A1", "duplicate_vin")]
+
+    assert await listed(shop) == ["group G1"]
+    await send(shop, "group")
+    assert (await send(shop, "agency", car("A1")))["accepted"] == 1
 
 
 async def test_two_rows_of_one_feed_are_never_one_car(shop: Running) -> None:
