@@ -57,10 +57,10 @@ _ASKED: Final = (
     .replace(" q\n", "\n", 1)
     .replace("SELECT ", "SELECT q.n, ", 1)
 )
-_CONTEXTS: Final = [
+_JSON: Final = [
     n
     for n, name in enumerate(name for _, row in ROWS for name in row.__dataclass_fields__)
-    if name == "context"
+    if name in ("context", "moves")
 ]
 
 
@@ -259,6 +259,7 @@ def _json(rows: list[dict[str, Any]]) -> str:
 
 def _read(row: Sequence[Any]) -> list[Any]:
     values = list(row[1:])
-    for n in _CONTEXTS:
-        values[n] = orjson.loads(values[n])
+    for n in _JSON:
+        if values[n] is not None:
+            values[n] = orjson.loads(values[n])
     return values

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import LargeBinary
+from sqlalchemy import JSON, LargeBinary
 
 from app.checkout.change import Change, Look, Sight
 from app.checkout.looks import ORDER, ROWS, sight_of
@@ -39,7 +39,7 @@ _COLUMNS: Final = [
     METADATA.tables[_TABLES[alias]].c[column.name] for alias, row in ROWS for column in fields(row)
 ]
 _MOMENTS: Final = [n for n, column in enumerate(_COLUMNS) if isinstance(column.type, UtcTime)]
-_CONTEXTS: Final = [n for n, column in enumerate(_COLUMNS) if column.name == "context"]
+_JSON: Final = [n for n, column in enumerate(_COLUMNS) if isinstance(column.type, JSON)]
 
 
 class SqliteLines:
@@ -201,6 +201,7 @@ def _read(row: Sequence[Any]) -> list[Any]:
     for n in _MOMENTS:
         if values[n] is not None:
             values[n] = datetime.fromisoformat(values[n]).replace(tzinfo=UTC)
-    for n in _CONTEXTS:
-        values[n] = orjson.loads(values[n])
+    for n in _JSON:
+        if values[n] is not None:
+            values[n] = orjson.loads(values[n])
     return values

@@ -202,10 +202,12 @@ PAYMENTS = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("refunded_amount", BigInteger),
     Column("dispute", String(8)),
+    Column("moves", JSON),
 )
 """`state`: pending, captured, declined, cancelled, refund_due, refund_refused, refunded.
 
-`refunded_amount` is what went back so far, whoever sent it. `dispute`: open, won, lost.
+`moves` is what its provider told of each refund and dispute (`moves.Moves`). What they add up to:
+`refunded_amount` is what went back so far, whoever sent it; `dispute`: open, won, lost.
 """
 
 Index("ix_payments_state", PAYMENTS.c.state)

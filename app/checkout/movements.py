@@ -1,15 +1,17 @@
 """Money that moved at the provider after it was taken: refunds and disputes that we did not make.
 
-Pure rules, each on a change that has begun. A move says enough by itself and may come twice, late,
-or before what led to it.
+Pure rules, each on a change that has begun. What was told adds up in `moves.Moves`; here the order
+follows the sum.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from app.checkout.change import Change, Sight
+from app.checkout.moves import DISPUTES, Moves
 from app.checkout.providers.protocol import MoneyMoved
 from app.checkout.settlement import stated_now
 from app.checkout.states import LIVE, allowed
@@ -29,6 +31,7 @@ Told = Literal[
     "refunded",
     "partly_refunded",
     "refund_failed",
+    "inquiry",
     "disputed",
     "dispute_won",
     "dispute_lost",
@@ -40,52 +43,90 @@ OWED: Final = ("refund_due", "refund_refused")
 
 def move_money(change: Change[Any], sight: Sight, moved: MoneyMoved, now: datetime) -> Told:
     """Let an order follow its money; what that meant."""
+    order, payment = sight.order, sight.payment
+    if moved.move in DISPUTES and (not moved.amount or moved.currency not in ("", order.currency)):
+        moved = replace(moved, amount=order.deposit)  # not known, or in other money: about all
+    before = Moves.of_payment(payment)
+    after = before.after(moved)
+    if after == before:
+        return "nothing"
+    known = payment.refunded_amount or 0
+    failed = moved.move == "refund_failed"
+    # Nothing but a failure takes back what was told.
+    gone = min(known, after.gone) if failed else max(known, after.gone)
+    change.set(payment, moves=after.stored(), refunded_amount=gone, dispute=after.dispute)
+    _keep_while_disputed(change, sight, disputed=after.dispute == "open")
     match moved.move:
-        case "refunded":
-            return _refunded(change, sight, moved.amount, now)
         case "refund_failed":
-            return _refund_failed(change, sight, moved.amount)
+            noted = moved.move_id in before.refunds
+            return _refund_failed(change, sight, gone, noted=noted)
+        case "inquiry":
+            return "inquiry"
         case "disputed":
-            return _disputed(change, sight, moved.amount)
-        case "dispute_won" | "dispute_lost":
-            return _decided(change, sight, moved.move, now)
+            change.say(
+                stated_now(order), OrderDisputed(order.order_id, moved.amount, order.currency)
+            )
+            return "disputed"
+        case "dispute_won" | "dispute_lost" | "dispute_refunded":
+            result: Literal["won", "lost"] = "won" if moved.move == "dispute_won" else "lost"
+            others_open = after.dispute == "open"
+            fact = DisputeDecided(order.order_id, result, others_open=others_open)
+            change.say(stated_now(order), fact)
+    told = _went_back(change, sight, gone, now)
+    return moved.move if moved.move in ("dispute_won", "dispute_lost") else told
 
 
-def settle_refund(change: Change[Any], sight: Sight) -> None:
+def _settle_refund(change: Change[Any], sight: Sight) -> None:
     """What was owed has gone back."""
     order = sight.order
-    change.set(sight.payment, state="refunded", refunded_amount=max(_known(sight), order.deposit))
+    change.set(sight.payment, state="refunded")
     if not allowed(order.state, "refunded"):
-        return  # it failed after it had been told: the order said so already
+        return  # it had failed after it was told: the order said so already
     change.set(order, state="refunded")
     change.say(stated_now(order), OrderRefunded(order.order_id, order.deposit, order.currency))
 
 
-def _refunded(change: Change[Any], sight: Sight, total: int, now: datetime) -> Told:
-    order = sight.order
-    if total <= _known(sight):
+def paid_back(change: Change[Any], sight: Sight) -> None:
+    """What was owed has gone back, as we know from our own asking or from a person."""
+    payment, deposit = sight.payment, sight.order.deposit
+    change.set(
+        payment,
+        moves=Moves.of_payment(payment).all_back(deposit).stored(),
+        refunded_amount=max(payment.refunded_amount or 0, deposit),
+    )
+    _settle_refund(change, sight)
+
+
+def _keep_while_disputed(change: Change[Any], sight: Sight, *, disputed: bool) -> None:
+    if disputed and sight.order.state == "confirmed":
+        change.set(sight.order, state="disputed")
+    elif not disputed and sight.order.state == "disputed":
+        change.set(sight.order, state="confirmed")
+
+
+def _went_back(change: Change[Any], sight: Sight, total: int, now: datetime) -> Told:
+    order, state = sight.order, sight.payment.state
+    if total <= (sight.payment.refunded_amount or 0):
         return "nothing"
     whole = total >= order.deposit
-    if whole and sight.payment.state in OWED:
-        settle_refund(change, sight)
+    if whole and state in OWED:
+        _settle_refund(change, sight)
         return "our_refund"
-    change.set(sight.payment, refunded_amount=total)
-    if sight.payment.state in (*OWED, "refunded"):
+    if state in (*OWED, "refunded"):
         return "nothing"  # the rest is on its way
     if whole:
-        _gone(change, sight, total, now)
+        _gone(change, sight, now)
         return "refunded"
     change.say(stated_now(order), OrderPartlyRefunded(order.order_id, total, order.currency))
     return "partly_refunded"
 
 
-def _gone(change: Change[Any], sight: Sight, total: int, now: datetime) -> None:
+def _gone(change: Change[Any], sight: Sight, now: datetime) -> None:
     """All of the money went back: the order is over, a car that nobody has collected is free."""
     order, context = sight.order, stated_now(sight.order)
     change.set(
         sight.payment,
         state="refunded",
-        refunded_amount=max(total, order.deposit),
         accepted_at=sight.payment.accepted_at or now,
     )
     if order.state == "payment_pending":
@@ -102,52 +143,10 @@ def _gone(change: Change[Any], sight: Sight, total: int, now: datetime) -> None:
     change.say(context, OrderRefunded(order.order_id, order.deposit, order.currency, by="provider"))
 
 
-def _refund_failed(change: Change[Any], sight: Sight, amount: int) -> Told:
-    left = max(0, _known(sight) - amount)
-    if sight.payment.state in ("refund_due", "refunded"):
-        change.set(sight.payment, state="refund_refused", refunded_amount=left)
+def _refund_failed(change: Change[Any], sight: Sight, left: int, *, noted: bool) -> Told:
+    """Money that was told to be on its way, or to have gone, has come back to us."""
+    state = sight.payment.state
+    if state in ("refund_due", "refunded") and left < sight.order.deposit:
+        change.set(sight.payment, state="refund_refused")
         return "refund_failed"
-    if not _known(sight):
-        return "nothing"
-    change.set(sight.payment, refunded_amount=left)
-    return "refund_failed"
-
-
-def _disputed(change: Change[Any], sight: Sight, amount: int) -> Told:
-    order = sight.order
-    if sight.payment.dispute:
-        return "nothing"  # known, or decided before its beginning was told
-    change.set(sight.payment, dispute="open")
-    if order.state == "confirmed":
-        change.set(order, state="disputed")
-    change.say(
-        stated_now(order), OrderDisputed(order.order_id, amount or order.deposit, order.currency)
-    )
-    return "disputed"
-
-
-def _decided(
-    change: Change[Any],
-    sight: Sight,
-    how: Literal["dispute_won", "dispute_lost"],
-    now: datetime,
-) -> Told:
-    order = sight.order
-    result: Literal["won", "lost"] = "won" if how == "dispute_won" else "lost"
-    if sight.payment.dispute in ("won", "lost"):
-        return "nothing"
-    change.set(sight.payment, dispute=result)
-    change.say(stated_now(order), DisputeDecided(order.order_id, result))
-    if result == "won":
-        if order.state == "disputed":
-            change.set(order, state="confirmed")
-    elif sight.payment.state in OWED:
-        settle_refund(change, sight)
-    elif sight.payment.state != "refunded":
-        _gone(change, sight, _known(sight), now)
-    return how
-
-
-def _known(sight: Sight) -> int:
-    """What is known to have gone back so far."""
-    return sight.payment.refunded_amount or 0
+    return "refund_failed" if noted or sight.payment.refunded_amount else "nothing"

@@ -17,7 +17,7 @@ from app.checkout.pricing import vat_of
 from app.checkout.providers.protocol import PaymentOrder, ProviderPayment
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.states import allowed
+from app.checkout.states import LIVE, allowed
 from app.checkout.store import (
     CheckoutTransaction,
     Record,
@@ -48,18 +48,30 @@ RETURN: Final = "return_"
 """Before a return's reason, in the message of an order that waits for its car."""
 
 _RETURNING: Final = "Bring the car back to its dealer: your money goes back once it is there."
-MESSAGES: Final[Mapping[str, str]] = {
-    "declined": "Your bank declined the deposit. Nothing was charged.",
-    "paid_too_late": "The payment came after the car was gone. Your deposit goes back in full.",
-    "wrong_amount": "What was paid was not the deposit. It goes back in full.",
-    "lapsed": "The car was not picked up in time. Your deposit goes back in full.",
-    "withdrawn": "You withdrew from this order. Your money goes back.",
-    "closed": "The payment was closed before it was made. Nothing was charged.",
-    "refunded": "Your deposit went back in full.",
+WHY: Final[Mapping[str, str]] = {
+    "declined": "Your bank declined the deposit.",
+    "paid_too_late": "The payment came after the car was gone.",
+    "wrong_amount": "What was paid was not the deposit.",
+    "lapsed": "The car was not picked up in time.",
+    "withdrawn": "You withdrew from this order.",
+    "closed": "The payment was closed before it was made.",
+    "refunded": "",
     **{f"{RETURN}{reason}": _RETURNING for reason in get_args(ReturnReason)},
     "replaced": "You submitted this order again; the newer one counts.",
 }
-"""What an order says about how it ended, by stored code (English; heads translate the state)."""
+"""How an order ended, by stored code (English; heads translate state and refund)."""
+
+MONEY: Final[Mapping[str, str]] = {
+    "pending": "Nothing was charged.",
+    "declined": "Nothing was charged.",
+    "cancelled": "Nothing was charged.",
+    "refund_due": "Your deposit goes back in full.",
+    "refund_refused": "Your deposit could not be paid back yet. We see to it; you need do nothing.",
+    "refunded": "Your deposit went back in full.",
+}
+"""Where the money is, by the payment's state: it may move after the order has ended."""
+
+REFUNDS: Final = {"refund_due": "due", "refund_refused": "failed", "refunded": "paid"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,10 +450,19 @@ def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
             if order["state"] == "confirmed" and confirmed_at
             else None
         ),
-        "message": MESSAGES.get(order.get("message") or ""),
+        "refund": REFUNDS.get(order.get("payment_state", "")),
+        "message": _message(order),
         "payment_url": order.get("payment_url") if waiting else None,
         "refund_due": order.get("payment_state") in ("refund_due", "refund_refused"),
     }
+
+
+def _message(order: Record) -> str | None:
+    """Why an order ended, and where its money is; None while there is nothing to explain."""
+    why = WHY.get(order.get("message") or "")
+    if why is None or order["state"] in LIVE:
+        return None
+    return f"{why} {MONEY.get(order['payment_state'], '')}".strip()
 
 
 def _payment_order(order: Record, command: OrderCommand) -> PaymentOrder:

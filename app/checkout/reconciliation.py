@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from app.checkout.moves import Moves
 from app.checkout.payments import Payments
 from app.checkout.providers.protocol import MoneyMoved, ProviderEvent, ProviderPayment
 from app.checkout.settlement import SETTLED
@@ -141,12 +142,13 @@ def _news(order: Record, seen: ProviderPayment) -> Iterator[tuple[ProviderEvent,
         return ProviderEvent(f"found:{order_id}:{what}", "reconciled", **values), what  # type: ignore[arg-type]
 
     settled = order["payment_state"] in SETTLED
-    gone = MoneyMoved(seen.payment_id, order_id, "refunded", seen.refunded)
+    gone = MoneyMoved(seen.payment_id, order_id, "refunded", seen.refunded, asked=True)
+    known = Moves.of(order["moves"], order["refunded_amount"], order["dispute"])
     if not settled and seen.refunded >= order["deposit"] > 0:
         yield event("refunded", moved=gone)
     elif not settled and seen.state not in ("pending", "action_required", order["payment_state"]):
         yield event(seen.state, payment=seen)
-    elif settled and seen.refunded > (order["refunded_amount"] or 0):
+    elif settled and seen.refunded > known.refunded:
         yield event(f"refunded:{seen.refunded}", moved=gone)
-    elif settled and seen.disputed and not order["dispute"]:
+    elif settled and seen.disputed and not known.disputes:
         yield event("disputed", moved=MoneyMoved(seen.payment_id, order_id, "disputed", 0))

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from app.checkout.change import Change, Changes, Look, Sight
 from app.checkout.errors import OrderUnknown, TransitionRefused
-from app.checkout.movements import settle_refund
+from app.checkout.movements import paid_back
 from app.checkout.payments import Payments
 from app.checkout.providers.protocol import ProviderRefused
 from app.checkout.signals import Signals
@@ -80,7 +80,7 @@ def _paid_back(sight: Sight | None) -> Change[bool] | bool:
     if sight is None or sight.payment.state != "refund_due":
         return False
     change = Change(sight.car, answer=True)
-    settle_refund(change, sight)
+    paid_back(change, sight)
     return change
 
 
@@ -108,5 +108,5 @@ def _decided(
     if how == "retry":
         change.set(sight.payment, state="refund_due")
     else:
-        settle_refund(change, sight)
+        paid_back(change, sight)
     return change

@@ -85,3 +85,4 @@ class Payment:
     created_at: datetime
     refunded_amount: int | None
     dispute: str | None
+    moves: dict[str, Any] | None

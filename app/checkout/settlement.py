@@ -18,6 +18,7 @@ from app.checkout.states import LIVE, allowed
 from app.contracts.events import (
     CarStateChanged,
     OrderConfirmed,
+    OrderDisputed,
     OrderEnded,
     PaymentAttempted,
 )
@@ -113,9 +114,11 @@ def _succeeded(
     if in_time:
         change.set(sight.hold, state="ordered")
     change.set(sight.car, state="reserved")
+    disputed = sight.payment.dispute == "open"  # told before the success itself
     change.set(
         order,
-        state="confirmed",
+        state="disputed" if disputed else "confirmed",
+        message=None,
         confirmed_at=now,
         pick_up_by=kept_until(
             order.ready_for_handover_at,
@@ -144,6 +147,8 @@ def _succeeded(
         ),
         CarStateChanged(order.car_id, "reserved"),
     )
+    if disputed:
+        change.say(stated_now(order), OrderDisputed(order.order_id, order.deposit, order.currency))
     return "confirmed" if in_time else "late_confirmed"
 
 

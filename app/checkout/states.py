@@ -21,8 +21,8 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderState, str]]] = {
         "refunded": "the money went back at the provider",
     },
     "disputed": {
-        "confirmed": "the dispute was won",
-        "refunded": "the dispute was lost, or the money went back",
+        "confirmed": "the dispute was won, or lost over a part",
+        "refunded": "all of it was lost, or the money went back",
     },
     "declined": {
         "confirmed": "a late success, the car was still free",

@@ -664,6 +664,7 @@ def _order_query() -> Any:
             PAYMENTS.c.accepted_at,
             PAYMENTS.c.refunded_amount,
             PAYMENTS.c.dispute,
+            PAYMENTS.c.moves,
             HOLDS.c.expires_at,
             HOLDS.c.state.label("hold_state"),
             CARS.c.model_id,

@@ -118,8 +118,10 @@ class Order(Wire):
     """When the car can be collected, as it was known when ordering; None when it was not."""
     pick_up_by: Timestamp | None = None
     """Until when the dealer keeps the car once it can be collected; None unless confirmed."""
+    refund: Literal["due", "failed", "paid"] | None = None
+    """Where a deposit is that goes back; None when none does. `failed` waits for a person."""
     message: str | None = None
-    """For the shopper: why it ended otherwise than wished."""
+    """For the shopper: why it ended otherwise than wished, and where the money is now."""
     refund_due: bool = False
     """Whether money was taken that is on its way back."""
     payment_url: str | None = None

@@ -335,11 +335,16 @@ class OrderDisputed(Fact):
 
 @dataclass(frozen=True, slots=True)
 class DisputeDecided(Fact):
-    """A lost dispute has refunded the order too."""
+    """`lost`: the shopper has that money.
+
+    When it is all of the deposit the order is refunded, as its own fact tells; else it stands.
+    """
 
     TYPE: ClassVar[str] = "checkout.order.dispute_decided"
     order_id: Id
     result: Literal["won", "lost"]
+    others_open: bool = False
+    """Another dispute of this order is not decided yet."""
 
 
 @dataclass(frozen=True, slots=True)

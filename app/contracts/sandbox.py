@@ -55,6 +55,10 @@ class Payment(Wire):
     refunded: MoneyWire
     payment_url: Annotated[str, text_of(2000)]
     dispute: DisputeStatus | Literal[""] = ""
+    """The latest one; an earlier one was decided before it."""
+    dispute_id: Annotated[str, text_of(80)] = ""
+    disputed: MoneyWire | None = None
+    """What the latest dispute is about; None is all of the payment."""
     accepted_at: Timestamp | None = None
 
 

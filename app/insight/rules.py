@@ -301,9 +301,9 @@ def _order_disputed(fact: facts.OrderDisputed, line: Line, _: Segment, books: Bo
 
 def _dispute_decided(fact: facts.DisputeDecided, line: Line, _: Segment, books: Books) -> bool:
     page = books.orders.get(fact.order_id)
-    if page is not None and page.state == "disputed" and fact.result == "won":
+    if page is not None and page.state == "disputed" and not fact.others_open:
         page.state, page.ended_at = "confirmed", None
-    return True  # a lost one is refunded: its own fact says so
+    return True  # one that lost it all is refunded: its own facts follow
 
 
 def _order_is(order_id: str, state: str, line: Line, books: Books) -> bool:

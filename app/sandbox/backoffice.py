@@ -22,9 +22,14 @@ class RefundByHand(Wire):
 
 
 class DisputeStep(Wire):
-    """`open`: the shopper's bank wants the money back; `won` and `lost` are the shop's."""
+    """`open`: the shopper's bank wants the money back; `won` and `lost` are the shop's.
+
+    After one that was decided, `open` is another one. `amount` (minor units) is what it is about
+    when it opens; None is everything.
+    """
 
     status: DisputeStatus
+    amount: Annotated[int, Field(ge=1)] | None = None
 
 
 def backoffice_routes(payments: Payments) -> APIRouter:
@@ -36,7 +41,7 @@ def backoffice_routes(payments: Payments) -> APIRouter:
 
     @router.post("/payments/{payment_id}/disputes", response_model=Payment)
     async def dispute(payment_id: Identifier, body: DisputeStep) -> object:
-        return await payments.dispute(payment_id, body.status)
+        return await payments.dispute(payment_id, body.status, body.amount)
 
     @router.post("/payments/{payment_id}/cancellation", response_model=Payment)
     async def cancel(payment_id: Identifier) -> object:

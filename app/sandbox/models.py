@@ -28,10 +28,12 @@ PAYMENTS = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("accepted_at", UtcTime),
     Column("dispute", String(8)),
+    Column("disputes", Integer),
+    Column("disputed_amount", BigInteger),
 )
 """`card`: the behaviour that a practice card stands for (`pays`, `declined`, …), nothing else.
 
-`dispute`: open, won, lost.
+`dispute`: open, won, lost; the latest of so many `disputes`, over `disputed_amount`.
 """
 
 DELIVERIES = Table(

@@ -90,12 +90,23 @@ class Payments:
             await self._tell(transaction, payment, "payment.refunded")
         return self.wire(payment)
 
-    async def dispute(self, payment_id: str, status: DisputeStatus) -> dict[str, Any]:
-        """The shopper's bank asks for the money back, or that was decided; the shop is told."""
+    async def dispute(
+        self, payment_id: str, status: DisputeStatus, amount: int | None = None
+    ) -> dict[str, Any]:
+        """The shopper's bank asks for the money back, or that was decided; the shop is told.
+
+        Each one that opens after another was decided is a new one.
+        """
         async with self._store.begin() as transaction:
             payment = await self._taken(transaction, payment_id)
-            payment["dispute"] = status
-            await transaction.set_payment(payment_id, dispute=status)
+            changed: Record = {"dispute": status}
+            decided = payment.get("dispute") in ("won", "lost")
+            if not payment.get("dispute") or (decided and status == "open"):
+                asked = payment["amount"] if amount is None else min(amount, payment["amount"])
+                number = (payment.get("disputes") or 0) + 1
+                changed |= {"disputes": number, "disputed_amount": asked}
+            payment |= changed
+            await transaction.set_payment(payment_id, **changed)
             type_ = "payment.disputed" if status == "open" else "payment.dispute_closed"
             await self._tell(transaction, payment, type_)
         return self.wire(payment)
@@ -250,6 +261,7 @@ class Payments:
     def wire(self, payment: Record) -> dict[str, Any]:
         """A payment as the money API shows it (`contracts.sandbox.Payment`)."""
         accepted_at: datetime | None = payment.get("accepted_at")
+        disputes, disputed = payment.get("disputes"), payment.get("disputed_amount")
         shop = urlsplit(payment["return_url"])
         return {
             "payment_id": payment["payment_id"],
@@ -259,5 +271,7 @@ class Payments:
             "refunded": {"amount": payment["refunded"], "currency": payment["currency"]},
             "payment_url": f"{shop.scheme}://{shop.netloc}/sandbox/pay/{payment['payment_id']}",
             "dispute": payment.get("dispute") or "",
+            "dispute_id": f"dp_{disputes}_{payment['payment_id']}" if disputes else "",
+            "disputed": {"amount": disputed, "currency": payment["currency"]} if disputed else None,
             "accepted_at": None if accepted_at is None else rfc3339(accepted_at),
         }

@@ -10,7 +10,8 @@ in a few tens of microseconds:
 - the provider's money API. A shopper pays by `POST /stand-in/payments/{id}/succeeded` (`declined`
   and `requires_action` happen likewise), which answers with the webhook to deliver, signed; the
   caller delivers it, as often as it likes. What happens to the money afterwards is told alike:
-  `refunded`, `partly_refunded`, `disputed`, `dispute_won`, `dispute_lost`. While
+  `refunded`, `partly_refunded`, `disputed`, `partly_disputed`, `dispute_won`, `dispute_lost`, and
+  disputed once more. While
   `POST /stand-in/refusals {"refuse": true}` stands, it gives nothing back that we ask for;
 - the outboxes of all other services, which are empty, so that insight can run beside checkout.
 
@@ -41,6 +42,7 @@ MOVING = {
     "refunded": "payment.refunded",
     "partly_refunded": "payment.refunded",
     "disputed": "payment.disputed",
+    "partly_disputed": "payment.disputed",
     "dispute_won": "payment.dispute_closed",
     "dispute_lost": "payment.dispute_closed",
 }
@@ -63,6 +65,10 @@ class Payment:
     """How often its state has changed: events are numbered."""
     refunded: int = 0
     dispute: str = ""
+    """The latest one of `disputes`, over `disputed`; `lost` is what all of them cost."""
+    disputes: int = 0
+    disputed: int = 0
+    lost: int = 0
 
     @property
     def price(self) -> int:
@@ -71,23 +77,35 @@ class Payment:
     @property
     def can_go_back(self) -> bool:
         """Whether the money is ours still, and nobody disputes it."""
-        return self.state == "succeeded" and self.dispute in ("", "won")
+        return self.state == "succeeded" and self.dispute != "open" and self.lost < self.price
+
+    @property
+    def left(self) -> int:
+        """What is ours still."""
+        return self.price - self.refunded - self.lost
 
     def move(self, how: str) -> bool:
         """Money moves after it was taken; False when it cannot."""
-        left = self.price - self.refunded
+        left = self.left if self.can_go_back else 0
         match how:
-            case "refunded" if self.can_go_back and left:
-                self.refunded = self.price
-            case "partly_refunded" if self.can_go_back and left > 1:
+            case "refunded" if left:
+                self.refunded += left
+            case "partly_refunded" if left > 1:
                 self.refunded += left // 2
-            case "disputed" if self.can_go_back and left and not self.dispute:
-                self.dispute = "open"
+            case "disputed" if left:
+                self._open_dispute(left)
+            case "partly_disputed" if left > 1:
+                self._open_dispute(left // 2)
             case "dispute_won" | "dispute_lost" if self.dispute == "open":
                 self.dispute = how.removeprefix("dispute_")
+                self.lost += self.disputed if self.dispute == "lost" else 0
             case _:
                 return False
         return True
+
+    def _open_dispute(self, amount: int) -> None:
+        self.dispute, self.disputed = "open", amount
+        self.disputes += 1
 
     def wire(self) -> dict[str, object]:
         return {
@@ -97,6 +115,8 @@ class Payment:
             "amount": self.amount,
             "refunded": {"amount": self.refunded, "currency": self.amount["currency"]},
             "dispute": self.dispute,
+            "dispute_id": f"dp_{self.disputes}_{self.payment_id}" if self.disputes else "",
+            "disputed": {**self.amount, "amount": self.disputed},
             "payment_url": f"http://{LOOPBACK}/pay/{self.payment_id}",
             "accepted_at": self.accepted_at,
         }
@@ -141,7 +161,8 @@ class Neighbours:
                 self._refusing = bool(json.loads(body)["refuse"])
                 return 200, {"refuse": self._refusing}, {}
             case ("GET", "stand-in", "payments"):
-                listed = [payment.wire() for payment in self._payments.values()]
+                payments = self._payments.values()
+                listed = [{**payment.wire(), "left": payment.left} for payment in payments]
                 return 200, {"items": listed}, {}
         return _nothing(method, parts.path)
 
@@ -173,7 +194,7 @@ class Neighbours:
         payment = self._payments.get(payment_id)
         if payment is None or not payment.can_go_back or self._refusing:
             return 409, {"detail": "there is nothing to give back"}, {}
-        payment.refunded = payment.price
+        payment.refunded += payment.left
         return 200, payment.wire(), {}
 
     def _cancelled(self, payment_id: str) -> Answer:

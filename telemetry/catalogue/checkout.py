@@ -31,6 +31,7 @@ MOVE = Label(
         "refunded",
         "partly_refunded",
         "refund_failed",
+        "inquiry",
         "disputed",
         "dispute_won",
         "dispute_lost",

@@ -78,6 +78,7 @@ PAYMENT = Payment(
     created_at=NOW - timedelta(minutes=3),
     refunded_amount=None,
     dispute=None,
+    moves=None,
 )
 
 

@@ -149,6 +149,33 @@ async def test_a_lost_dispute_is_a_refund(shop: Shop, opened: bool) -> None:
     assert await shop.broken_invariants() == {}
 
 
+async def test_an_order_is_disputed_again_over_a_part_and_then_over_all(shop: Shop) -> None:
+    order = await _confirmed(shop)
+
+    await _happens(shop, order, "disputes", {"status": "open", "amount": HALF})
+    await _happens(shop, order, "disputes", {"status": "lost"})
+    partly = ((await shop.read(order))["state"], await shop.car())
+    await _happens(shop, order, "disputes", {"status": "open", "amount": DEPOSIT - HALF})
+    disputed = ((await shop.read(order))["state"], await shop.car())
+    handed = await shop.act(order, "handover")
+    await _happens(shop, order, "disputes", {"status": "lost"})
+
+    assert (partly, disputed) == (("confirmed", "reserved"), ("disputed", "reserved"))
+    assert handed.status_code == 409
+    assert ((await shop.read(order))["state"], await shop.car()) == ("refunded", "available")
+    assert await _told_since_confirmed(shop) == [
+        "order.disputed",
+        "order.dispute_decided",
+        "order.partly_refunded",
+        "order.disputed",
+        "order.dispute_decided",
+        "order.cancelled",
+        "car.state_changed",
+        "order.refunded",
+    ]
+    assert await shop.broken_invariants() == {}
+
+
 async def test_a_disputed_order_is_not_lapsed_or_forgotten(shop: Shop) -> None:
     order = await _confirmed(shop)
     await _happens(shop, order, "disputes", {"status": "open"})

@@ -49,6 +49,7 @@ async def test_an_order_says_everything_once(shop: Shop) -> None:
         "pick_up_by": None,
         "message": None,
         "refund_due": False,
+        "refund": None,
         "payment_url": order["payment_url"],
         "order_token": order["order_token"],
     }
@@ -233,7 +234,7 @@ async def test_a_payment_for_a_car_that_is_gone_goes_back(shop: Shop, gone: str)
     late = await shop.read(order)
     assert (late["state"], late["message"]) == (
         "refunded",
-        "The payment came after the car was gone. Your deposit goes back in full.",
+        "The payment came after the car was gone. Your deposit went back in full.",
     )
     assert shop.metric("checkout_late_payments_total", service="checkout", result="refunded") == 1
     assert (await shop.fact_types())[-1] == "order.refunded"
@@ -315,7 +316,7 @@ async def test_an_order_that_nobody_picks_up_lapses_with_a_refund(shop: Shop) ->
     lapsed = await shop.read(left)
     assert (lapsed["state"], lapsed["message"]) == (
         "refunded",
-        "The car was not picked up in time. Your deposit goes back in full.",
+        "The car was not picked up in time. Your deposit went back in full.",
     )
     assert (await shop.read(kept))["state"] == "confirmed"
     assert await shop.broken_invariants() == {}

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from stripe import WebhookSignature
 
-from app.checkout.providers.protocol import MoneyMoved, ProviderEvent
+from app.checkout.providers.protocol import MoneyMove, MoneyMoved, ProviderEvent
 from app.checkout.providers.stripe import StripeProvider
 from app.kernel.clock import ManualClock
 from app.kernel.errors import MalformedRequest
@@ -49,7 +49,21 @@ def _verified(type_: str, content: Any, *, key: str = "sk_test_x", **event: Any)
 
 CHARGE = {"id": "ch_1", "payment_intent": "pi_1", "amount": 500, "amount_refunded": 500}
 REFUND = {"id": "re_1", "payment_intent": "pi_1", "amount": 200, "status": "succeeded"}
-DISPUTE = {"id": "dp_1", "payment_intent": "pi_1", "amount": 500, "status": "needs_response"}
+DISPUTE = {
+    "id": "dp_1",
+    "payment_intent": "pi_1",
+    "amount": 500,
+    "currency": "sek",
+    "status": "needs_response",
+}
+
+
+def _refund(move: MoneyMove) -> MoneyMoved:
+    return MoneyMoved("pi_1", "", move, 200, move_id="re_1")
+
+
+def _dispute(move: MoneyMove) -> MoneyMoved:
+    return MoneyMoved("pi_1", "", move, 500, move_id="dp_1", currency="SEK")
 
 
 @pytest.mark.parametrize(
@@ -62,33 +76,38 @@ DISPUTE = {"id": "dp_1", "payment_intent": "pi_1", "amount": 500, "status": "nee
             {**CHARGE, "amount_refunded": 7},
             MoneyMoved("pi_1", "", "refunded", 7),
         ),
-        ("refund.created", REFUND, MoneyMoved("pi_1", "", "refunded", 200)),
+        ("refund.created", REFUND, _refund("refunded")),
+        ("refund.created", {**REFUND, "status": "pending"}, _refund("refund_pending")),
+        ("refund.created", {**REFUND, "status": "requires_action"}, _refund("refund_pending")),
+        ("refund.updated", {**REFUND, "status": None}, _refund("refunded")),
+        ("refund.updated", {**REFUND, "status": "failed"}, _refund("refund_failed")),
+        ("refund.failed", REFUND, _refund("refund_failed")),
+        ("refund.failed", {**REFUND, "status": "pending"}, _refund("refund_failed")),
+        ("charge.refund.updated", {**REFUND, "status": "canceled"}, _refund("refund_failed")),
+        ("charge.dispute.created", DISPUTE, _dispute("disputed")),
+        ("charge.dispute.updated", {**DISPUTE, "status": "under_review"}, _dispute("disputed")),
         (
-            "refund.updated",
-            {**REFUND, "status": "failed"},
-            MoneyMoved("pi_1", "", "refund_failed", 200),
+            "charge.dispute.created",
+            {**DISPUTE, "status": "warning_needs_response"},
+            _dispute("inquiry"),
         ),
-        ("refund.failed", REFUND, MoneyMoved("pi_1", "", "refund_failed", 200)),
         (
-            "charge.refund.updated",
-            {**REFUND, "status": "canceled"},
-            MoneyMoved("pi_1", "", "refund_failed", 200),
-        ),
-        ("charge.dispute.created", DISPUTE, MoneyMoved("pi_1", "", "disputed", 500)),
-        (
-            "charge.dispute.closed",
-            {**DISPUTE, "status": "won"},
-            MoneyMoved("pi_1", "", "dispute_won", 500),
+            "charge.dispute.updated",
+            {**DISPUTE, "status": "warning_under_review"},
+            _dispute("inquiry"),
         ),
         (
             "charge.dispute.closed",
             {**DISPUTE, "status": "warning_closed"},
-            MoneyMoved("pi_1", "", "dispute_won", 500),
+            _dispute("inquiry_closed"),
         ),
+        ("charge.dispute.closed", {**DISPUTE, "status": "won"}, _dispute("dispute_won")),
+        ("charge.dispute.closed", {**DISPUTE, "status": "prevented"}, _dispute("dispute_won")),
+        ("charge.dispute.closed", {**DISPUTE, "status": "lost"}, _dispute("dispute_lost")),
         (
             "charge.dispute.closed",
-            {**DISPUTE, "status": "lost"},
-            MoneyMoved("pi_1", "", "dispute_lost", 500),
+            {**DISPUTE, "status": "charge_refunded"},
+            _dispute("dispute_refunded"),
         ),
         ("charge.refunded", {**CHARGE, "payment_intent": None}, None),
         ("invoice.finalized", {"id": "in_1", "lines": "x" * 100_000}, None),

@@ -418,12 +418,77 @@ async def test_a_refund_that_fails_after_it_was_told_waits_for_a_person(
     await stripe_shop.checkout.job("refunds")()
     refund = {"id": "re_1", "payment_intent": payment_id, "amount": DEPOSIT, "status": "failed"}
 
+    told = (await stripe_shop.read(order))["message"]
     for type_ in ("refund.updated", "refund.failed"):
         assert (await _hear(stripe_shop, type_, refund)).status_code == 200
 
+    failed = await stripe_shop.read(order)
+    assert told == "You withdrew from this order. Your deposit went back in full."
+    assert (failed["state"], failed["refund"]) == ("refunded", "failed")
+    assert failed["message"] == (
+        "You withdrew from this order. Your deposit could not be paid back yet. We see to it; you"
+        " need do nothing."
+    )
     assert await stripe_shop.rows("SELECT state FROM payments") == [("refund_refused",)]
     moves = {"service": "checkout", "provider": "stripe", "move": "refund_failed"}
     assert stripe_shop.metric("checkout_money_moved_total", **moves) == 1
+
+
+async def _happens(shop: Shop, payment_id: str, type_: str, **content: Any) -> tuple[str, str]:
+    """Tell something of a payment; the order's state and the car's then."""
+    heard = await _hear(shop, type_, {"payment_intent": payment_id, **content})
+    assert heard.json() == {"result": "applied"}
+    (state,) = (await shop.rows("SELECT state FROM orders"))[0]
+    return state, await shop.car()
+
+
+async def test_an_inquiry_is_followed_by_a_dispute_over_a_part_and_by_one_over_all(
+    stripe_shop: Shop, stripe: LocalStripe
+) -> None:
+    order = await _ordered(stripe_shop)
+    payment_id = await _paid(stripe_shop, stripe, order)
+    await _tell(stripe_shop, stripe, payment_id)
+    steps: list[tuple[str, dict[str, Any], str]] = [
+        ("created", {"id": "dp_1", "status": "warning_needs_response"}, "confirmed"),
+        ("closed", {"id": "dp_1", "status": "warning_closed"}, "confirmed"),
+        ("created", {"id": "dp_2", "status": "needs_response", "amount": 100}, "disputed"),
+        ("closed", {"id": "dp_2", "status": "lost", "amount": 100}, "confirmed"),
+        ("created", {"id": "dp_3", "status": "needs_response"}, "disputed"),
+        ("funds_withdrawn", {"id": "dp_3", "status": "needs_response"}, "disputed"),
+        ("closed", {"id": "dp_3", "status": "lost"}, "refunded"),
+    ]
+    for what, dispute, state in steps:
+        seen = await _happens(
+            stripe_shop,
+            payment_id,
+            f"charge.dispute.{what}",
+            **{"amount": DEPOSIT, "currency": "sek", **dispute},
+        )
+        assert seen == (state, "available" if state == "refunded" else "reserved"), dispute
+    assert await stripe_shop.broken_invariants() == {}
+
+
+async def test_halves_that_stripe_tells_one_by_one_end_the_order_once_they_moved(
+    stripe_shop: Shop, stripe: LocalStripe
+) -> None:
+    order = await _ordered(stripe_shop)
+    payment_id = await _paid(stripe_shop, stripe, order)
+    await _tell(stripe_shop, stripe, payment_id)
+    half = {"amount": DEPOSIT // 2}
+
+    async def refund(move_id: str, status: str) -> tuple[str, str]:
+        return await _happens(
+            stripe_shop, payment_id, "refund.updated", id=move_id, status=status, **half
+        )
+
+    seen = [
+        await refund("re_1", "succeeded"),
+        await refund("re_2", "pending"),
+        await refund("re_2", "succeeded"),
+    ]
+
+    assert seen == [("confirmed", "reserved")] * 2 + [("refunded", "available")]
+    assert (await stripe_shop.read(order))["refund"] == "paid"
 
 
 async def test_without_its_keys_stripe_is_not_offered(sqlite_shop: Shop) -> None:

@@ -386,6 +386,22 @@ def test_the_books_balance_after_any_set_of_journeys(journeys: list[list[Stated]
             ],
             "refunded",
         ),
+        (
+            [
+                facts.OrderDisputed("ord_1", 5, "SEK"),
+                facts.DisputeDecided("ord_1", "lost"),
+                facts.OrderPartlyRefunded("ord_1", 5, "SEK"),
+            ],
+            "confirmed",
+        ),
+        (
+            [
+                facts.OrderDisputed("ord_1", 5, "SEK"),
+                facts.OrderDisputed("ord_1", 7, "SEK"),
+                facts.DisputeDecided("ord_1", "won", others_open=True),
+            ],
+            "disputed",
+        ),
     ],
 )
 def test_money_that_moves_later_changes_the_order_and_no_count(

@@ -92,7 +92,7 @@ REACHABLE = reachable()
 
 def _gone(payment: dict[str, Any]) -> bool:
     """Whether none of a payment's money is ours any more."""
-    return bool(payment["dispute"] == "lost" or payment["refunded"] == payment["amount"])
+    return bool(payment["left"] == 0)
 
 
 class AnyOrder(RuleBasedStateMachine):

@@ -17,7 +17,19 @@ PaymentState = Literal[
 """Authorised money is ready and not taken yet; *released* is authorised money that we let go."""
 
 
-MoneyMove = Literal["refunded", "refund_failed", "disputed", "dispute_won", "dispute_lost"]
+MoneyMove = Literal[
+    "refunded",
+    "refund_pending",
+    "refund_failed",
+    "inquiry",
+    "inquiry_closed",
+    "disputed",
+    "dispute_won",
+    "dispute_lost",
+    "dispute_refunded",
+]
+"""An inquiry is a bank's question before a dispute: no money moves. `dispute_refunded` is a dispute
+that is over because its money was given back."""
 
 
 class ProviderUnavailable(Unavailable):
@@ -79,14 +91,21 @@ class ProviderPayment:
 class MoneyMoved:
     """Money that moved at the provider after it was taken, whoever moved it.
 
-    `amount` is at least what went back in total for `refunded`, else what the move is about, in
-    minor units. `reference` is our order's id, or empty: then `payment_id` finds it.
+    `amount` is what the move is about, in minor units; without a `move_id`, what went back in
+    total. `reference` is our order's id, or empty: then `payment_id` finds it.
     """
 
     payment_id: str
     reference: str
     move: MoneyMove
     amount: int
+    """0 of a dispute: not known, so all of it."""
+    move_id: str = ""
+    """The refund's or the dispute's own."""
+    currency: str = ""
+    """Where it may be another one than the payment's."""
+    asked: bool = False
+    """Whether it is the answer to a question of now, which no message overtakes."""
 
 
 @dataclass(frozen=True, slots=True)

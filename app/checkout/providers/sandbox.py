@@ -137,13 +137,12 @@ def _url(base: httpx.URL, path: str) -> httpx.URL:
 def _moved(event: WebhookEvent) -> MoneyMoved | None:
     """How money moved after it was taken; None when the message is about the payment itself."""
     payment = event.payment
-    moves: Mapping[str, tuple[MoneyMove, int]] = {
-        "payment.refunded": ("refunded", payment.refunded.amount),
-        "payment.disputed": ("disputed", payment.amount.amount),
-        "payment.dispute_closed": (
-            "dispute_won" if payment.dispute == "won" else "dispute_lost",
-            payment.amount.amount,
-        ),
+    disputed = (payment.disputed or payment.amount).amount
+    decided: MoneyMove = "dispute_won" if payment.dispute == "won" else "dispute_lost"
+    moves: Mapping[str, tuple[MoneyMove, int, str]] = {
+        "payment.refunded": ("refunded", payment.refunded.amount, ""),
+        "payment.disputed": ("disputed", disputed, payment.dispute_id),
+        "payment.dispute_closed": (decided, disputed, payment.dispute_id),
     }
     if event.type not in moves:
         return None

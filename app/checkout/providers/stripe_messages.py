@@ -42,18 +42,31 @@ EVENT_TYPES: Final = INTENT_TYPES | SESSION_TYPES | CHARGE_TYPES | REFUND_TYPES 
 """The messages that say something of a deposit; all others are acknowledged and ignored."""
 
 _DISPUTES: Final[Mapping[str, MoneyMove]] = {
+    "warning_needs_response": "inquiry",
+    "warning_under_review": "inquiry",
+    "warning_closed": "inquiry_closed",
     "won": "dispute_won",
-    "warning_closed": "dispute_won",
     "prevented": "dispute_won",
     "lost": "dispute_lost",
+    "charge_refunded": "dispute_refunded",
 }
-"""A dispute's status; every other one is open."""
+"""A dispute's status; every other one is open. The last one is of older versions of the API."""
+
+_REFUNDS: Final[Mapping[str, MoneyMove]] = {
+    "pending": "refund_pending",
+    "requires_action": "refund_pending",
+    "failed": "refund_failed",
+    "canceled": "refund_failed",
+}
+"""A refund's status; with every other one its money has moved."""
 
 
 Metadata = dict[str, Annotated[str, text_of(500)]]
 """Stripe's own limit of a value; every database stores it."""
 
 Amount = Annotated[int, Field(ge=0, le=2**53)]
+
+MoveId = Annotated[str, Field(min_length=1), text_of(80)]
 
 
 class _Moved(BaseModel):
@@ -68,12 +81,15 @@ class _Charge(_Moved):
 
 
 class _Refund(_Moved):
+    id: MoveId
     amount: Amount
     status: str | None = None
 
 
 class _Dispute(_Moved):
+    id: MoveId
     amount: Amount = 0
+    currency: Annotated[str, text_of(3)] = ""
     status: str = ""
 
 
@@ -87,17 +103,25 @@ def moved(type_: str, content: dict[str, Any]) -> MoneyMoved | None:
         return _of(charge, "refunded", charge.amount_refunded)
     if type_ in REFUND_TYPES:
         refund = _Refund.model_validate(content)
-        if type_ == "refund.failed" or refund.status in ("failed", "canceled"):
-            return _of(refund, "refund_failed", refund.amount)
-        return _of(refund, "refunded", refund.amount)
+        status = "failed" if type_ == "refund.failed" else refund.status or ""
+        return _of(refund, _REFUNDS.get(status, "refunded"), refund.amount, move_id=refund.id)
     if type_ in DISPUTE_TYPES:
         dispute = _Dispute.model_validate(content)
-        return _of(dispute, _DISPUTES.get(dispute.status, "disputed"), dispute.amount)
+        return _of(
+            dispute,
+            _DISPUTES.get(dispute.status, "disputed"),
+            dispute.amount,
+            move_id=dispute.id,
+            currency=dispute.currency.upper(),
+        )
     return None
 
 
-def _of(found: _Moved, move: MoneyMove, amount: int) -> MoneyMoved | None:
+def _of(
+    found: _Moved, move: MoneyMove, amount: int, *, move_id: str = "", currency: str = ""
+) -> MoneyMoved | None:
     reference = found.metadata.get(ORDER_KEY, "")
     if not (found.payment_intent or reference):
         return None
-    return MoneyMoved(found.payment_intent or "", reference, move, amount)
+    payment_id = found.payment_intent or ""
+    return MoneyMoved(payment_id, reference, move, amount, move_id=move_id, currency=currency)
