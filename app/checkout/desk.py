@@ -120,8 +120,13 @@ def _refuse_ordered(order: Record | None, car: Record) -> None:
             "A shopper is paying for this car just now. Do not hand it over: unless it is paid, the"
             f" order ends by itself {until}."
         )
-    elif order["state"] in ("return_requested", "refunded"):
+    elif order["state"] == "return_requested":
         why = "This car is on its way back from its buyer: report its receipt first."
+    elif order["state"] == "refunded":
+        why = (
+            "This car was handed over to its buyer, and their deposit has gone back since. If they"
+            " have given you the car back, report its receipt first; else it is with them."
+        )
     elif order["handed_over_at"] is not None:
         why = "This car was sold online and handed over to its buyer."
     else:

@@ -16,10 +16,20 @@ from telemetry.catalogue.outcomes import Outcome
 
 
 class CarNotAvailable(VitrineError):
-    """Somebody else was faster: for the shop a success, for this shopper a pity."""
+    """Somebody else was faster: for the shop a success, for this shopper a pity.
+
+    `reason`: `held` may pass within minutes; `sold`, `not_on_offer` and `yours` do not.
+    """
 
     code, title = "car-not-available", "This car has just found somebody else"
     outcome, status = Outcome.SOLD_OUT, 409
+
+
+class CarIsYours(CarNotAvailable):
+    """Who asks has bought it: nobody lost a race."""
+
+    title = "You have bought this car"
+    outcome = Outcome.CONFLICT
 
 
 class CarNotReadYet(Unavailable):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from app.checkout.errors import (
+    CarIsYours,
     CarNotAvailable,
     CarNotReadYet,
     CarUnknown,
@@ -329,22 +330,43 @@ class Holds:
             market=car["market"],
             headers=command.headers,
         )
-        lost = CarNotAvailable(
-            "Another shopper is buying this car, or has bought it. Here are cars like it.",
-            similar_cars=similar,
-        )
+        bought = await self._store.bought(command.car_id, command.session_id)
+        state = await self._store.physical_state(car)
+        lost = _lost({**car, "state": state}, bought, similar)
         async with self._store.begin() as transaction:
             now = self._clock.now()
             begun = await claim(transaction, command.claim, now)
             if isinstance(begun, Replay):
                 return begun
             refused = command.refusal(lost)
-            await transaction.record(
-                HoldRefused(command.car_id, new_id("att", now)), _of_car(command.context, car)
-            )
+            if bought is None:
+                await transaction.record(
+                    HoldRefused(command.car_id, new_id("att", now)), _of_car(command.context, car)
+                )
             await transaction.answer_key(command.claim.key, refused)
-        self._signals.hold_attempted(Outcome.SOLD_OUT, car_id=command.car_id)
+        self._signals.hold_attempted(lost.outcome, car_id=command.car_id)
         return refused
+
+
+def _lost(
+    car: Record, bought: Record | None, similar: Sequence[Mapping[str, Any]]
+) -> CarNotAvailable:
+    """Why a car cannot be held, as far as this shopper may know."""
+    if bought is not None:
+        return CarIsYours(
+            f"You have bought this car: it is yours by order {bought['order_id']}.",
+            reason="yours",
+            order_id=bought["order_id"],
+            hold_id=bought["hold_id"],
+            similar_cars=similar,
+        )
+    if car["state"] in ("reserved", "sold"):
+        reason, why = "sold", "This car has been sold."
+    elif car["state"] == "available" and not car["listed"]:
+        reason, why = "not_on_offer", "This car is not on offer any more."
+    else:
+        reason, why = "held", "Another shopper is buying this car just now."
+    return CarNotAvailable(f"{why} Here are cars like it.", reason=reason, similar_cars=similar)
 
 
 def _placed(hold: Record, car: Record) -> list[Fact]:

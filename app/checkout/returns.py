@@ -13,7 +13,7 @@ from app.checkout.orders import RETURN, order_wire
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.states import allowed
-from app.checkout.store import RECEIVED, Store, StoredAnswer, now_context
+from app.checkout.store import RECEIVED, Record, Store, StoredAnswer, now_context
 from app.checkout.tokens import for_holder
 from app.contracts.checkout import OrderState
 from app.contracts.events import CarStateChanged, OrderReturned, ReturnRequested
@@ -43,7 +43,7 @@ class Returns:
             order = for_holder(await transaction.lock_order(order_id), token)
             handed_over = order["handed_over_at"]
             if not allowed(order["state"], "return_requested"):
-                raise TransitionRefused(f"An order that is {order['state']} cannot be returned.")
+                raise TransitionRefused(_no_return(order))
             deadline = timedelta(seconds=self._settings.return_seconds)
             if handed_over is None or now > handed_over + deadline:
                 raise TransitionRefused("A car can be returned within 14 days after handover.")
@@ -97,3 +97,18 @@ class Returns:
             await transaction.answer_key(claim_.key, stored)
         self._signals.order_moved(order_id, state=after, reason=reason)
         return stored
+
+
+def _no_return(order: Record) -> str:
+    """Why the return of a car cannot be asked for."""
+    if order["state"] == "refunded" and order["handed_over_at"] and order["message"] != RECEIVED:
+        return (
+            "Your deposit has gone back already, so there is no return to ask for. To give the car"
+            " back, take it to its dealer, who reports its receipt."
+        )
+    if order["state"] == "disputed":
+        return (
+            "Your bank has asked for this payment back: the car can be returned once that is"
+            " decided."
+        )
+    return f"An order that is {order['state']} cannot be returned."

@@ -437,6 +437,31 @@ class Store:
         """A car with its active hold's deadline (`held_until`), as of now."""
         return await self._first(_car_query().where(CARS.c.car_id == car_id))
 
+    async def bought(self, car_id: str, session_id: str) -> Record | None:
+        """The order by which this session has bought a car, with its hold."""
+        if not session_id:
+            return None
+        query = (
+            select(ORDERS.c.order_id, ORDERS.c.hold_id)
+            .join(HOLDS, HOLDS.c.hold_id == ORDERS.c.hold_id)
+            .where(
+                ORDERS.c.car_id == car_id,
+                ORDERS.c.state.in_(("confirmed", "disputed", "return_requested")),
+                HOLDS.c.session_id == session_id,
+            )
+        )
+        return await self._first(query)
+
+    async def physical_state(self, car: Record) -> str:
+        """A car's state, or of the same physical car that somebody has by another id."""
+        taken = select(CARS.c.state).where(
+            CARS.c.identity == car["identity"],
+            CARS.c.car_id != car["car_id"],
+            CARS.c.state != "available",
+        )
+        found = await self._first(taken) if car["state"] == "available" else None
+        return str((found or car)["state"])
+
     async def overdue_holds(self, *, now: datetime, limit: int) -> list[Record]:
         query = (
             select(HOLDS)

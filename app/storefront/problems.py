@@ -97,7 +97,7 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
     ),
     "car-not-available": ProblemPage(
         msg("Somebody else was faster"),
-        msg("Every car is one of a kind, and this one is held or sold. Similar cars are listed."),
+        msg("Every car is one of a kind; reason says whether this one is held, sold or yours."),
         msg("Offer the cars in similar_cars."),
     ),
     "car-unknown": ProblemPage(

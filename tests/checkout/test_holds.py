@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.kernel.clock import rfc3339
-from tests.builders.services import synthetic_headers
+from tests.builders.services import DEALER, synthetic_headers
 from tests.builders.shop import DEPOSIT, PAYS, PRICE, Shop
 
 
@@ -185,6 +185,41 @@ async def test_one_s_own_hold_is_no_lost_race(shop: Shop) -> None:
     assert stranger.status_code == 409
     facts = await shop.fact_types()
     assert (facts.count("hold.placed"), facts.count("hold.refused")) == (1, 1)
+
+
+async def test_who_has_bought_a_car_and_reaches_for_it_again_is_told_so(shop: Shop) -> None:
+    mine = shop.cookie("ses_1")
+    hold = (await shop.hold(**mine)).json()
+    order = (await shop.order(hold["hold_id"], headers=mine)).json()
+    await shop.pay(order, PAYS)
+
+    again = (await shop.hold(**mine)).json()
+    stranger = (await shop.hold(**shop.cookie("ses_2"))).json()
+    nobody = (await shop.hold()).json()
+
+    assert again["type"] == "/problems/car-not-available"
+    assert (again["title"], again["reason"]) == ("You have bought this car", "yours")
+    assert (again["order_id"], again["hold_id"]) == (order["order_id"], hold["hold_id"])
+    assert (
+        stranger["detail"] == nobody["detail"] == "This car has been sold. Here are cars like it."
+    )
+    assert "order_id" not in stranger | nobody
+    assert (await shop.fact_types()).count("hold.refused") == 2
+
+
+@pytest.mark.parametrize("gone", ["held", "sold", "not_on_offer"])
+async def test_a_lost_race_says_what_became_of_the_car(shop: Shop, gone: str) -> None:
+    if gone == "held":
+        await shop.held()
+    elif gone == "sold":
+        await shop.checkout.public.post(
+            "/api/checkout/v1/cars/car_1/desk-sale",
+            headers={**DEALER, "idempotency-key": shop.key()},
+        )
+    else:
+        await shop.withdraw_car("car_1")
+
+    assert (await shop.hold()).json()["reason"] == gone
 
 
 async def test_one_s_own_hold_pressed_often_at_once_is_one_hold(shop: Shop) -> None:

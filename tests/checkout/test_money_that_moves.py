@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 
+from tests.builders.services import DEALER
 from tests.builders.shop import DEPOSIT, LOST, PAYS, Shop
 
 HALF = DEPOSIT // 2
@@ -103,6 +104,13 @@ async def test_a_refund_after_handover_leaves_the_car_with_its_owner(shop: Shop)
 
     assert ((await shop.read(order))["state"], await shop.car()) == ("refunded", "sold")
     assert "order.cancelled" not in await shop.fact_types()
+    returned = await shop.act(order, "return", {"reason": "defect"})
+    assert returned.json()["detail"].startswith("Your deposit has gone back already")
+    sold = await shop.checkout.public.post(
+        "/api/checkout/v1/cars/car_1/desk-sale",
+        headers={**DEALER, "idempotency-key": shop.key()},
+    )
+    assert sold.json()["detail"].startswith("This car was handed over to its buyer, and their")
     assert await shop.broken_invariants() == {}
 
 

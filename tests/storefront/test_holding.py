@@ -76,6 +76,43 @@ async def test_a_second_tab_leads_to_one_s_own_hold(shopfront: Shopfront) -> Non
     assert tabs[0].headers["location"] == tabs[1].headers["location"]
 
 
+PAYS = {**DECLINED, "card_number": "4242 4242 4242 4242"}
+
+
+@pytest.mark.parametrize(
+    ("language", "yours", "sold"),
+    [
+        ("en", "You have bought this car", "This car has been sold"),
+        ("sv", "Du har köpt den här bilen", "Den här bilen är såld"),
+    ],
+)
+async def test_a_car_that_is_bought_says_so_to_its_buyer_and_promises_nobody_else_minutes(
+    shopfront: Shopfront, language: str, yours: str, sold: str
+) -> None:
+    async with shopfront.visitor() as buyer, shopfront.visitor() as other:
+        car_id = await available_car(buyer)
+        forms = [await _form(each, car_id) for each in (buyer, other)]
+        address = (await held(buyer, car_id)).headers["location"]
+        details = await buyer.get(address)
+        form = {"key": hidden(details.text, "key"), **DETAILS}
+        ordered = await buyer.post(f"{address}/order", data=form)
+        payment = urlsplit(ordered.headers["location"]).path
+        await shopfront.services["sandbox"].public.post(payment, data=PAYS)
+        pages = [
+            await each.post(f"/se/{language}/purchases", data=form)
+            for each, form in zip((buyer, other), forms, strict=True)
+        ]
+        link = f"{address}/order".replace("/en/", f"/{language}/")
+        order = await buyer.get(link)
+
+    assert [page.status_code for page in pages] == [409, 409]
+    assert yours in pages[0].text
+    assert f'href="{link}"' in pages[0].text
+    assert 'data-order-state="confirmed"' in order.text
+    assert sold in pages[1].text
+    assert not re.search("fifteen minutes|femton minuter", pages[0].text + pages[1].text)
+
+
 async def test_after_a_declined_card_the_same_form_opens_a_new_payment(
     shopfront: Shopfront,
 ) -> None:

@@ -175,6 +175,7 @@ async def test_the_slower_shopper_is_told_kindly_and_shown_similar_cars(
     assert lost.status_code == 409
     assert "Somebody was a moment faster" in lost.text
     assert lost.text.count('class="card"') == 3
+    assert "Sometimes a car becomes free again within fifteen minutes." in lost.text
     assert "Somebody is looking at this car right now." in later.text
     assert "Hold this car" not in later.text
 

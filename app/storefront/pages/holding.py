@@ -115,15 +115,19 @@ async def _holds_page(page: Page, *, full: bool = False) -> Response:
 
 
 async def lost_race(page: Page, car_id: str, problem: UpstreamProblem) -> Response:
-    """Somebody was faster: say it kindly, show cars like it."""
+    """Somebody was faster, or the shopper has bought it: say it kindly, show cars like it."""
     models = await page.part("catalog", page.front.range.models()) or {}
     car = await page.part("catalog", page.shop.catalog.car(car_id))
+    reason = problem.problem.get("reason", "held")
+    yours = reason == "yours"
     similar = [Car.model_validate(each) for each in problem.problem.get("similar_cars", [])]
     return page.render(
         "lost.html",
-        view=PageViewed("sold_out", car_id=car_id),
+        view=None if yours else PageViewed("sold_out", car_id=car_id),
         status=409,
-        outcome=Outcome.SOLD_OUT,
+        outcome=Outcome.CONFLICT if yours else Outcome.SOLD_OUT,
+        reason=reason,
+        order=page.url(f"/purchases/{problem.problem['hold_id']}/order") if yours else "",
         card=card_of(car, models, page.formats) if car else None,
         similar=cards_of(similar, models, page.formats),
     )
