@@ -80,6 +80,7 @@ def _dispute(move: MoneyMove) -> MoneyMoved:
         ("refund.created", {**REFUND, "status": "pending"}, _refund("refund_pending")),
         ("refund.created", {**REFUND, "status": "requires_action"}, _refund("refund_pending")),
         ("refund.updated", {**REFUND, "status": None}, _refund("refunded")),
+        ("refund.updated", {**REFUND, "metadata": None}, _refund("refunded")),
         ("refund.updated", {**REFUND, "status": "failed"}, _refund("refund_failed")),
         ("refund.failed", REFUND, _refund("refund_failed")),
         ("refund.failed", {**REFUND, "status": "pending"}, _refund("refund_failed")),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.checkout.providers.protocol import MoneyMove, MoneyMoved
 from app.kernel.facts import text_of
@@ -61,8 +61,11 @@ _REFUNDS: Final[Mapping[str, MoneyMove]] = {
 """A refund's status; with every other one its money has moved."""
 
 
-Metadata = dict[str, Annotated[str, text_of(500)]]
-"""Stripe's own limit of a value; every database stores it."""
+Metadata = Annotated[
+    dict[str, Annotated[str, text_of(500)]],
+    BeforeValidator(lambda value: {} if value is None else value),
+]
+"""Stripe's own limit of a value; every database stores it. Stripe may send null for none."""
 
 Amount = Annotated[int, Field(ge=0, le=2**53)]
 
