@@ -183,7 +183,7 @@ def difference(
     elsewhere |= {i: CLAIMED for car in (*offered, *claimed.values()) for i in car.identities}
     swap.noted = [car for car_id, car in claimed.items() if car_id not in before]
     for old in before.values():
-        if not old.in_feed and old.car_id not in claimed:
+        if not (old.in_feed or old.car_id in claimed or old.car_id in unreadable):
             continue
         off = _off_sale(old, unreadable, claimed.get(old.car_id), elsewhere)
         if old.listed:
@@ -210,9 +210,9 @@ def _off_sale(
     if old.car_id in unreadable:
         stated = unreadable[old.car_id] or old.stated
         identity = old.identity or stated
-        return OffSale(
-            old, old.refused or UNREADABLE, identity, None if stated == identity else stated
-        )
+        # A row that cannot be read keeps a place, and wins none.
+        refused = (old.refused or UNREADABLE) if old.in_feed else None
+        return OffSale(old, refused, identity, None if stated == identity else stated)
     return OffSale(old, elsewhere.get(old.identity or ""), old.identity, old.stated)
 
 

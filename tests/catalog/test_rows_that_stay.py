@@ -246,6 +246,18 @@ async def test_checkout_hears_whether_a_withdrawn_car_is_still_in_its_feed(
     assert (await withdrawn(shop))[:2] == [True, False]
 
 
+async def test_the_vin_of_a_rejected_row_counts_for_a_car_that_came_back(
+    shop: Running, checkout: CheckoutEvents
+) -> None:
+    await send(shop, "group", car("G1"))
+    await becomes(shop, checkout, "reserved", "group G1")
+    await send(shop, "group")
+
+    await send(shop, "group", car("G1", vin=VIN, **BROKEN))
+
+    assert told(await send(shop, "agency", car("A1", vin=VIN))) == [("A1", "duplicate_vin")]
+
+
 @pytest.mark.parametrize("stock_id", ["G1", ""])
 async def test_the_vin_of_a_rejected_row_counts(
     shop: Running, checkout: CheckoutEvents, stock_id: str
