@@ -39,6 +39,8 @@ class Source:
     named: str = ""
     known: bool = False
     """Whether a row of it was ever readable; what nobody could read names nothing later."""
+    offered: bool = False
+    """Dealers report desk sales of cars that are on offer."""
     hold: str = ""
     sold: bool = False
     left: bool = False
@@ -82,6 +84,8 @@ class World:
             headers=DEALER,
         )
         assert answer.status_code == 200, answer.text
+        refused = [rejected["stock_id"] for rejected in answer.json()["rejections"]]
+        source.offered = bool(rows) and "S1" not in refused
 
     async def _act(self, name: str, mine: Source, other: Source, step: str) -> None:
         checkout = self.services["checkout"].public
@@ -90,7 +94,7 @@ class World:
         if step == "release" and mine.hold:
             await checkout.delete(f"/api/checkout/v1/holds/{mine.hold}")
             mine.hold = ""
-        elif step == "desk sale":
+        elif step == "desk sale" and mine.offered:
             answer = await checkout.post(
                 f"/api/checkout/v1/cars/{car_id}/desk-sale", headers={**headers, **DEALER}
             )
