@@ -21,6 +21,7 @@ from app.kernel.clock import ManualClock
 from tests.builders.feeds import car, feed
 from tests.builders.services import DEALER, Running, running
 from tests.conftest import NewDatabase
+from tests.proofs.length import LONG
 
 VINS: Final = ("YS3FB45S2310", "WBA3A5C50DF3")
 """The beginnings of two; each example ends them in its own way."""
@@ -139,7 +140,10 @@ def test_no_order_of_feeds_and_shoppers_has_one_car_twice(
         world = runner.run(_enter(opened))
 
         @settings(
-            max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None
+            max_examples=60 if LONG else 15,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
         )
         @given(st.sampled_from(["first", "empty"]), STEPS)
         def anything(row: str, steps: list[tuple[str, str]]) -> None:
