@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -46,7 +46,8 @@ async def _paid(shopfront: Shopfront, payment_url: str, card: str) -> str:
 
 def _said(moment: str) -> str:
     """As the shop in Sweden says it in English."""
-    local = datetime.fromisoformat(moment).astimezone(ZoneInfo("Europe/Stockholm"))
+    utc = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    local = utc.astimezone(ZoneInfo("Europe/Stockholm"))
     return f"{local:%a}, {local.day} {local:%b}, {local:%H:%M}"
 
 
