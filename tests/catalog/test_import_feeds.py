@@ -326,8 +326,9 @@ def test_the_command_imports_as_the_api_does(
     monkeypatch.setenv("VITRINE_FLAGS", str(tmp_path / "flags.json"))
     file = tmp_path / "feed.txt"
     # The command has the machine's own clock, and a new car is of about its year.
-    ten = [{**row, "year": str(SystemClock().now().year)} for row in TEN]
-    file.write_bytes(feed([*ten, car("free", price="0.00 SEK")]))
+    year = str(SystemClock().now().year)
+    ten = [{**row, "year": year} for row in TEN]
+    file.write_bytes(feed([*ten, car("free", price="0.00 SEK", year=year)]))
     arguments = ["import", str(file), "--source", "acme", "--market", "SE"]
 
     first = CliRunner().invoke(commands, arguments)
