@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.catalog.swap import PRICES_COUNT, UNREADABLE
+from app.catalog.swap import PRICES_COUNT, Placed
 from app.kernel.resale import RESALE_AFTER
 
 
@@ -50,7 +50,7 @@ def is_somebodys(row: Row, now: datetime) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Placed):
     """A stored row that may have an identity already. `changed_at`: its state or offer."""
 
     car_id: str
@@ -64,11 +64,6 @@ class Claim:
     state: str
     price: int
     changed_at: datetime
-
-    @property
-    def placed(self) -> bool:
-        """Whether it is listed, or only kept from that by what its row says just now."""
-        return self.listed or self.refused == UNREADABLE
 
     def keeps(self, source: str, market: str, now: datetime, *, but_listed: bool = False) -> bool:
         """Whether no other row may be listed with the identity in `source`'s feed.

@@ -50,8 +50,22 @@ class OfferedCar:
         return {identity for identity in (self.identity, self.stated) if identity}
 
 
+class Placed:
+    """What a stored row says of its place in its feed."""
+
+    __slots__ = ()
+
+    listed: bool
+    refused: str | None
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is listed, or only kept from that by what its row says just now."""
+        return self.listed or self.refused == UNREADABLE
+
+
 @dataclass(frozen=True, slots=True)
-class KnownCar:
+class KnownCar(Placed):
     """What the last import left behind; `state` is checkout's word."""
 
     car_id: str
@@ -69,11 +83,6 @@ class KnownCar:
     @property
     def in_feed(self) -> bool:
         return self.listed or self.refused is not None
-
-    @property
-    def placed(self) -> bool:
-        """Whether it is listed, or only kept from that by what its row says just now."""
-        return self.listed or self.refused == UNREADABLE
 
     @property
     def taken(self) -> bool:
