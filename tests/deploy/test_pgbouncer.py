@@ -111,11 +111,12 @@ def _express(shop: Shop, result: str, effects: tuple[str, ...] = get_args(Expres
 async def _left_behind(url: str) -> set[tuple[str, str, int, int]]:
     """What every connection of the pool still has of a transaction before."""
     database = Database(url, pooler="transaction")
+    all_of_them = asyncio.Barrier(POOL)
 
     async def look() -> tuple[str, str, int, int]:
         async with database.read() as connection:
             row = (await connection.execute(text(LEFT))).one()
-            await asyncio.sleep(0.1)  # all of them at once, each another connection
+            await all_of_them.wait()  # at once, so each has another connection
         return row.setting, row.waits, row.statements, row.locks
 
     found = await asyncio.gather(*(look() for _ in range(POOL)))
