@@ -28,13 +28,15 @@ from app.checkout.looks import ORDER, ROWS, sight_of
 from app.checkout.models import CARS
 from app.checkout.shapes import Part, Shape, shape_of, wish_of
 from app.checkout.store_postgresql import (
-    _UNREACHABLE,
     CONNECT_SECONDS,
     ONCE,
     PAUSE_SECONDS,
+    SAID,
     SESSION,
     STATEMENT_SECONDS,
+    UNREACHABLE,
     arguments_of,
+    as_json,
 )
 from app.frame.batches import Batches, BatchFailed, LineDown
 from app.frame.database import UtcTime
@@ -108,7 +110,7 @@ class PostgresqlLines:
             try:
                 rows = await connection.fetch(statement, *self._arguments(changes))
             except asyncpg.PostgresError as error:
-                if isinstance(error, _UNREACHABLE):
+                if isinstance(error, UNREACHABLE):
                     raise
                 if len(changes) == 1:
                     return [False if isinstance(error, _LOST) else error]
@@ -124,7 +126,7 @@ class PostgresqlLines:
             for n, change in enumerate(changes)
             for m, fact in enumerate(self._outbox.rows(change.facts))
         ]
-        return _json(sorted(wishes, key=lambda wish: str(wish["car_id"]))), _json(facts)
+        return as_json(sorted(wishes, key=lambda wish: str(wish["car_id"]))), as_json(facts)
 
 
 class _Connections:
@@ -156,7 +158,7 @@ class _Connections:
                         yield connection
                 else:
                     yield connection
-            except _UNREACHABLE as error:
+            except UNREACHABLE as error:
                 if connection is None or isinstance(error, TimeoutError):
                     # Nobody answers: who comes meanwhile need not try. After a connection that only
                     # broke a new one is made at once.
@@ -183,18 +185,8 @@ class _Connections:
     async def close(self) -> None:
         self._down_until = math.inf
         for connection in self._idle:
-            with suppress(*_UNREACHABLE):
+            with suppress(*UNREACHABLE):
                 await connection.close(timeout=CONNECT_SECONDS)
-
-
-_SAID: Final = """said AS (
-    INSERT INTO outbox (event_id, type, time, data, context)
-    SELECT f.event_id, f.type, f.time, f.data, f.context
-      FROM json_to_recordset($2::json) AS f(
-           n int, m int, event_id text, type text, time timestamptz, data json, context json)
-      JOIN standing USING (n)
-     ORDER BY f.n, f.m
-)"""
 
 
 @lru_cache(maxsize=256)
@@ -221,7 +213,7 @@ def statement_of(shape: Shape) -> str:
         f" AND c.version = w.seen_version{new} RETURNING w.n)"
     )
     parts = [f"{part.name} AS ({_statement(part)})" for part in shape.parts]
-    return f"WITH {', '.join([wish, standing, *parts, _SAID])} SELECT n FROM standing"  # noqa: S608
+    return f"WITH {', '.join([wish, standing, *parts, SAID])}"
 
 
 def _statement(part: Part) -> str:
@@ -250,11 +242,6 @@ def _type(column: Column[Any]) -> str:
     types = {UtcTime: "timestamptz", JSON: "json", BigInteger: "bigint", Integer: "int"}
     types |= {Boolean: "boolean"}
     return types.get(type(column.type), "text")
-
-
-def _json(rows: list[dict[str, Any]]) -> str:
-    """Keys in order, inner ones too: PostgreSQL keeps JSON as it was written, and so do we."""
-    return orjson.dumps(rows, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _read(row: Sequence[Any]) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from app.checkout.change import Sight
 from app.checkout.rows import Car, Hold, Order, Payment
@@ -29,8 +29,6 @@ SELECT {_COLUMNS},
   JOIN holds h ON h.hold_id = o.hold_id
   JOIN cars c ON c.car_id = o.car_id
 """  # noqa: S608 - made of our own names
-
-Row = TypeVar("Row")
 
 
 def sight_of(values: Sequence[Any]) -> Sight:

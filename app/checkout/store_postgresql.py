@@ -28,7 +28,7 @@ from app.checkout.express import Effect, Record
 from app.frame.batches import Batches, LineDown
 from app.frame.settings import Pooler
 
-_SAID: Final = """
+SAID: Final = """
 said AS (
     INSERT INTO outbox (event_id, type, time, data, context)
     SELECT f.event_id, f.type, f.time, f.data, f.context
@@ -74,7 +74,7 @@ WITH wish AS MATERIALIZED (
     INSERT INTO idempotency (key, fingerprint, status, media_type, body, created_at, locked_until)
     SELECT key, fingerprint, 201, 'application/json', convert_to(answer, 'UTF8'), now, locked_until
       FROM wish JOIN standing USING (n)
-), {_SAID}"""  # noqa: S608 - made of constants
+), {SAID}"""  # noqa: S608 - made of constants
 
 SUBMIT: Final = f"""
 WITH wish AS MATERIALIZED (
@@ -117,7 +117,7 @@ WITH wish AS MATERIALIZED (
 ), keyed AS (
     INSERT INTO idempotency (key, fingerprint, resource_id, created_at, locked_until)
     SELECT key, fingerprint, order_id, now, locked_until FROM wish JOIN standing USING (n)
-), {_SAID}"""  # noqa: S608 - made of constants
+), {SAID}"""  # noqa: S608 - made of constants
 
 OPEN: Final = """
 WITH wish AS MATERIALIZED (
@@ -167,7 +167,7 @@ STATEMENT_SECONDS: Final = 3.0
 PAUSE_SECONDS: Final = 1.0
 """After its connection was lost a line is not tried: who comes meanwhile goes step by step."""
 
-_UNREACHABLE: Final = (
+UNREACHABLE: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -219,7 +219,7 @@ class _Line(Generic[Item, Result]):
                     command_timeout=STATEMENT_SECONDS,
                 )
             found: Sequence[Result] = await self._statement(connection, items)
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
             self._drop()
             self._down_until = time.monotonic() + PAUSE_SECONDS
             raise LineDown(f"{type(error).__name__}: {error}") from error
@@ -234,7 +234,7 @@ class _Line(Generic[Item, Result]):
         self._down_until = math.inf
         connection = self._connection
         if connection is not None and not connection.is_closed():
-            with suppress(*_UNREACHABLE):
+            with suppress(*UNREACHABLE):
                 await connection.close(timeout=CONNECT_SECONDS)
         self._drop()
 
@@ -316,12 +316,12 @@ class PostgresqlExpress:
 
 
 def _arguments(statement: str, effects: Sequence[Effect]) -> list[str]:
-    wishes = _json([{"n": n, **effect.values} for n, effect in enumerate(effects)])
+    wishes = as_json([{"n": n, **effect.values} for n, effect in enumerate(effects)])
     if "$2" not in statement:
         return [wishes]
     return [
         wishes,
-        _json(
+        as_json(
             [
                 {"n": n, "m": m, **fact}
                 for n, effect in enumerate(effects)
@@ -331,7 +331,7 @@ def _arguments(statement: str, effects: Sequence[Effect]) -> list[str]:
     ]
 
 
-def _json(rows: list[dict[str, Any]]) -> str:
+def as_json(rows: list[dict[str, Any]]) -> str:
     """Keys in order, inner ones too: PostgreSQL keeps JSON as it was written, and so do we."""
     return orjson.dumps(rows, option=orjson.OPT_SORT_KEYS).decode()
 

@@ -1,0 +1,155 @@
+"""Checkout's SQLite file: one reader, and one writer thread with up to sixteen effects a commit.
+
+Each effect is a list of statements in a savepoint of its own. The first one carries the guards and
+must change a row; a statement that fails or a guard that does not hold undoes that effect alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from app.frame.batches import Batches
+from app.frame.outbox import FactRow
+
+SAY: Final = (
+    "INSERT INTO outbox (event_id, type, time, data, context)"
+    " VALUES (:event_id, :type, :time, :data, :context)"
+)
+BUSY_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """An effect: its statements, the values that they name, and its facts.
+
+    `apart` names what it must have for itself in a batch.
+    """
+
+    statements: tuple[str, ...]
+    values: Mapping[str, Any]
+    facts: Sequence[FactRow]
+    apart: tuple[str, ...] = ()
+
+
+class SqliteFile:
+    """The file at `path`.
+
+    `one_writer` is the lock behind which this process's other transactions take turns: waiting for
+    it costs less than SQLite's own waiting, which sleeps.
+    """
+
+    def __init__(self, path: str, one_writer: AbstractAsyncContextManager[Any]) -> None:
+        self._path = path
+        self._one_writer = one_writer
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkout-writer")
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._batches: Batches[Write, bool] = Batches(self._run, apart=lambda write: write.apart)
+
+    def row(self, query: str, values: Mapping[str, Any]) -> sqlite3.Row | None:
+        """One row by keys, in some 10 microseconds: less than the way to another thread and back.
+
+        Raises `sqlite3.Error`.
+        """
+        try:
+            if self._reader is None:
+                self._reader = _connected(self._path)
+            found: sqlite3.Row | None = self._reader.execute(query, values).fetchone()
+        except sqlite3.Error:
+            # A read that was broken off goes on seeing the database as it was then.
+            broken, self._reader = self._reader, None
+            if broken is not None:
+                broken.close()
+            raise
+        return found
+
+    async def write(self, write: Write) -> bool:
+        """Whether it took place; raises `BatchFailed` when its batch failed as a whole."""
+        return await self._batches.do(write)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._thread.shutdown)
+        for connection in (self._writer, self._reader):
+            if connection is not None:
+                connection.close()
+
+    async def _run(self, writes: Sequence[Write]) -> Sequence[bool]:
+        async with self._one_writer:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._write, writes
+            )
+
+    def _write(self, writes: Sequence[Write]) -> list[bool]:
+        if self._writer is None:
+            self._writer = _connected(self._path)
+        connection = self._writer
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            done = [_apply(connection, write) for write in writes]
+            connection.execute("COMMIT")
+        except BaseException:
+            # Whatever state it is in: a connection that kept the write lock would keep everybody
+            # from writing. Closing alone does not let go while a traceback holds a cursor.
+            self._writer = None
+            with suppress(sqlite3.Error):
+                connection.rollback()
+            connection.close()
+            raise
+        return done
+
+
+def _apply(connection: sqlite3.Connection, write: Write) -> bool:
+    """Make one effect in the open transaction; False when it did not happen."""
+    values = _stored(write.values)
+    guarded, *rest = write.statements
+    connection.execute("SAVEPOINT effect")
+    try:
+        done = connection.execute(guarded, values).rowcount == 1
+        if done:
+            for statement in rest:
+                connection.execute(statement, values)
+            connection.executemany(SAY, [_stored(fact) for fact in write.facts])
+    except (sqlite3.IntegrityError, OverflowError):
+        done = False
+    if not done:
+        connection.execute("ROLLBACK TO effect")
+    connection.execute("RELEASE effect")
+    return done
+
+
+def _connected(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    connection.row_factory = sqlite3.Row
+    # What `frame.database` sets: a confirmed order survives a crash of process or machine.
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    return connection
+
+
+def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as `frame.database` stores them: naive UTC text, JSON as text."""
+    return {name: _as_stored(value) for name, value in values.items()}
+
+
+def _as_stored(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    if isinstance(value, dict):
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    return value
+
+
+def moment_of(stored: str) -> datetime:
+    """A stored moment as Python's."""
+    return datetime.fromisoformat(stored).replace(tzinfo=UTC)
