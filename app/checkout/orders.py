@@ -453,7 +453,6 @@ def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
         "refund": REFUNDS.get(order.get("payment_state", "")),
         "message": _message(order),
         "payment_url": order.get("payment_url") if waiting else None,
-        "refund_due": order.get("payment_state") in ("refund_due", "refund_refused"),
     }
 
 

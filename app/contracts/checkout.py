@@ -122,8 +122,6 @@ class Order(Wire):
     """Where a deposit is that goes back; None when none does. `failed` waits for a person."""
     message: str | None = None
     """For the shopper: why it ended otherwise than wished, and where the money is now."""
-    refund_due: bool = False
-    """Whether money was taken that is on its way back."""
     payment_url: str | None = None
     order_token: str | None = None
 

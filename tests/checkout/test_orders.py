@@ -48,7 +48,6 @@ async def test_an_order_says_everything_once(shop: Shop) -> None:
         "ready_for_handover_at": None,
         "pick_up_by": None,
         "message": None,
-        "refund_due": False,
         "refund": None,
         "payment_url": order["payment_url"],
         "order_token": order["order_token"],

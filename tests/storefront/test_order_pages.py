@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
-from app.checkout.models import HOLDS, ORDERS
+from app.checkout.models import HOLDS, ORDERS, PAYMENTS
 from app.contracts.checkout import OrderState
 from tests.builders.services import DEALER
 from tests.storefront.conftest import DETAILS, Shopfront, available_car, held, hidden
@@ -62,15 +63,27 @@ def _ways(page: httpx.Response) -> tuple[list[str], list[str]]:
     return re.findall(r'<a [^>]*href="(/[^"]+)"', main), re.findall(r'action="(/[^"]+)"', main)
 
 
-async def _set(shopfront: Shopfront, hold_id: str, order: str, hold: str, ends: datetime) -> None:
+async def _set(
+    shopfront: Shopfront,
+    hold_id: str,
+    order: str,
+    hold: str,
+    ends: datetime,
+    payment: str = "pending",
+    dispute: str | None = None,
+) -> None:
+    its_order = select(ORDERS.c.order_id).where(ORDERS.c.hold_id == hold_id).scalar_subquery()
     async with shopfront.services["checkout"].service.database.transaction() as transaction:
-        for table, values in (
-            (ORDERS, {"state": order}),
-            (HOLDS, {"state": hold, "expires_at": ends}),
+        for table, its, values in (
+            (ORDERS, ORDERS.c.hold_id == hold_id, {"state": order}),
+            (HOLDS, HOLDS.c.hold_id == hold_id, {"state": hold, "expires_at": ends}),
+            (
+                PAYMENTS,
+                PAYMENTS.c.order_id == its_order,
+                {"state": payment, "dispute": dispute},
+            ),
         ):
-            await transaction.execute(
-                table.update().where(table.c.hold_id == hold_id).values(values)
-            )
+            await transaction.execute(table.update().where(its).values(values))
 
 
 @pytest.mark.parametrize("language", ["sv", "en"])
@@ -100,6 +113,56 @@ async def test_every_order_with_every_hold_says_held_only_while_it_is_and_leads_
                 again = link == f"{address}/order"
                 if not again and (await visitor.get(link)).status_code != 200:
                     wrong.append((order, hold, query, f"{link} leads back or nowhere"))
+
+    assert wrong == []
+
+
+SAID = {
+    "nothing": ("othing was charged", "ngenting har debiterats"),
+    "waits": ("We are waiting for the payment service", "Vi väntar på betaltjänsten"),
+    "kept": ("The deposit has arrived", "Handpenningen har kommit fram"),
+    "at the bank": ("Your bank has asked for this payment back", "Din bank har begärt tillbaka"),
+    "once it is there": ("back in full once the car is", "i sin helhet när bilen är där"),
+    "on its way": ("goes back in full, usually within", "tillbaka i sin helhet, oftast inom"),
+    "back": ("What you paid has been returned", "Det du betalade är återbetalt"),
+    "failed": ("The payment back was refused", "Återbetalningen gick inte igenom"),
+}
+"""What a page can say of the money, in each language: exactly one of these is true."""
+
+UNTOUCHED = {
+    "payment_pending": "waits",
+    "confirmed": "kept",
+    "declined": "nothing",
+    "expired": "nothing",
+    "cancelled": "nothing",
+    "disputed": "at the bank",
+    "return_requested": "once it is there",
+    "returned": "on its way",
+    "refunded": "back",
+}
+"""Of an order by its state, when its payment says nothing of a refund."""
+
+REFUNDS = {"refund_due": "on its way", "refunded": "back", "refund_refused": "failed"}
+"""Of a payment that goes back, whatever became of its order."""
+
+
+@pytest.mark.parametrize("language", ["en", "sv"])
+async def test_every_order_with_every_refund_says_where_the_money_is(
+    shopfront: Shopfront, language: str
+) -> None:
+    wrong: list[object] = []
+    async with shopfront.visitor() as visitor:
+        address = await _bought(shopfront, visitor, await available_car(visitor, skip=6), "")
+        address, hold_id = address.replace("/en/", f"/{language}/"), address.rsplit("/", 1)[1]
+        ends = shopfront.clock.now() + timedelta(minutes=10)
+        for order, payment, dispute, hold in product(
+            UNTOUCHED, ("captured", *REFUNDS), (None, "open", "won", "lost"), ("active", "ordered")
+        ):
+            await _set(shopfront, hold_id, order, hold, ends, payment, dispute)
+            main = _main(await visitor.get(f"{address}/order"))
+            says = [key for key, said in SAID.items() if said[language == "sv"] in main]
+            if says != [REFUNDS.get(payment) or UNTOUCHED[order]]:
+                wrong.append((order, payment, dispute, hold, says))
 
     assert wrong == []
 
