@@ -84,6 +84,7 @@ OPENS = {
 }
 """The fixtures that open whole services, each with a database of its own."""
 
+TESTS = Path(__file__).parent
 MONEY = {"checkout", "insight"}
 
 
@@ -95,7 +96,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     told: set[str] = set()
     for item in items:
-        room, sentence = item.path.parent.name, item.nodeid.partition("[")[0]
+        room = item.path.relative_to(TESTS).parts[0]
+        sentence = item.nodeid.partition("[")[0]
         whole = room == "proofs" or not OPENS.isdisjoint(getattr(item, "fixturenames", ()))
         if not whole or item.get_closest_marker("integration") is not None:
             continue

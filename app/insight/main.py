@@ -10,21 +10,21 @@ from app.frame.outbox import Outbox
 from app.frame.platform import Platform
 from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
-from app.insight import pages
-from app.insight.alerting import Alerting
-from app.insight.console import Console, templates
-from app.insight.doorkeeper import Doorkeeper
-from app.insight.exporter import REFRESH_SECONDS, Exporter
-from app.insight.gateways import Alertmanager, Prometheus
-from app.insight.intakes import DIET, SOURCES, Connect, Intake
+from app.insight.api.exporter import REFRESH_SECONDS, Exporter
+from app.insight.api.routes import PREFIX, Api, api_router, internal_router, reports_router
+from app.insight.console import pages
+from app.insight.console.alerting import Alerting
+from app.insight.console.doorkeeper import Doorkeeper
+from app.insight.console.gateways import Alertmanager, Prometheus
+from app.insight.console.overview import Overviews
+from app.insight.console.page import Console, templates
+from app.insight.ledger.intakes import DIET, SOURCES, Connect, Intake
+from app.insight.ledger.projections import Projection
+from app.insight.ledger.readings import Readings
+from app.insight.ledger.signals import Signals
+from app.insight.ledger.store import Store
 from app.insight.models import METADATA, OUTBOX
-from app.insight.overview import Overviews
-from app.insight.projections import Projection
-from app.insight.readings import Readings
-from app.insight.routes import PREFIX, Api, api_router, internal_router, reports_router
 from app.insight.settings import InsightSettings
-from app.insight.signals import Signals
-from app.insight.store import Store
 
 NAME = "insight"
 

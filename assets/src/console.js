@@ -1,6 +1,6 @@
 // The operations console: pages are whole without this script; it keeps the overview current and draws the boards.
 //
-// A board's panels are asked for by number: the queries stay on the server (app/insight/boards.py). What is drawn of
+// A board's panels are asked for by number: the queries stay on the server (app/insight/console/boards.py). What is drawn of
 // Grafana's model is listed in docs/boards.md.
 
 import { keepCurrent } from "./console/live.js";

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from app.contracts.sandbox import WebhookEvent
 from app.embedded import SERVICES
-from app.insight.beacons import Beacon
+from app.insight.api.beacons import Beacon
 from tests.builders.applications import Document, documents
 from tests.builders.schemas import texts
 

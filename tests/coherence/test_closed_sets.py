@@ -14,8 +14,10 @@ from app.contracts.checkout import ReturnReason
 from app.contracts.events import DeployKind, DeployOutcome, VitalName
 from app.contracts.wire import LANGUAGES
 from app.frame.callers import preferred_language
-from app.insight import beacons, rules, settings
-from app.insight.boards import RANGES
+from app.insight import settings
+from app.insight.api import beacons
+from app.insight.console.boards import RANGES
+from app.insight.ledger import rules
 from app.kernel.money import MINOR_UNITS
 from app.sandbox import payments
 from app.storefront import places, vocabulary

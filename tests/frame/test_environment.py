@@ -15,7 +15,7 @@ from app.frame.connections import KeptConnections
 from app.frame.platform import Platform
 from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings, WrongSetting
 from app.frame.startup import read_settings
-from app.insight.gateways import Prometheus
+from app.insight.console.gateways import Prometheus
 from deploy.local.ports import LOOPBACK
 from tests.builders.running import running_shop
 

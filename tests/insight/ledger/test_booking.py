@@ -1,0 +1,418 @@
+"""The ledger's rules as a pure function of facts: exact, whatever the order or the repetition."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.contracts import events as facts
+from app.insight.ledger.booking import Booked, book_all
+from app.insight.ledger.books import Books, Cell, Segment
+from app.insight.ledger.rules import close
+from app.kernel.facts import ContractBroken, Event, EventContext, Fact
+from tests.builders.facts import (
+    HUMAN,
+    START,
+    Stated,
+    Writer,
+    advice,
+    attempted,
+    confirmed,
+    hold,
+    purchase,
+    refused,
+    released,
+    shopper,
+    submitted,
+    visit,
+)
+
+SE = Segment("SE", "web", "phone", "direct", "human")
+
+
+def book(events: Iterable[Event]) -> Books:
+    books = Books()
+    book_all(list(events), books)
+    return books
+
+
+def total(books: Books, metric: str, **labels: str) -> int:
+    """Sum over every cell of a counter whose labels contain `labels`."""
+    return sum(
+        value
+        for cell, value in books.cells.items()
+        if cell.metric == metric and set(labels.values()) <= set(cell.labels) and not cell.part
+    )
+
+
+def test_a_purchase_moves_exactly_these_numbers() -> None:
+    books = book(Writer().events(purchase(HUMAN, "1")))
+    counters: dict[tuple[str, ...], int] = {
+        (cell.metric, *cell.labels[5:]): value
+        for cell, value in books.cells.items()
+        if not cell.part
+    }
+    expected: dict[tuple[str, ...], int] = {
+        ("shop_sessions_total",): 1,
+        ("shop_sessions_engaged_total",): 1,
+        ("shop_sessions_converted_total",): 1,
+        ("shop_checkouts_started_total",): 1,
+        ("shop_checkouts_ended_total", "ordered"): 1,
+        ("shop_orders_total",): 1,
+        ("shop_order_value_total", "SEK"): 48_990_000,
+    }
+    steps = ("session", "car_view", "hold", "details", "payment", "order")
+    expected |= {("shop_funnel_steps_total", step): 1 for step in steps}
+    assert counters == expected
+    assert {cell.labels[:5] for cell in books.cells} == {SE}
+
+
+def test_durations_are_booked_into_their_bucket_and_the_exact_sum() -> None:
+    books = book(Writer().events(purchase(HUMAN, "1")))
+    assert {
+        (cell.metric, cell.part): value for cell, value in books.cells.items() if cell.part
+    } == {
+        ("shop_order_duration_seconds", "30.0"): 1,
+        ("shop_order_duration_seconds", "sum"): 21_000_000,
+        ("shop_confirmation_duration_seconds", "1.0"): 1,
+        ("shop_confirmation_duration_seconds", "sum"): 800_000,
+    }
+
+
+def test_a_caller_without_a_session_has_steps_but_no_session() -> None:
+    context = EventContext(market="NO")
+    books = book(
+        Writer().events(
+            [hold(context, "1"), submitted(context, "1"), confirmed(context, "1")],
+        )
+    )
+    assert total(books, "shop_sessions_total") == 0
+    assert total(books, "shop_sessions_converted_total") == 0
+    assert total(books, "shop_funnel_steps_total") == 3
+    assert total(books, "shop_orders_total") == 1
+
+
+@pytest.mark.parametrize("ended_as", ["abandoned", "declined", "expired", "sold_out"])
+def test_a_released_hold_ends_its_checkout_as_it_says(ended_as: str) -> None:
+    books = book(Writer().events([hold(HUMAN, "1"), released(HUMAN, "1", ended_as)]))
+    assert total(books, "shop_checkouts_ended_total", result=ended_as) == 1
+    assert total(books, "shop_checkouts_ended_total") == 1
+    assert total(books, "shop_orders_total") == 0
+
+
+def test_the_losing_shopper_started_a_checkout_that_sold_out() -> None:
+    books = book(Writer().events([refused(HUMAN, "1")]))
+    assert total(books, "shop_checkouts_started_total") == 1
+    assert total(books, "shop_checkouts_ended_total", result="sold_out") == 1
+    assert total(books, "shop_funnel_steps_total", step="hold") == 0
+
+
+def test_a_payment_after_the_end_counts_an_order_but_ends_no_second_checkout() -> None:
+    books = book(
+        Writer().events(
+            [
+                hold(HUMAN, "1"),
+                submitted(HUMAN, "1"),
+                released(HUMAN, "1", "expired"),
+                confirmed(HUMAN, "1", after=960, late=True),
+            ]
+        )
+    )
+    assert total(books, "shop_checkouts_ended_total") == 1
+    assert total(books, "shop_checkouts_ended_total", result="expired") == 1
+    assert total(books, "shop_orders_total") == 1
+    page = books.checkouts["hld_1"]
+    assert (page.counted_as, page.result) == ("expired", "ordered")
+
+
+def test_an_order_before_its_sessions_start_converts_the_session_when_it_starts() -> None:
+    facts_of = Writer().by_source(purchase(HUMAN, "1"))
+    books = book(facts_of["checkout"])
+    assert total(books, "shop_orders_total") == 1
+    assert total(books, "shop_sessions_converted_total") == 0
+    book_all(facts_of["storefront"], books)
+    assert total(books, "shop_sessions_converted_total") == 1
+    assert total(books, "shop_sessions_total") == 1
+
+
+def test_two_orders_convert_one_session_once() -> None:
+    books = book(Writer().events([*purchase(HUMAN, "1"), hold(HUMAN, "2"), confirmed(HUMAN, "2")]))
+    assert total(books, "shop_orders_total") == 2
+    assert total(books, "shop_sessions_converted_total") == 1
+    assert total(books, "shop_funnel_steps_total", step="order") == 1
+
+
+@pytest.mark.parametrize(
+    ("stated", "engaged"),
+    [
+        (visit(HUMAN), 0),
+        (visit(HUMAN, ("home", "cars")), 1),
+        ([*visit(HUMAN), Stated("insight", facts.PageViewed("home"), HUMAN, 9.0)], 0),
+        ([*visit(HUMAN), Stated("insight", facts.PageViewed("home"), HUMAN, 11.0)], 1),
+        ([*visit(HUMAN), hold(HUMAN, "1")], 1),
+        ([*visit(HUMAN), released(HUMAN, "1", "abandoned")], 0),
+    ],
+    ids=["one view", "two views", "nine seconds", "eleven seconds", "key event", "not an act"],
+)
+def test_engaged_is_over_ten_seconds_or_two_views_or_a_key_event(
+    stated: list[Stated], engaged: int
+) -> None:
+    assert total(book(Writer().events(stated)), "shop_sessions_engaged_total") == engaged
+
+
+def test_advice_is_completed_and_its_steps_are_counted_once() -> None:
+    advised = replace(HUMAN, entry="advisor")
+    books = book(
+        Writer().events(
+            [
+                *visit(HUMAN),
+                *advice(advised, "adv_1"),
+                *advice(advised, "adv_2", "no_match"),
+                hold(advised, "1"),
+                confirmed(advised, "1", advice_id="adv_1"),
+            ]
+        )
+    )
+    assert total(books, "shop_advice_total") == 1
+    assert total(books, "shop_advice_total", result="completed") == 1
+    assert {
+        cell.labels[-1]: value
+        for cell, value in books.cells.items()
+        if cell.metric == "shop_advice_steps_total"
+    } == {"advice_start": 1, "advice_complete": 1, "match_view": 1, "hold": 1, "order": 1}
+
+
+def test_advice_that_was_begun_and_never_given_is_abandoned_when_the_session_closes() -> None:
+    books = book(Writer().events([*visit(HUMAN), *advice(HUMAN, "adv_1", None)]))
+    close(books.sessions["ses_1"], START + timedelta(minutes=31), books)
+    close(books.sessions["ses_1"], START + timedelta(minutes=32), books)
+    assert total(books, "shop_advice_total", result="abandoned") == 1
+    assert total(books, "shop_advice_total") == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"type": "checkout.order.gift_wrapped"}, "type: is of a later version"),
+        ({"context": replace(HUMAN, market="XX")}, "context: its market is not one of ours"),
+        ({"data": {}}, "SessionStarted: session_id: Field required"),
+    ],
+)
+def test_what_this_version_cannot_book_is_said_so_and_not_lost(
+    changed: dict[str, Any], why: str
+) -> None:
+    started = Writer().events(visit(HUMAN))[0]
+    with pytest.raises(ContractBroken, match=why):
+        book_all([replace(started, **changed)], Books())
+
+
+def test_a_fact_without_a_market_is_rejected_and_the_rest_is_booked() -> None:
+    events = Writer().events(purchase(HUMAN, "1"))
+    nowhere = replace(events[0], id="evt_far", context=replace(HUMAN, market=""))
+    books = Books()
+    results = book_all([nowhere, *events], books)
+    assert results[0] == Booked(
+        "evt_far", "storefront", "storefront.session.started", "rejected", "it has no market"
+    )
+    assert {one.result for one in results[1:]} == {"stored"}
+    assert total(books, "shop_orders_total") == 1
+
+
+def test_an_order_without_a_market_is_counted_in_the_market_of_its_currency() -> None:
+    books = book(Writer().events([confirmed(EventContext(), "1")]))
+    assert books.cells[Cell("shop_orders_total", ("SE", "api", "unknown", "direct", "human"))] == 1
+
+
+def test_an_unregistered_campaign_is_other_and_none_is_no_campaign() -> None:
+    books = book(
+        Writer().events(
+            [
+                confirmed(shopper(1, campaign="Black-Week"), "1"),
+                confirmed(shopper(2, campaign="x" * 99), "2"),
+                confirmed(shopper(3), "3"),
+            ]
+        )
+    )
+    assert {
+        cell.labels[-1]: value
+        for cell, value in books.cells.items()
+        if cell.metric == "shop_campaign_orders_total"
+    } == {"black-week": 1, "other": 1}
+
+
+def test_feedback_is_counted_by_score_and_group() -> None:
+    answers = [(5, 10), (4, 8), (1, 0), (None, 6), (9, 99)]
+    stated = [
+        Stated("storefront", facts.FeedbackGiven("confirmation", csat, nps), HUMAN)
+        for csat, nps in answers
+    ]
+    books = book(Writer().events(stated))
+    assert {
+        (cell.metric, cell.labels[-1]): value
+        for cell, value in books.cells.items()
+        if "responses" in cell.metric
+    } == {
+        ("shop_csat_responses_total", "5"): 1,
+        ("shop_csat_responses_total", "4"): 1,
+        ("shop_csat_responses_total", "1"): 1,
+        ("shop_nps_responses_total", "promoter"): 1,
+        ("shop_nps_responses_total", "passive"): 1,
+        ("shop_nps_responses_total", "detractor"): 2,
+    }
+
+
+def test_web_vitals_of_people_are_observed_and_those_of_rehearsals_are_not() -> None:
+    measured = facts.WebVitalMeasured("LCP", 1.2, "car")
+    books = book(
+        Writer().events(
+            [
+                Stated("insight", measured, HUMAN),
+                Stated("insight", measured, replace(HUMAN, traffic="synthetic")),
+            ]
+        )
+    )
+    assert books.cells == Counter(
+        {
+            Cell("browser_lcp_seconds", ("phone", "car"), "1.5"): 1,
+            Cell("browser_lcp_seconds", ("phone", "car"), "sum"): 1_200_000,
+        }
+    )
+
+
+# --- properties -----------------------------------------------------------------------------
+
+ENDINGS = ("order", "abandoned", "declined", "expired", "late", "sold_out", "leave")
+
+
+def journey(number: int, ending: str, advised: bool) -> list[Stated]:
+    """One shopper's whole story."""
+    context = shopper(number, entry="advisor" if advised else "direct")
+    name = str(number)
+    stated = visit(context, ("home", "car"))
+    if advised:
+        stated += advice(context, f"adv_{number}")
+    if ending == "leave":
+        return stated
+    if ending == "sold_out":
+        return [*stated, refused(context, name)]
+    stated += [hold(context, name)]
+    if ending == "abandoned":
+        return [*stated, released(context, name, "abandoned")]
+    stated += [submitted(context, name), attempted(context, name)]
+    if ending == "order":
+        return [*stated, confirmed(context, name)]
+    if ending == "late":
+        late = confirmed(context, name, after=960, late=True)
+        return [*stated, released(context, name, "expired"), late]
+    return [*stated, released(context, name, ending)]
+
+
+JOURNEYS = st.lists(st.tuples(st.sampled_from(ENDINGS), st.booleans()), min_size=1, max_size=8).map(
+    lambda drawn: [journey(i, ending, advised) for i, (ending, advised) in enumerate(drawn)]
+)
+
+
+def interleavings(events: Sequence[Sequence[Event]]) -> st.SearchStrategy[list[Event]]:
+    """Any merge of the sources' outboxes that keeps each outbox in order."""
+    turns = [index for index, source in enumerate(events) for _ in source]
+
+    def merge(order: list[int]) -> list[Event]:
+        waiting = [iter(source) for source in events]
+        return [next(waiting[index]) for index in order]
+
+    return st.permutations(turns).map(merge)
+
+
+@settings(max_examples=60, deadline=None)
+@given(JOURNEYS, st.data())
+def test_the_order_in_which_sources_are_read_changes_no_number(
+    journeys: list[list[Stated]], data: st.DataObject
+) -> None:
+    sources = Writer().by_source([stated for story in journeys for stated in story])
+    straight = book(event for events in sources.values() for event in events)
+    mixed = book(data.draw(interleavings(list(sources.values()))))
+    assert mixed.cells == straight.cells
+    assert mixed.sessions == straight.sessions
+    assert mixed.checkouts == straight.checkouts
+    assert mixed.orders == straight.orders
+
+
+@settings(max_examples=60, deadline=None)
+@given(JOURNEYS, st.data())
+def test_repeated_facts_change_no_number(journeys: list[list[Stated]], data: st.DataObject) -> None:
+    events = Writer().events([stated for story in journeys for stated in story])
+    repeated = data.draw(st.lists(st.sampled_from(events), max_size=10))
+    once = book(events)
+    counted = dict(once.cells)
+    book_all([event for event in repeated if event.type != "storefront.page.viewed"], once)
+    assert dict(once.cells) == counted
+
+
+@settings(max_examples=60, deadline=None)
+@given(JOURNEYS)
+def test_the_books_balance_after_any_set_of_journeys(journeys: list[list[Stated]]) -> None:
+    books = book(Writer().events([stated for story in journeys for stated in story]))
+    orders = sum(1 for page in books.orders.values() if page.confirmed_at)
+    assert total(books, "shop_orders_total") == orders
+    assert total(books, "shop_order_value_total") == 48_990_000 * orders
+    started = total(books, "shop_checkouts_started_total")
+    assert total(books, "shop_checkouts_ended_total") == started
+    assert total(books, "shop_sessions_converted_total") == orders
+    assert total(books, "shop_sessions_total") == len(journeys)
+
+
+@pytest.mark.parametrize(
+    ("later", "state"),
+    [
+        ([facts.OrderRefunded("ord_1", 500, "SEK", by="provider")], "refunded"),
+        ([facts.OrderPartlyRefunded("ord_1", 5, "SEK")], "confirmed"),
+        ([facts.OrderDisputed("ord_1", 500, "SEK")], "disputed"),
+        (
+            [facts.OrderDisputed("ord_1", 500, "SEK"), facts.DisputeDecided("ord_1", "won")],
+            "confirmed",
+        ),
+        (
+            [
+                facts.OrderDisputed("ord_1", 500, "SEK"),
+                facts.DisputeDecided("ord_1", "lost"),
+                facts.OrderRefunded("ord_1", 500, "SEK", by="provider"),
+            ],
+            "refunded",
+        ),
+        (
+            [
+                facts.OrderDisputed("ord_1", 5, "SEK"),
+                facts.DisputeDecided("ord_1", "lost"),
+                facts.OrderPartlyRefunded("ord_1", 5, "SEK"),
+            ],
+            "confirmed",
+        ),
+        (
+            [
+                facts.OrderDisputed("ord_1", 5, "SEK"),
+                facts.OrderDisputed("ord_1", 7, "SEK"),
+                facts.DisputeDecided("ord_1", "won", others_open=True),
+            ],
+            "disputed",
+        ),
+    ],
+)
+def test_money_that_moves_later_changes_the_order_and_no_count(
+    later: list[Fact], state: str
+) -> None:
+    writer = Writer()
+    bought = writer.events(purchase(HUMAN, "1"))
+    (order_id,) = book(bought).orders
+    moved = [replace(fact, order_id=order_id) for fact in later]  # type: ignore[call-arg]
+
+    books = book([*bought, *writer.events([Stated("checkout", fact, HUMAN) for fact in moved])])
+
+    assert books.orders[order_id].state == state
+    assert books.cells == book(bought).cells

@@ -1,0 +1,81 @@
+"""Each invariant holds after real facts, and says so when somebody breaks it by hand."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from app.frame.service import Service
+from app.insight.ledger.invariants import INVARIANTS, violations
+from app.insight.ledger.readings import Readings
+from app.insight.ledger.store import Store
+from tests.builders.facts import HUMAN, hold, purchase, released, shopper, submitted
+from tests.insight.conftest import World, run_job
+
+BREAKING = {
+    "orders_counted_are_the_orders_confirmed": (
+        "UPDATE counters SET value = value + 1 WHERE metric = 'shop_orders_total'"
+    ),
+    "order_value_is_the_sum_of_prices": "UPDATE orders SET price = price - 1",
+    "every_order_has_its_durations": (
+        "DELETE FROM counters WHERE metric = 'shop_order_duration_seconds' AND part = '30.0'"
+    ),
+    "checkouts_started_are_the_rows": (
+        "UPDATE counters SET value = 3 WHERE metric = 'shop_checkouts_started_total'"
+    ),
+    "every_checkout_ends_at_most_once": (
+        "UPDATE counters SET value = 9 WHERE metric = 'shop_checkouts_ended_total'"
+    ),
+    "converted_sessions_are_sessions": (
+        "UPDATE counters SET value = 2 WHERE metric = 'shop_sessions_converted_total'"
+    ),
+    "steps_counted_are_the_steps_taken": "DELETE FROM steps WHERE step = 'payment'",
+}
+
+
+async def booked(world: World) -> Service:
+    service = await world.replica()
+    await world.state(
+        [
+            *purchase(HUMAN, "1"),
+            hold(shopper(2), "2"),
+            submitted(shopper(2), "2"),
+            released(shopper(2), "2", "expired"),
+        ]
+    )
+    await run_job(service, "consume-")
+    return service
+
+
+async def test_the_ledger_balances_after_real_facts(world: World) -> None:
+    service = await booked(world)
+    assert violations(await Readings(Store(service.database)).totals()) == []
+
+
+@pytest.mark.parametrize("name", [check.__name__ for check in INVARIANTS])
+async def test_a_broken_ledger_is_told_by_the_invariant_that_watches_it(
+    world: World, name: str
+) -> None:
+    service = await booked(world)
+    async with service.database.transaction() as transaction:
+        changed = await transaction.execute(text(BREAKING[name]))
+    assert changed.rowcount > 0
+    found = violations(await Readings(Store(service.database)).totals())
+    assert name in {violation.invariant for violation in found}
+
+
+async def test_the_internal_port_answers_200_while_balanced_and_500_when_not(world: World) -> None:
+    service = await booked(world)
+    transport = httpx.ASGITransport(service.internal)
+    async with httpx.AsyncClient(transport=transport, base_url="http://insight") as client:
+        balanced = await client.get("/internal/insight/invariants")
+        async with service.database.transaction() as transaction:
+            await transaction.execute(text("DELETE FROM orders"))
+        broken = await client.get("/internal/insight/invariants")
+    assert (balanced.status_code, balanced.json()["violations"]) == (200, [])
+    assert broken.status_code == 500
+    assert broken.json()["violations"][0] == {
+        "invariant": "orders_counted_are_the_orders_confirmed",
+        "detail": "1 orders counted, 0 confirmed",
+    }
