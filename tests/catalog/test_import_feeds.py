@@ -18,7 +18,7 @@ from app.catalog.range.loading import load_range
 from app.contracts.catalog import CarPage, FeedReport
 from app.contracts.events import CarListed, CarWithdrawn, FeedImported
 from app.frame.bodies import FEED_BYTES
-from app.kernel.clock import SystemClock
+from app.kernel.clock import ManualClock, SystemClock
 from tests.builders.checkout_events import CheckoutEvents
 from tests.builders.feeds import car, feed
 from tests.builders.services import DEALER, Running, running, synthetic_headers
@@ -42,9 +42,11 @@ def checkout() -> CheckoutEvents:
 
 
 @pytest.fixture
-async def shop(tmp_path: Path, checkout: CheckoutEvents) -> AsyncIterator[Running]:
+async def shop(
+    tmp_path: Path, checkout: CheckoutEvents, clock: ManualClock
+) -> AsyncIterator[Running]:
     others = {("checkout", True): checkout.app}
-    async with running(tmp_path, {"catalog": build}, others=others) as services:
+    async with running(tmp_path, {"catalog": build}, clock=clock, others=others) as services:
         yield services["catalog"]
 
 
