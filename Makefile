@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
-CODE := app telemetry dashboards alerts loadtests deploy tests
+CODE := app telemetry dashboards alerts loadtests deploy rigs tests
 PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 NAME ?= payment-brownout
 

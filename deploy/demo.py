@@ -25,8 +25,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from deploy.flagfile import FlagFile
-from deploy.local.ports import LOOPBACK, first_free
-from deploy.local.processes import ManagedProcess, NotReady
 from deploy.notable import notable
 from deploy.preflight import (
     CannotStart,
@@ -36,6 +34,8 @@ from deploy.preflight import (
     check_ports,
 )
 from deploy.watchers import Watcher, watchers
+from rigs.ports import LOOPBACK, first_free
+from rigs.processes import ManagedProcess, NotReady
 
 ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"

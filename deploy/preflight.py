@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from deploy.local.ports import is_free
+from rigs.ports import is_free
 
 NEEDED_MODULES = ("fastapi", "uvicorn", "sqlalchemy", "httpx")
 NEEDED_DISK_BYTES = 200 * 1024 * 1024

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import alertmanager, prometheus
-from deploy.local.alertmanager import LocalAlertmanager
-from deploy.local.processes import ManagedProcess
-from deploy.local.prometheus import LocalPrometheus, Target
+from rigs import alertmanager, prometheus
+from rigs.alertmanager import LocalAlertmanager
+from rigs.processes import ManagedProcess
+from rigs.prometheus import LocalPrometheus, Target
 
 SCRAPE_SECONDS = 5
 

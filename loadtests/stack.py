@@ -62,7 +62,7 @@ def started_stack(folder: Path, *, scale: float, webhook: str | None = None) -> 
         CannotRehearse: it did not start; the message has its last words.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "deploy.local.rehearsal", "--folder", str(folder)]
+    command = [sys.executable, "-m", "rigs.rehearsal", "--folder", str(folder)]
     command += ["--scale", str(scale), *(("--webhook", webhook) if webhook else ())]
     with (folder / "stack.log").open("ab") as log:
         process = subprocess.Popen(

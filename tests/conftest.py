@@ -17,7 +17,7 @@ import pytest
 
 from app.frame.platform import Platform
 from app.kernel.clock import ManualClock, SystemClock
-from deploy.local.postgres import LocalPostgres
+from rigs.postgres import LocalPostgres
 from tests.builders.platform import make_platform
 from tests.builders.shop import Shop, open_shop
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from deploy.local.ports import free_ports
-from deploy.local.processes import wait_until
+from rigs.ports import free_ports
+from rigs.processes import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "screenshots"

@@ -1,4 +1,4 @@
-"""The benchmark's processes, run as one program (`deploy.local.checkout`), and what they tell."""
+"""The benchmark's processes, run as one program (`rigs.checkout`), and what they tell."""
 
 import contextlib
 import json
@@ -128,7 +128,7 @@ def started(folder: Path, *, core: int, other_core: int) -> Iterator[Bench]:
         CannotMeasure: it did not start; the message has its last words.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "deploy.local.checkout", "--folder", str(folder)]
+    command = [sys.executable, "-m", "rigs.checkout", "--folder", str(folder)]
     command += ["--core", str(core), "--other-core", str(other_core)]
     log_path = folder / "stack.log"
     with log_path.open("ab") as log:

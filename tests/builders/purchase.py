@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from deploy.local.processes import wait_until
+from rigs.processes import wait_until
 
 PAYS = "4242 4242 4242 4242"
 DECLINED = "4000 0000 0000 0002"

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.processes import ManagedProcess
+from rigs.ports import LOOPBACK, free_ports
+from rigs.processes import ManagedProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0

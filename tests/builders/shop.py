@@ -26,7 +26,7 @@ from app.frame.sessions import COOKIE, Session
 from app.kernel.clock import ManualClock
 from app.kernel.facts import Event, EventContext, Fact
 from app.sandbox.main import build as build_sandbox
-from deploy.local.processes import wait_until
+from rigs.processes import wait_until
 from tests.builders.platform import KEYS, make_platform
 from tests.builders.services import DEALER, Running, running
 from tests.builders.sources import Source

@@ -14,8 +14,8 @@ import httpx
 from app.checkout.providers.stripe import StripeProvider
 from app.checkout.providers.stripe_messages import ORDER_KEY
 from app.kernel.clock import SystemClock
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.processes import ManagedProcess
+from rigs.ports import LOOPBACK, free_ports
+from rigs.processes import ManagedProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET_KEY, WEBHOOK_SECRET = "sk_test_vitrine", "whsec_a_secret_for_tests"

@@ -20,7 +20,7 @@ from app.catalog.models import metadata
 from app.contracts.catalog import CarPage
 from app.contracts.stock import CarChange, StockClient
 from app.kernel.clock import ManualClock
-from deploy.local.postgres import LocalPostgres
+from rigs.postgres import LocalPostgres
 from tests.builders.checkout_events import CheckoutEvents
 from tests.builders.feeds import car, feed
 from tests.builders.services import DEALER, Running, running, synthetic_headers

@@ -18,7 +18,7 @@ from app.checkout.providers.circuit import CircuitState
 from app.checkout.providers.guard import Deadlines, GuardedProvider, Retried
 from app.checkout.providers.protocol import ProviderEvent, ProviderRefused, ProviderUnavailable
 from app.kernel.errors import MalformedRequest
-from deploy.local.ports import free_ports
+from rigs.ports import free_ports
 from tests.builders.providers import (
     DEPOSIT,
     Rig,

@@ -16,8 +16,8 @@ from stripe import WebhookSignature
 
 from app.kernel.clock import ManualClock, SystemClock
 from app.kernel.errors import CannotStart
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.processes import wait_until
+from rigs.ports import LOOPBACK, free_ports
+from rigs.processes import wait_until
 from tests.builders.providers import stripe_event
 from tests.builders.shop import DEPOSIT, Shop, open_shop
 from tests.builders.stripe import (

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.local.processes import wait_until
+from rigs.processes import wait_until
 from telemetry.catalogue.labels import SERVICES
 from tests.builders.purchase import DECLINED, Buyer, bearer, key
 from tests.builders.running import RunningShop, running_shop

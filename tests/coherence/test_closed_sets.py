@@ -21,8 +21,8 @@ from app.insight.ledger import rules
 from app.kernel.money import MINOR_UNITS
 from app.sandbox import payments
 from app.storefront import places, vocabulary
-from deploy.local import postgres
 from loadtests.journeys import advised
+from rigs import postgres
 from telemetry.catalogue import checkout, insight, labels, sandbox
 
 SAME: dict[str, tuple[Collection[str], Collection[str]]] = {

@@ -23,7 +23,7 @@ from sqlalchemy import text
 from app.contracts.sandbox import webhook_signature
 from app.embedded import SERVICES
 from app.kernel.clock import ManualClock
-from deploy.local.postgres import LocalPostgres
+from rigs.postgres import LocalPostgres
 from tests.builders.feeds import car, feed
 from tests.builders.platform import KEYS
 from tests.builders.purchase import PAYS

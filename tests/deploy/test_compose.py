@@ -11,8 +11,8 @@ import yaml
 
 from app.frame.flags import resting_state
 from app.frame.keys import SECRETS, secrets_of
-from deploy.local.alertmanager import CONFIGURATION as ALERTMANAGER
-from deploy.local.prometheus import FLAGS
+from rigs.alertmanager import CONFIGURATION as ALERTMANAGER
+from rigs.prometheus import FLAGS
 
 pytestmark = pytest.mark.integration
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from deploy.local import alertmanager, prometheus
-from deploy.local.nginx import upstreams
-from deploy.local.prometheus import Target
+from rigs import alertmanager, prometheus
+from rigs.nginx import upstreams
+from rigs.prometheus import Target
 
 
 def test_a_faster_interval_changes_the_three_times_and_nothing_else() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from app.checkout.lines_postgresql import CONNECTIONS as OF_LINES
 from app.checkout.store_postgresql import PostgresqlExpress, _Line
 from app.frame.settings import CONNECTIONS
-from deploy.local.pgbouncer import CONFIGURATION as POOLED
-from deploy.local.postgres import CONFIGURATION, SERVICES
+from rigs.pgbouncer import CONFIGURATION as POOLED
+from rigs.postgres import CONFIGURATION, SERVICES
 
 FOR_PEOPLE_AND_WATCHERS = 8
 """Superusers (three are reserved), the collector, an operator's psql, a backup."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.ports import free_ports, is_free
-from deploy.local.processes import alive, descendants, wait_until
+from rigs.ports import free_ports, is_free
+from rigs.processes import alive, descendants, wait_until
 
 pytestmark = pytest.mark.integration
 

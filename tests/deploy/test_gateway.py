@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from app.frame.bodies import FEED_BYTES, FORM_BYTES, WEBHOOK_BYTES
-from deploy.local.nginx import CONFIGURATION, LocalGateway
-from deploy.local.postgres import SERVICES
+from rigs.nginx import CONFIGURATION, LocalGateway
+from rigs.postgres import SERVICES
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.ports import free_port
+from rigs.ports import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local.nginx import LocalGateway
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.postgres import SERVICES
-from deploy.local.processes import ManagedProcess
+from rigs.nginx import LocalGateway
+from rigs.ports import LOOPBACK, free_ports
+from rigs.postgres import SERVICES
+from rigs.processes import ManagedProcess
 
 pytestmark = pytest.mark.integration
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import alertmanager as alertmanager_module
-from deploy.local.alertmanager import LocalAlertmanager
-from deploy.local.processes import wait_until
-from deploy.local.prometheus import CONFIGURATION, RULES, LocalPrometheus, Target
 from deploy.watchers import watchers
+from rigs import alertmanager as alertmanager_module
+from rigs.alertmanager import LocalAlertmanager
+from rigs.processes import wait_until
+from rigs.prometheus import CONFIGURATION, RULES, LocalPrometheus, Target
 
 pytestmark = pytest.mark.integration
 

@@ -22,7 +22,7 @@ from app.frame.migrations import migrate, newest_revision
 from app.kernel.clock import ManualClock
 from app.kernel.errors import CannotStart, InvalidInput
 from app.sandbox.models import METADATA as SANDBOX
-from deploy.local.postgres import TEST_SETTINGS, LocalPostgres
+from rigs.postgres import TEST_SETTINGS, LocalPostgres
 from tests.builders.shop import PAYS, Shop, open_shop
 from tests.conftest import NewDatabase
 

@@ -28,8 +28,8 @@ from app.frame.platform import Platform
 from app.frame.server import _Server
 from app.frame.service import assemble, new_api
 from app.kernel.errors import NotFound
-from deploy.local.nginx import LocalGateway
-from deploy.local.postgres import SERVICES
+from rigs.nginx import LocalGateway
+from rigs.postgres import SERVICES
 from telemetry.testing import Signals, capture
 
 

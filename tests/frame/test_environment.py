@@ -16,7 +16,7 @@ from app.frame.platform import Platform
 from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings, WrongSetting
 from app.frame.startup import read_settings
 from app.insight.console.gateways import Prometheus
-from deploy.local.ports import LOOPBACK
+from rigs.ports import LOOPBACK
 from tests.builders.running import running_shop
 
 OF_OTHERS = {

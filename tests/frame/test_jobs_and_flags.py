@@ -15,7 +15,7 @@ import pytest
 from app.frame.flags import FAULTS, Flags, resting_state
 from app.frame.jobs import FAILING_SECONDS, IDLE_FACTOR, Job, Outage, Turn, peer_is_away, run_job
 from app.kernel.errors import CannotStart, Unavailable
-from deploy.local.processes import wait_until
+from rigs.processes import wait_until
 from telemetry.testing import capture
 
 _STAMPS = count(1)

@@ -17,9 +17,9 @@ import pytest
 from app.frame.keys import with_keys
 from app.frame.settings import PlatformSettings
 from app.kernel.clock import ManualClock
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.processes import ManagedProcess, wait_until
-from deploy.local.production import new_secrets
+from rigs.ports import LOOPBACK, free_ports
+from rigs.processes import ManagedProcess, wait_until
+from rigs.production import new_secrets
 from tests.builders.running import running_shop
 from tests.builders.shop import open_shop
 

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from deploy.local.processes import wait_until
+from rigs.processes import wait_until
 from tests.builders.running import RunningShop
 from tests.journeys.conftest import Visit, choose_car
 

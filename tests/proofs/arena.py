@@ -23,7 +23,7 @@ from app.checkout.invariants import INVARIANTS
 from app.checkout.main import build as build_checkout
 from app.kernel.clock import ManualClock
 from app.kernel.errors import Unavailable
-from deploy.local.neighbours import Neighbours
+from rigs.neighbours import Neighbours
 from tests.builders.platform import KEYS
 from tests.builders.services import Running, refunds_of, running
 from tests.proofs.interruptions import CuttingProxy, Fuse, counting_sqlite

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-from deploy.local.checkout import LocalCheckout
-from deploy.local.processes import wait_until
-from deploy.local.production import ROOT
+from rigs.checkout import LocalCheckout
+from rigs.processes import wait_until
+from rigs.production import ROOT
 from tests.proofs.shopping import Bought
 
 SETTLING_SECONDS = 60.0

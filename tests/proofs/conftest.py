@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.checkout import LocalCheckout, Neighbours
-from deploy.local.postgres import LocalPostgres
-from deploy.local.production import new_secrets
+from rigs.checkout import LocalCheckout, Neighbours
+from rigs.postgres import LocalPostgres
+from rigs.production import new_secrets
 from tests.conftest import NewDatabase
 from tests.proofs.books import Books, OutboxReader
 from tests.proofs.shopping import Behaviour, Shopping

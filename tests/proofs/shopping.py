@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import httpx
 
-from deploy.local.processes import wait_until
+from rigs.processes import wait_until
 
 PREFIX = "/api/checkout/v1"
 CUSTOMER = {"name": "Åsa Öberg", "email": "asa.oberg@example.se", "phone": "+46 70 123 45 67"}

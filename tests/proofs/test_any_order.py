@@ -32,7 +32,7 @@ from hypothesis.stateful import (
 
 from app.checkout.states import TRANSITIONS
 from app.contracts.checkout import OrderState
-from deploy.local.neighbours import MOVING, as_signed
+from rigs.neighbours import MOVING, as_signed
 from tests.builders.platform import KEYS
 from tests.builders.services import DEALER
 from tests.conftest import NewDatabase

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import stamina
 
-from deploy.local.neighbours import as_signed
+from rigs.neighbours import as_signed
 from tests.conftest import NewDatabase
 from tests.proofs.arena import Arena, open_arena
 from tests.proofs.length import LONG

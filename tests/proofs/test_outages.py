@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local.postgres import LocalPostgres
-from deploy.local.processes import wait_until
+from rigs.postgres import LocalPostgres
+from rigs.processes import wait_until
 from tests.proofs.books import assert_nothing_lost_or_doubled
 from tests.proofs.conftest import Stack, running_stack
 from tests.proofs.length import OUTAGES

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from deploy.local.processes import wait_until
+from rigs.processes import wait_until
 from telemetry.bootstrap import start_telemetry
 from telemetry.catalogue.frame import APP_INFO, TELEMETRY_SPANS_DROPPED
 from telemetry.environment import Export, export_from

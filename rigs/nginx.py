@@ -6,10 +6,10 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import ManagedProcess, Program
+from rigs.ports import LOOPBACK, free_port
+from rigs.processes import ManagedProcess, Program
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "deploy" / "gateway"
 PROGRAM = Program(("nginx",), package="nginx")
 

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.local.ports import LOOPBACK, free_port, is_free
-from deploy.local.postgres import ROLE, LocalPostgres
-from deploy.local.processes import ManagedProcess, Program, unprivileged
+from rigs.ports import LOOPBACK, free_port, is_free
+from rigs.postgres import ROLE, LocalPostgres
+from rigs.processes import ManagedProcess, Program, unprivileged
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "deploy" / "pgbouncer" / "pgbouncer.ini"
 PROGRAM = Program(("pgbouncer",), package="pgbouncer")
 

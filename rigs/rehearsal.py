@@ -1,6 +1,6 @@
 """A whole stack for a rehearsal, on free ports with fresh data, until standard input closes.
 
-    python -m deploy.local.rehearsal --folder DIR [--scale 12] [--webhook URL]
+    python -m rigs.rehearsal --folder DIR [--scale 12] [--webhook URL]
 
 Starts the shop in embedded mode, Prometheus scraping every second with the alert rules at rehearsal
 scale, and Alertmanager telling URL. Prints one line of JSON with the addresses once everything
@@ -20,12 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from deploy.local.alertmanager import LocalAlertmanager
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.processes import ManagedProcess, NotReady, ProgramMissing
-from deploy.local.prometheus import LocalPrometheus, Target
+from rigs.alertmanager import LocalAlertmanager
+from rigs.ports import LOOPBACK, free_ports
+from rigs.processes import ManagedProcess, NotReady, ProgramMissing
+from rigs.prometheus import LocalPrometheus, Target
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 SCRAPE_SECONDS = 1
 START_SECONDS = 120.0
 REHEARSAL_CARS = 400
@@ -115,7 +115,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.rehearsal", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m rigs.rehearsal", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="for data, logs, rendered rules")
     parser.add_argument("--scale", type=float, default=12.0, help="divide alert windows by this")
     parser.add_argument("--webhook", help="where Alertmanager tells; default: the shop's console")

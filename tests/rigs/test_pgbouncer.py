@@ -17,8 +17,8 @@ from app.embedded import SERVICES as BUILDS
 from app.frame.database import Database
 from app.frame.settings import ServiceSettings
 from app.kernel.clock import ManualClock
-from deploy.local.pgbouncer import LocalPgbouncer
-from deploy.local.postgres import SERVICES, LocalPostgres
+from rigs.pgbouncer import LocalPgbouncer
+from rigs.postgres import SERVICES, LocalPostgres
 from tests.builders.services import running
 from tests.builders.shop import PAYS, Shop, open_shop
 

@@ -13,10 +13,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import ManagedProcess, NotReady, Program, unprivileged
+from rigs.ports import LOOPBACK, free_port
+from rigs.processes import ManagedProcess, NotReady, Program, unprivileged
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "deploy" / "postgres" / "postgresql.conf"
 SERVICES = ("catalog", "advisor", "checkout", "storefront", "insight", "sandbox")
 ROLE = "vitrine"

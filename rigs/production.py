@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local.nginx import LocalGateway
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.postgres import SERVICES, LocalPostgres
-from deploy.local.processes import ManagedProcess
-from deploy.local.prometheus import Target
+from rigs.nginx import LocalGateway
+from rigs.ports import LOOPBACK, free_ports
+from rigs.postgres import SERVICES, LocalPostgres
+from rigs.processes import ManagedProcess
+from rigs.prometheus import Target
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 120.0
 SECRETS = (
     "SESSION_KEY",

@@ -1,6 +1,6 @@
 """Checkout alone on loopback, with stand-ins for its neighbours: what proofs and benchmarks run.
 
-    python -m deploy.local.checkout --folder DIR
+    python -m rigs.checkout --folder DIR
 
 starts what `make bench-checkout` needs (a durable PostgreSQL, one checkout on it and one on SQLite,
 the stand-ins), prints one line of JSON with the addresses, and ends when standard input closes: the
@@ -21,10 +21,10 @@ from typing import Self
 
 import httpx
 
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.postgres import ROLE, SERVER, LocalPostgres
-from deploy.local.processes import ManagedProcess, NotReady, ProgramMissing, wait_until
-from deploy.local.production import ROOT, START_SECONDS, Address, new_secrets
+from rigs.ports import LOOPBACK, free_ports
+from rigs.postgres import ROLE, SERVER, LocalPostgres
+from rigs.processes import ManagedProcess, NotReady, ProgramMissing, wait_until
+from rigs.production import ROOT, START_SECONDS, Address, new_secrets
 
 # What `LocalPostgres` switches off for tests that no power cut is part of. On, as in production.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
@@ -49,7 +49,7 @@ class Neighbours(ManagedProcess):
     def __init__(self, folder: Path, *, secret: str, core: int | None = None) -> None:
         (self.port,) = free_ports(1)
         self.url = f"http://{LOOPBACK}:{self.port}"
-        command = [sys.executable, "-m", "deploy.local.neighbours", "--port", str(self.port)]
+        command = [sys.executable, "-m", "rigs.neighbours", "--port", str(self.port)]
         super().__init__(
             "The stand-ins",
             pinned([*command, f"--secret={secret}"], core),
@@ -251,7 +251,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.checkout", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m rigs.checkout", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="for data and logs")
     parser.add_argument("--core", type=int, default=0, help="checkout's core")
     parser.add_argument("--other-core", type=int, default=1, help="the stand-ins' core")

@@ -1,6 +1,6 @@
 """Stand-ins for checkout's neighbours, in one small program: a catalogue and a payment provider.
 
-    python -m deploy.local.neighbours --port 9300 --secret WEBHOOK_SECRET
+    python -m rigs.neighbours --port 9300 --secret WEBHOOK_SECRET
 
 Proofs and benchmarks run checkout alone. What it needs from others is answered here, from memory,
 in a few tens of microseconds:
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
-from deploy.local.ports import LOOPBACK
+from rigs.ports import LOOPBACK
 
 PRICE, CURRENCY, VAT_RATE, MARKET = 48_990_000, "SEK", "0.25", "SE"
 """Of every car, in minor units."""
@@ -364,7 +364,7 @@ async def serve(port: int, secret: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.neighbours", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m rigs.neighbours", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--secret", required=True, help="signs webhooks")
     chosen = parser.parse_args(arguments)

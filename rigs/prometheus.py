@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx
 
-from deploy.local.ports import LOOPBACK, free_port
-from deploy.local.processes import ManagedProcess, Program, wait_until
+from rigs.ports import LOOPBACK, free_port
+from rigs.processes import ManagedProcess, Program, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "deploy" / "prometheus" / "prometheus.yml"
 RULES = ROOT / "alerts" / "rules"
 PROGRAM = Program(("prometheus",), package="prometheus")

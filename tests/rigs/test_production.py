@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.local.postgres import SERVICES
-from deploy.local.processes import wait_until
-from deploy.local.production import LocalProduction
-from deploy.local.prometheus import LocalPrometheus
+from rigs.postgres import SERVICES
+from rigs.processes import wait_until
+from rigs.production import LocalProduction
+from rigs.prometheus import LocalPrometheus
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.ports import first_free, free_port, free_ports, is_free
-from deploy.local.processes import (
+from rigs.ports import first_free, free_port, free_ports, is_free
+from rigs.processes import (
     ManagedProcess,
     NotReady,
     Program,
@@ -27,7 +27,7 @@ SERVER = (sys.executable, "-m", "http.server", "--bind", "127.0.0.1")
 SUPERVISOR = """
 import sys, signal
 from pathlib import Path
-from deploy.local.processes import ManagedProcess
+from rigs.processes import ManagedProcess
 child = ManagedProcess("child", [sys.executable, "-c", sys.argv[2]], log_path=Path(sys.argv[1]))
 child.start()
 print(child.pid, flush=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.local.ports import is_free
-from deploy.local.postgres import SERVICES, LocalPostgres
-from deploy.local.processes import NotReady
+from rigs.ports import is_free
+from rigs.postgres import SERVICES, LocalPostgres
+from rigs.processes import NotReady
 
 pytestmark = pytest.mark.integration
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from deploy.local.ports import LOOPBACK, free_ports
-from deploy.local.processes import ManagedProcess, Program
+from rigs.ports import LOOPBACK, free_ports
+from rigs.processes import ManagedProcess, Program
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "alerts" / "alertmanager.yml"
 PROGRAM = Program(("alertmanager", "prometheus-alertmanager"), package="prometheus-alertmanager")
 
