@@ -89,6 +89,13 @@ class Formats:
             return gettext("Ready tomorrow") if days == 1 else gettext("Ready next opening day")
         return gettext("Ready %(day)s") % {"day": self.day(moment)}
 
+    def collect(self, moment: datetime | None) -> str:
+        """When an ordered car can be collected: a moment that was promised, and stays."""
+        if moment is not None and moment <= self.now:
+            return self.texts.gettext("Ready to collect")
+        today = moment is not None and self._date(moment) == self._date(self.now)
+        return self.ready(moment, today=today)
+
     def _date(self, moment: datetime) -> date:
         return moment.astimezone(self.zone).date()
 

@@ -57,6 +57,24 @@ def test_ready_is_said_as_people_say_it() -> None:
     ]
 
 
+def test_a_promised_moment_that_has_come_stays_come() -> None:
+    say = formats("se", "en").collect
+
+    assert [
+        say(NOW - timedelta(days=3)),
+        say(NOW),
+        say(NOW + timedelta(hours=1)),
+        say(NOW + timedelta(days=1)),
+        say(None),
+    ] == [
+        "Ready to collect",
+        "Ready to collect",
+        "Ready today",
+        "Ready tomorrow",
+        "Ask the dealer when it is ready",
+    ]
+
+
 def test_remaining_time_counts_whole_seconds_and_never_below_zero() -> None:
     remaining = formats("se", "en").remaining
 

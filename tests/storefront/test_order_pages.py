@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.checkout.models import HOLDS, ORDERS, PAYMENTS
 from app.contracts.checkout import OrderState
 from tests.builders.services import DEALER
-from tests.storefront.conftest import DETAILS, Shopfront, available_car, held, hidden
+from tests.storefront.conftest import DETAILS, TUESDAY, Shopfront, available_car, held, hidden
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -265,3 +265,34 @@ async def test_who_gives_an_ordered_car_back_from_an_old_tab_sees_the_order(
 
     assert (answer.status_code, answer.headers["location"]) == (303, f"{address}/order")
     assert "You ordered this car" in without.text
+
+
+@pytest.mark.parametrize(
+    ("order", "days", "says"),
+    [
+        ("confirmed", -2, "Ready to collect"),
+        ("confirmed", 1, "Ready tomorrow"),
+        ("confirmed", 8, "Ready Wed, 2 Dec"),
+        ("disputed", 8, "Ready Wed, 2 Dec"),
+        ("payment_pending", 8, "Ready Wed, 2 Dec"),
+        ("return_requested", -2, ""),
+        ("returned", -2, ""),
+        ("refunded", 8, ""),
+        ("cancelled", 8, ""),
+    ],
+)
+async def test_an_order_says_when_its_car_was_promised_not_when_it_could_be_ordered_now(
+    shopfront: Shopfront, order: str, days: int, says: str
+) -> None:
+    async with shopfront.visitor() as visitor:
+        address = await _bought(shopfront, visitor, await available_car(visitor), ACCEPTED)
+        async with shopfront.services["checkout"].service.database.transaction() as transaction:
+            values = {"state": order, "ready_for_handover_at": TUESDAY + timedelta(days=days)}
+            hold_id = address.rsplit("/", 1)[1]
+            await transaction.execute(
+                ORDERS.update().where(ORDERS.c.hold_id == hold_id).values(values)
+            )
+        main = _main(await visitor.get(f"{address}/order"))
+
+    assert set(re.findall(r"Ready [^<]*?(?= ·|<)", main)) == ({says} if says else set())
+    assert ("Collect by</dt>" in main) == (order == "confirmed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
@@ -108,13 +109,14 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
     if held_until is None:
         page.forget_hold(hold_id)
     waiting = order.state == "payment_pending"
+    card = card_of(car, models, page.formats) if car else None
     return page.render(
         "order.html",
         view=PageViewed("order", car_id=order.car_id) if looked == 0 else None,
         cache=UNKEPT,
         order=order,
         hold_id=hold_id,
-        card=card_of(car, models, page.formats, dealer) if car else None,
+        card=replace(card, ready=_ready(page, order)) if card else None,
         dealer=dealer,
         hours=page.formats.opening_hours(dealer.opening_hours) if dealer else [],
         back=back,
@@ -129,6 +131,16 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
         feedback_given=FEEDBACK in page.request.cookies,
         key=str(uuid4()),
     )
+
+
+def _ready(page: Page, order: Order) -> str:
+    """When the car can be collected, as the order promises it; nothing once that is over.
+
+    The catalogue says when it could be collected if somebody ordered it now, which moves on daily.
+    """
+    if order.handed_over_at or order.state not in ("payment_pending", "confirmed", "disputed"):
+        return ""
+    return page.formats.collect(order.ready_for_handover_at)
 
 
 async def _held_until(page: Page, hold_id: str, order: Order) -> tuple[datetime | None, bool]:
