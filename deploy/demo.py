@@ -36,10 +36,9 @@ from deploy.preflight import (
 from deploy.watchers import Watcher, watchers
 from rigs.ports import LOOPBACK, first_free
 from rigs.processes import ManagedProcess, NotReady
+from rigs.shop import ROOT, START_SECONDS, Address, shop_environment
 
-ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
-START_SECONDS = 120.0
 STOP_SECONDS = 8.0
 PATIENCE_SECONDS = 0.5
 
@@ -165,18 +164,20 @@ class Demo:
 
     def start_app(self, ports: Ports, data: Path, more: dict[str, str]) -> ManagedProcess:
         """Embedded mode, its log lines read by a thread of ours."""
-        environment = {
-            **os.environ,
-            **more,
-            "VITRINE_PORT": str(ports.public),
-            "VITRINE_INTERNAL_PORT": str(ports.internal),
-            "VITRINE_DATA": str(data),
-            "VITRINE_FLAGS": str(self.flags_path),
-            # One newcomer and the trickle: both belong in the picture, and it is minutes old.
-            "INSIGHT_DEFAULT_TRAFFIC": "all",
-            "INSIGHT_DEFAULT_RANGE": "15m",
-            "PYTHONUNBUFFERED": "1",
-        }
+        environment = shop_environment(
+            self.plan.var,
+            Address(ports.public, ports.internal),
+            given=os.environ,
+            different={
+                **more,
+                "VITRINE_DATA": str(data),
+                "VITRINE_FLAGS": str(self.flags_path),
+                # One newcomer and the trickle: both belong in the picture, and it is minutes old.
+                "INSIGHT_DEFAULT_TRAFFIC": "all",
+                "INSIGHT_DEFAULT_RANGE": "15m",
+                "PYTHONUNBUFFERED": "1",
+            },
+        )
         app = ManagedProcess(
             "The shop",
             self.plan.shop,

@@ -10,8 +10,6 @@ load tests run it as a program, because they may not import it.
 import argparse
 import contextlib
 import json
-import os
-import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,10 +19,21 @@ from typing import Self
 
 import httpx
 
-from rigs.ports import LOOPBACK, free_ports
+from rigs.ports import free_port
 from rigs.postgres import ROLE, SERVER, LocalPostgres
 from rigs.processes import ManagedProcess, NotReady, ProgramMissing, wait_until
-from rigs.production import ROOT, START_SECONDS, Address, new_secrets
+from rigs.shop import (
+    PRODUCTION,
+    ROOT,
+    START_SECONDS,
+    Address,
+    free_addresses,
+    new_secrets,
+    pinned,
+    shop_environment,
+    shop_process,
+    urls_of,
+)
 
 # What `LocalPostgres` switches off for tests that no power cut is part of. On, as in production.
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
@@ -33,22 +42,13 @@ OTHERS = ("catalog", "sandbox", "storefront", "advisor")
 LISTING_SECONDS = 180.0
 
 
-def pinned(command: Sequence[str], core: int | None) -> list[str]:
-    """The command on one core only; as it is when `core` is None."""
-    taskset = shutil.which("taskset")
-    if core is None:
-        return list(command)
-    if taskset is None:
-        raise ProgramMissing("taskset is not installed (Debian's util-linux has it)")
-    return [taskset, "--cpu-list", str(core), *command]
-
-
 class Neighbours(ManagedProcess):
     """The stand-ins (see neighbours.py) as a process; `start` returns once they answer."""
 
     def __init__(self, folder: Path, *, secret: str, core: int | None = None) -> None:
-        (self.port,) = free_ports(1)
-        self.url = f"http://{LOOPBACK}:{self.port}"
+        self.port = free_port()
+        self.address = Address(self.port, self.port)
+        self.url = self.address.url
         command = [sys.executable, "-m", "rigs.neighbours", "--port", str(self.port)]
         super().__init__(
             "The stand-ins",
@@ -88,35 +88,31 @@ class LocalCheckout:
         core: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        ports = free_ports(2 * workers + 2)
         self.folder = folder
-        self.addresses = [Address(*ports[2 * n : 2 * n + 2]) for n in range(workers)]
-        self.insight_address = Address(*ports[-2:])
+        *self.addresses, self.insight_address = free_addresses(workers + 1)
         self.secrets = dict(secrets)
-        self._environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")},
+        different = {
+            **PRODUCTION,
             **self.secrets,
-            "VITRINE_ENVIRONMENT": "production",
-            "VITRINE_ALLOW_SANDBOX_IN_PRODUCTION": "true",
-            "VITRINE_DATA": str(folder / "data"),
-            "VITRINE_FLAGS": str(folder / "flags.json"),
+            **urls_of(dict.fromkeys(OTHERS, neighbours.address)),
             "CHECKOUT_DATABASE_URL": database_url,
             "CHECKOUT_INTERNAL_URL": self.addresses[0].internal_url,
             "INSIGHT_INTERNAL_URL": self.insight_address.internal_url,
             # A shopper of the benchmark buys more cars in a minute than a city.
             "CHECKOUT_REQUESTS_PER_ADDRESS": "1000000",
-            **{f"{name.upper()}_URL": neighbours.url for name in OTHERS},
-            **{f"{name.upper()}_INTERNAL_URL": neighbours.url for name in OTHERS},
             **(environment or {}),
         }
         self._environments = [
-            {**self._environment, **_ports("checkout", address)} for address in self.addresses
+            shop_environment(folder, address, service="checkout", different=different)
+            for address in self.addresses
         ]
         self.processes = [
             self._process(f"checkout {number}", "checkout", environment, core)
             for number, environment in enumerate(self._environments)
         ]
-        ledger = {**self._environment, **_ports("insight", self.insight_address)}
+        ledger = shop_environment(
+            folder, self.insight_address, service="insight", different=different
+        )
         self._insight = self._process("insight", "insight", ledger, None) if insight else None
 
     def __enter__(self) -> Self:
@@ -132,7 +128,7 @@ class LocalCheckout:
             for number in range(1, len(self.processes)):
                 self.wait_ready(number)
             if self._insight is not None:
-                url = f"{self.insight_address.internal_url}/health/ready"
+                url = self.insight_address.ready_url
                 self._insight.wait_ready(url, timeout_seconds=START_SECONDS)
         except BaseException:
             self.stop()
@@ -156,7 +152,7 @@ class LocalCheckout:
 
     def wait_ready(self, worker: int = 0) -> None:
         """Return once a worker's database answers it."""
-        url = f"{self.addresses[worker].internal_url}/health/ready"
+        url = self.addresses[worker].ready_url
         self.processes[worker].wait_ready(url, timeout_seconds=START_SECONDS)
 
     def wait_listed(self, count: int) -> None:
@@ -182,23 +178,8 @@ class LocalCheckout:
     def _process(
         self, name: str, service: str, environment: Mapping[str, str], core: int | None
     ) -> ManagedProcess:
-        return ManagedProcess(
-            name,
-            pinned([sys.executable, "-m", f"app.{service}"], core),
-            log_path=self.folder / f"{name.replace(' ', '-')}.log",
-            environment=environment,
-            folder=ROOT,
-        )
-
-
-def _ports(service: str, address: Address) -> dict[str, str]:
-    prefix = service.upper()
-    return {
-        f"{prefix}_HOST": LOOPBACK,
-        f"{prefix}_INTERNAL_HOST": LOOPBACK,
-        f"{prefix}_PORT": str(address.port),
-        f"{prefix}_INTERNAL_PORT": str(address.internal_port),
-    }
+        log_path = self.folder / f"{name.replace(' ', '-')}.log"
+        return shop_process(environment, log_path, service=service, name=name, core=core)
 
 
 def run(folder: Path, *, core: int, other_core: int) -> None:

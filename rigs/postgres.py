@@ -15,10 +15,10 @@ from pathlib import Path
 
 from rigs.ports import LOOPBACK, free_port
 from rigs.processes import ManagedProcess, NotReady, Program, unprivileged
+from rigs.shop import SERVICES
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "deploy" / "postgres" / "postgresql.conf"
-SERVICES = ("catalog", "advisor", "checkout", "storefront", "insight", "sandbox")
 ROLE = "vitrine"
 
 # Debian installs server programs per major version; the newest one is taken.

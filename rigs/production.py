@@ -5,67 +5,27 @@ database per service, the same gateway configuration. For tests, and for looking
 mode cannot show: replicas, restarts of one service, a database that is away.
 """
 
-import base64
 import contextlib
-import os
-import secrets
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rigs.nginx import LocalGateway
-from rigs.ports import LOOPBACK, free_ports
-from rigs.postgres import SERVICES, LocalPostgres
+from rigs.ports import LOOPBACK
+from rigs.postgres import LocalPostgres
 from rigs.processes import ManagedProcess
 from rigs.prometheus import Target
-
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 120.0
-SECRETS = (
-    "SESSION_KEY",
-    "SYNTHETIC_KEY",
-    "DEALER_KEY",
-    "DELIVERY_KEY",
-    "REPORT_KEY",
-    "PAYMENT_KEY",
-    "WEBHOOK_SECRET",
-    "CONSOLE_PASSWORD",
+from rigs.shop import (
+    PRODUCTION,
+    SERVICES,
+    START_SECONDS,
+    free_addresses,
+    new_secrets,
+    shop_environment,
+    shop_process,
+    urls_of,
 )
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where one service listens on loopback."""
-
-    port: int
-    internal_port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
-
-    @property
-    def internal_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.internal_port}"
-
-
-def new_secrets() -> dict[str, str]:
-    """A value for every secret that production insists on."""
-    values = {f"VITRINE_{name}": secrets.token_urlsafe(24) for name in SECRETS}
-    # A Fernet key: 32 random bytes.
-    values["VITRINE_CUSTOMER_KEY"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    return values
-
-
-def addresses_of(services: Sequence[str]) -> dict[str, Address]:
-    ports = free_ports(2 * len(services))
-    return {
-        service: Address(ports[2 * index], ports[2 * index + 1])
-        for index, service in enumerate(services)
-    }
 
 
 class LocalProduction:
@@ -79,7 +39,7 @@ class LocalProduction:
     def __init__(self, folder: Path, *, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.secrets = new_secrets()
-        self.addresses = addresses_of(SERVICES)
+        self.addresses = dict(zip(SERVICES, free_addresses(len(SERVICES)), strict=True))
         self.postgres = LocalPostgres()
         self.gateway = LocalGateway(
             folder / "gateway",
@@ -122,37 +82,26 @@ class LocalProduction:
     def wait_ready(self, name: str) -> None:
         """Return when a service says that it can do its work."""
         self.services[name].wait_ready(
-            f"{self.addresses[name].internal_url}/health/ready", timeout_seconds=START_SECONDS
+            self.addresses[name].ready_url, timeout_seconds=START_SECONDS
         )
 
     def environment(self, name: str) -> dict[str, str]:
         """What docker-compose.yml gives to one service, for loopback."""
-        own = self.addresses[name]
-        prefix = name.upper()
-        found = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")},
-            **self.secrets,
-            "VITRINE_ENVIRONMENT": "production",
-            "VITRINE_ALLOW_SANDBOX_IN_PRODUCTION": "true",
-            "VITRINE_DATA": str(self.folder / name),
-            "VITRINE_FLAGS": str(self.flags_path),
-            "VITRINE_PUBLIC_URL": self.gateway.url,
-            f"{prefix}_HOST": LOOPBACK,
-            f"{prefix}_INTERNAL_HOST": LOOPBACK,
-            f"{prefix}_PORT": str(own.port),
-            f"{prefix}_INTERNAL_PORT": str(own.internal_port),
-            f"{prefix}_DATABASE_URL": self.postgres.url(name),
-        }
-        for other, address in self.addresses.items():
-            found[f"{other.upper()}_URL"] = address.url
-            found[f"{other.upper()}_INTERNAL_URL"] = address.internal_url
-        return {**found, **self._more}
+        return shop_environment(
+            self.folder / name,
+            self.addresses[name],
+            service=name,
+            different={
+                **PRODUCTION,
+                **self.secrets,
+                **urls_of(self.addresses),
+                "VITRINE_FLAGS": str(self.flags_path),
+                "VITRINE_PUBLIC_URL": self.gateway.url,
+                f"{name.upper()}_DATABASE_URL": self.postgres.url(name),
+                **self._more,
+            },
+        )
 
     def _service(self, name: str) -> ManagedProcess:
-        return ManagedProcess(
-            name,
-            [sys.executable, "-m", f"app.{name}"],
-            log_path=self.folder / f"{name}.log",
-            environment=self.environment(name),
-            folder=ROOT,
-        )
+        log_path = self.folder / f"{name}.log"
+        return shop_process(self.environment(name), log_path, service=name, name=name)

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from rigs.ports import free_ports
 from rigs.processes import wait_until
+from rigs.shop import without_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "screenshots"
@@ -79,7 +80,7 @@ def demo(folder: Path) -> Iterator[str]:
     ports = free_ports(4)
     names = ("PORT", "INTERNAL_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")
     environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")},
+        **without_settings(),
         **{f"VITRINE_{name}": str(port) for name, port in zip(names, ports, strict=True)},
         "VITRINE_CONSOLE_PASSWORD": PASSWORD,
     }

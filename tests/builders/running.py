@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +11,9 @@ from typing import Any
 
 import httpx
 
-from rigs.ports import LOOPBACK, free_ports
 from rigs.processes import ManagedProcess
+from rigs.shop import START_SECONDS, free_addresses, shop_environment, shop_process
 
-ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 120.0
 SYNTHETIC_KEY = "a key for tests"
 CONSOLE_PASSWORD = "a password for tests"
 
@@ -48,25 +44,14 @@ class RunningShop:
 @contextmanager
 def running_shop(folder: Path, **environment: str) -> Iterator[RunningShop]:
     """Start `python -m app` with its files in `folder`; stopped at the end of the block."""
-    port, internal_port = free_ports(2)
-    process = ManagedProcess(
-        "The shop",
-        [sys.executable, "-m", "app"],
-        log_path=folder / "shop.log",
-        environment={
-            **os.environ,
-            "VITRINE_PORT": str(port),
-            "VITRINE_INTERNAL_PORT": str(internal_port),
-            "VITRINE_DATA": str(folder / "data"),
-            "VITRINE_FLAGS": str(folder / "flags.json"),
-            "VITRINE_SYNTHETIC_KEY": SYNTHETIC_KEY,
-            "VITRINE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
-            **environment,
-        },
-        folder=ROOT,
-    )
-    base, internal = f"http://{LOOPBACK}:{port}", f"http://{LOOPBACK}:{internal_port}"
-    with process:
-        shop = RunningShop(base, internal, folder, process)
+    (address,) = free_addresses(1)
+    different = {
+        "VITRINE_SYNTHETIC_KEY": SYNTHETIC_KEY,
+        "VITRINE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
+        **environment,
+    }
+    told = shop_environment(folder, address, different=different)
+    with shop_process(told, folder / "shop.log") as process:
+        shop = RunningShop(address.url, address.internal_url, folder, process)
         shop.ready()
         yield shop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from app.checkout.customers import CustomerSeal
 from app.contracts.checkout import Customer
 from app.kernel.clock import ManualClock
+from rigs.shop import without_settings
 from tests.builders.platform import KEYS
 from tests.builders.shop import CUSTOMER, Shop, open_shop
 
@@ -26,7 +26,6 @@ NEW = "b3RoZXItY3VzdG9tZXIta2V5LW90aGVyLWN1c3RvbWU="
 def _run(
     folder: Path, *command: str, keys: str = OLD, typed: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    given = {key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")}
     return subprocess.run(
         [sys.executable, "-m", "app.checkout", *command],
         check=False,
@@ -35,7 +34,7 @@ def _run(
         input=typed,
         cwd=ROOT,
         env={
-            **given,
+            **without_settings(),
             "COLUMNS": "150",
             "VITRINE_DATA": str(folder),
             "VITRINE_FLAGS": str(folder / "flags.json"),

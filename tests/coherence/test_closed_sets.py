@@ -22,7 +22,7 @@ from app.kernel.money import MINOR_UNITS
 from app.sandbox import payments
 from app.storefront import places, vocabulary
 from loadtests.journeys import advised
-from rigs import postgres
+from rigs import shop
 from telemetry.catalogue import checkout, insight, labels, sandbox
 
 SAME: dict[str, tuple[Collection[str], Collection[str]]] = {
@@ -38,7 +38,7 @@ SAME: dict[str, tuple[Collection[str], Collection[str]]] = {
     "traits are asked by load tests": (cars.TRAITS, advised.TRAITS),
     "languages have names": (LANGUAGES, places.LANGUAGES),
     "languages are heard": (LANGUAGES, {preferred_language(each) for each in ("sv", "en", "fi")}),
-    "services have databases": (labels.SERVICES, postgres.SERVICES),
+    "rigs start every service": (labels.SERVICES, shop.SERVICES),
     "markets have pages": (labels.SHOP_MARKETS, [p.market for p in places.PLACES.values()]),
     "markets have currencies": (labels.MARKETS, labels.CURRENCY_OF_MARKET),
     "currencies have decimals": (set(labels.CURRENCY_OF_MARKET.values()), MINOR_UNITS),

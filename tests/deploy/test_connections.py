@@ -7,7 +7,8 @@ from app.checkout.lines_postgresql import CONNECTIONS as OF_LINES
 from app.checkout.store_postgresql import PostgresqlExpress, _Line
 from app.frame.settings import CONNECTIONS
 from rigs.pgbouncer import CONFIGURATION as POOLED
-from rigs.postgres import CONFIGURATION, SERVICES
+from rigs.postgres import CONFIGURATION
+from rigs.shop import SERVICES
 
 FOR_PEOPLE_AND_WATCHERS = 8
 """Superusers (three are reserved), the collector, an operator's psql, a backup."""

@@ -1,6 +1,5 @@
 """The demo's supervisor, with a stand-in for the shop: starts, tells, stops, leaves nothing."""
 
-import os
 import re
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 
 from rigs.ports import free_ports, is_free
 from rigs.processes import alive, descendants, wait_until
+from rigs.shop import without_settings
 
 pytestmark = pytest.mark.integration
 
@@ -60,14 +60,13 @@ class RunningDemo:
         self.output = folder / "output.txt"
         names = ("PORT", "INTERNAL_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")
         chosen = {f"VITRINE_{n}": str(port) for n, port in zip(names, self.ports, strict=True)}
-        inherited = {key: value for key, value in os.environ.items() if "VITRINE" not in key}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", RUN, shop, SHOPPERS, str(folder / "var")],
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**inherited, **chosen, **environment, "PYTHONPATH": str(ROOT)},
+                env={**without_settings(), **chosen, **environment, "PYTHONPATH": str(ROOT)},
             )
 
     @property

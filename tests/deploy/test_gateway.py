@@ -15,7 +15,7 @@ import pytest
 
 from app.frame.bodies import FEED_BYTES, FORM_BYTES, WEBHOOK_BYTES
 from rigs.nginx import CONFIGURATION, LocalGateway
-from rigs.postgres import SERVICES
+from rigs.shop import SERVICES
 
 pytestmark = pytest.mark.integration
 

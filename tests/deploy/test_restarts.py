@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections import Counter
 from contextlib import ExitStack
@@ -13,39 +11,30 @@ import httpx
 import pytest
 
 from rigs.nginx import LocalGateway
-from rigs.ports import LOOPBACK, free_ports
-from rigs.postgres import SERVICES
+from rigs.ports import LOOPBACK
 from rigs.processes import ManagedProcess
+from rigs.shop import SERVICES, Address, free_addresses, shop_environment, shop_process
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-def replica(folder: Path, port: int, internal_port: int) -> ManagedProcess:
-    return ManagedProcess(
-        f"sandbox on {port}",
-        [sys.executable, "-m", "app.sandbox"],
-        log_path=folder / f"{port}.log",
-        environment={
-            **{key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")},
-            "SANDBOX_PORT": str(port),
-            "SANDBOX_INTERNAL_PORT": str(internal_port),
-            "VITRINE_DATA": str(folder / str(port)),
-            "VITRINE_FLAGS": str(folder / "flags.json"),
-            "CHECKOUT_URL": f"http://{LOOPBACK}:9",
-        },
-        folder=ROOT,
+def replica(folder: Path, address: Address) -> ManagedProcess:
+    environment = shop_environment(
+        folder / str(address.port),
+        address,
+        service="sandbox",
+        different={"CHECKOUT_URL": f"http://{LOOPBACK}:9"},
     )
+    return shop_process(environment, folder / f"{address.port}.log", service="sandbox")
 
 
 def test_replicas_restart_side_by_side_without_a_failed_request(tmp_path: Path) -> None:
-    ports = free_ports(4)
-    replicas = [replica(tmp_path, *ports[at : at + 2]) for at in (0, 2)]
-    addresses = " ".join(f"{LOOPBACK}:{port}" for port in ports[::2])
+    addresses = free_addresses(2)
+    replicas = [replica(tmp_path, address) for address in addresses]
+    behind = " ".join(f"{LOOPBACK}:{address.port}" for address in addresses)
     gateway = LocalGateway(
         tmp_path / "gateway",
-        services=dict.fromkeys(SERVICES, f"{LOOPBACK}:9") | {"sandbox": addresses},
+        services=dict.fromkeys(SERVICES, f"{LOOPBACK}:9") | {"sandbox": behind},
     )
     answers: Counter[tuple[str, int]] = Counter()
     stop = threading.Event()
@@ -57,9 +46,9 @@ def test_replicas_restart_side_by_side_without_a_failed_request(tmp_path: Path) 
                 answers[method, answer.status_code] += 1
 
     with ExitStack() as running:
-        for each, internal in zip(replicas, ports[1::2], strict=True):
+        for each, address in zip(replicas, addresses, strict=True):
             running.enter_context(each)
-            each.wait_ready(f"http://{LOOPBACK}:{internal}/health/ready", timeout_seconds=60)
+            each.wait_ready(address.ready_url, timeout_seconds=60)
         running.enter_context(gateway)
         shoppers = [
             threading.Thread(target=shop, args=(method, path))
@@ -71,10 +60,10 @@ def test_replicas_restart_side_by_side_without_a_failed_request(tmp_path: Path) 
         ]
         for shopper in shoppers:
             shopper.start()
-        for restarted, internal in zip(replicas, ports[1::2], strict=True):
+        for restarted, address in zip(replicas, addresses, strict=True):
             restarted.stop()
             restarted.start()
-            restarted.wait_ready(f"http://{LOOPBACK}:{internal}/health/ready", timeout_seconds=60)
+            restarted.wait_ready(address.ready_url, timeout_seconds=60)
         stop.set()
         for shopper in shoppers:
             shopper.join()

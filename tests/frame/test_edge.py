@@ -29,7 +29,7 @@ from app.frame.server import _Server
 from app.frame.service import assemble, new_api
 from app.kernel.errors import NotFound
 from rigs.nginx import LocalGateway
-from rigs.postgres import SERVICES
+from rigs.shop import SERVICES
 from telemetry.testing import Signals, capture
 
 

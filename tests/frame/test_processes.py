@@ -17,29 +17,28 @@ import pytest
 from app.frame.keys import with_keys
 from app.frame.settings import PlatformSettings
 from app.kernel.clock import ManualClock
-from rigs.ports import LOOPBACK, free_ports
-from rigs.processes import ManagedProcess, wait_until
-from rigs.production import new_secrets
+from rigs.ports import LOOPBACK
+from rigs.processes import wait_until
+from rigs.shop import (
+    ROOT,
+    Address,
+    free_addresses,
+    new_secrets,
+    shop_environment,
+    shop_process,
+    urls_of,
+)
 from tests.builders.running import running_shop
 from tests.builders.shop import open_shop
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
 ADDRESSES = {"CHECKOUT_URL": f"http://{LOOPBACK}:9"}
 
 
 def _environment(folder: Path, **values: str) -> dict[str, str]:
-    port, internal_port = free_ports(2)
-    return {
-        **{key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")},
-        "SANDBOX_PORT": str(port),
-        "SANDBOX_INTERNAL_PORT": str(internal_port),
-        "VITRINE_DATA": str(folder / "data"),
-        "VITRINE_FLAGS": str(folder / "flags.json"),
-        **ADDRESSES,
-        **values,
-    }
+    (address,) = free_addresses(1)
+    return shop_environment(folder, address, service="sandbox", different={**ADDRESSES, **values})
 
 
 def _refusal(folder: Path, service: str = "sandbox", **values: str) -> str:
@@ -146,19 +145,12 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, file: str, text: str, sa
 def test_a_service_stops_at_once_whoever_keeps_a_connection_open(
     tmp_path: Path, stop: signal.Signals
 ) -> None:
-    environment = _environment(tmp_path)
-    process = ManagedProcess(
-        "sandbox",
-        [sys.executable, "-m", "app.sandbox"],
-        log_path=tmp_path / "log",
-        environment=environment,
-        folder=ROOT,
-    )
-    internal = f"http://{LOOPBACK}:{environment['SANDBOX_INTERNAL_PORT']}"
+    (address,) = free_addresses(1)
+    environment = shop_environment(tmp_path, address, service="sandbox", different=ADDRESSES)
+    process = shop_process(environment, tmp_path / "log", service="sandbox")
     with process, httpx.Client(trust_env=False) as browser:
-        process.wait_ready(f"{internal}/health/ready", timeout_seconds=60)
-        public = f"http://{LOOPBACK}:{environment['SANDBOX_PORT']}"
-        assert browser.get(f"{public}/sandbox/style.css").status_code == 200
+        process.wait_ready(address.ready_url, timeout_seconds=60)
+        assert browser.get(f"{address.url}/sandbox/style.css").status_code == 200
         began = time.monotonic()
         os.kill(process.pid, stop)
         wait_until(lambda: not process.running, timeout_seconds=30, what="the end of the process")
@@ -168,30 +160,13 @@ def test_a_service_stops_at_once_whoever_keeps_a_connection_open(
 
 
 def test_checkout_alone_is_not_ready_while_nobody_told_it_of_a_single_car(tmp_path: Path) -> None:
-    port, internal_port = free_ports(2)
-    nobody = f"http://{LOOPBACK}:9"
-    addresses = {
-        f"{name}_{kind}": nobody
-        for name in ("CATALOG", "SANDBOX")
-        for kind in ("URL", "INTERNAL_URL")
-    }
-    process = ManagedProcess(
-        "checkout",
-        [sys.executable, "-m", "app.checkout"],
-        log_path=tmp_path / "log",
-        environment=_environment(
-            tmp_path,
-            CHECKOUT_PORT=str(port),
-            CHECKOUT_INTERNAL_PORT=str(internal_port),
-            **addresses,
-        ),
-        folder=ROOT,
-    )
-    internal = f"http://{LOOPBACK}:{internal_port}"
-    with process:
-        process.wait_ready(f"{internal}/health/live", timeout_seconds=60)
+    (address,) = free_addresses(1)
+    nobody = urls_of(dict.fromkeys(("catalog", "sandbox"), Address(9, 9)))
+    environment = shop_environment(tmp_path, address, service="checkout", different=nobody)
+    with shop_process(environment, tmp_path / "log", service="checkout") as process:
+        process.wait_ready(f"{address.internal_url}/health/live", timeout_seconds=60)
         wait_until(lambda: "job.unavailable" in (tmp_path / "log").read_text(), timeout_seconds=60)
-        ready = httpx.get(f"{internal}/health/ready", trust_env=False)
+        ready = httpx.get(address.ready_url, trust_env=False)
 
     assert (ready.status_code, ready.json()["problems"]) == (
         503,

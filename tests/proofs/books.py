@@ -15,7 +15,7 @@ import httpx
 
 from rigs.checkout import LocalCheckout
 from rigs.processes import wait_until
-from rigs.production import ROOT
+from rigs.shop import ROOT
 from tests.proofs.shopping import Bought
 
 SETTLING_SECONDS = 60.0

@@ -11,7 +11,7 @@ import pytest
 
 from rigs.checkout import LocalCheckout, Neighbours
 from rigs.postgres import LocalPostgres
-from rigs.production import new_secrets
+from rigs.shop import new_secrets
 from tests.conftest import NewDatabase
 from tests.proofs.books import Books, OutboxReader
 from tests.proofs.shopping import Behaviour, Shopping

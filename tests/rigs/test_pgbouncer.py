@@ -18,7 +18,8 @@ from app.frame.database import Database
 from app.frame.settings import ServiceSettings
 from app.kernel.clock import ManualClock
 from rigs.pgbouncer import LocalPgbouncer
-from rigs.postgres import SERVICES, LocalPostgres
+from rigs.postgres import LocalPostgres
+from rigs.shop import SERVICES
 from tests.builders.services import running
 from tests.builders.shop import PAYS, Shop, open_shop
 

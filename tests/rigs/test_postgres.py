@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 
 from rigs.ports import is_free
-from rigs.postgres import SERVICES, LocalPostgres
+from rigs.postgres import LocalPostgres
 from rigs.processes import NotReady
+from rigs.shop import SERVICES
 
 pytestmark = pytest.mark.integration
 

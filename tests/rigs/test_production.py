@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from rigs.postgres import SERVICES
 from rigs.processes import wait_until
 from rigs.production import LocalProduction
 from rigs.prometheus import LocalPrometheus
+from rigs.shop import SERVICES
 
 pytestmark = pytest.mark.integration
 
