@@ -54,6 +54,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     facts = Outbox(NAME, database, outbox, platform.clock)
     store = Store(database, facts, platform.clock)
     signals = CatalogSignals(telemetry)
+    keys = DealerKeys.of(platform.settings)
     shipped = load_range()
     shelf = Shelf(store, [dealer_of(dealer) for dealer in shipped.dealers])
     importer = Importer(
@@ -85,9 +86,12 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         known = {(state.source, state.market) for state in await store.feed_states()}
         fresh = tuple(feed for feed in feeds if (feed.source, feed.market) not in known)
         await stock_up(importer, fresh, platform.version)
-        for state in await store.feed_states():
+        imported = await store.feed_states()
+        for state in imported:
             signals.last_success(state.source, state.imported_at)
         await shelf.refresh()
+        for unknown in keys.unknown({state.source for state in imported}, shelf.dealers):
+            signals.dealer_key_unknown(*unknown)
 
     jobs = [
         Job("follow-checkout", FOLLOW_SECONDS, _tolerating_absence(consumer.poll)),
@@ -134,7 +138,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             importer,
             [model_of(sheet) for sheet in shipped.models],
             platform.clock,
-            dealer_keys=DealerKeys.of(platform.settings),
+            dealer_keys=keys,
         )
     )
     return assemble(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.contracts.catalog import FeedReport
+from app.frame.dealers import VARIABLE
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS, STOCK_IMPORT_ROWS
 
@@ -30,6 +31,18 @@ class CatalogSignals:
         self.last_success(report.source, at)
         self._log.info(
             "feed_imported", source=report.source, market=market, sent_by=sent_by, **counts
+        )
+
+    def dealer_key_unknown(self, name: str, sources: list[str], dealers: list[str]) -> None:
+        """A dealer key names what the shop does not know; `name` is the key's name."""
+        self._log.warning(
+            "dealer_key.unknown",
+            entry=name,
+            sources=sources,
+            dealers=dealers,
+            detail=f"{VARIABLE}, entry {name}: the shop has no stock of these sources yet, and no"
+            " such dealers. Correct a name that is mistyped and restart catalog and checkout; a new"
+            " source is known once its first feed is imported.",
         )
 
     def last_success(self, source: str, at: datetime) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -102,6 +102,20 @@ class DealerKeys:
         if settings.dealer_key:
             holders[_digest(settings.dealer_key)] = KeyHolder(OPERATOR)
         return cls(holders)
+
+    def unknown(
+        self, sources: Collection[str], dealers: Collection[str]
+    ) -> list[tuple[str, list[str], list[str]]]:
+        """By the name of a key: the sources and dealers that it names and the shop has not."""
+        found = [
+            (
+                holder.name,
+                sorted((holder.sources or frozenset()).difference(sources)),
+                sorted((holder.dealers or frozenset()).difference(dealers)),
+            )
+            for holder in self._holders.values()
+        ]
+        return [each for each in found if each[1] or each[2]]
 
     def holder(self, given: str) -> KeyHolder:
         """Whose key it is; raises `NotAuthorised` for nobody's."""

@@ -93,3 +93,28 @@ async def test_each_key_imports_its_own_sources_and_the_operators_all(catalog: R
             ("nordbil", "operator"),
             ("sydbil", "sydbil"),
         ]
+
+
+async def test_a_key_that_names_what_the_shop_does_not_know_is_warned_of_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CATALOG_REHEARSAL", "false")
+    others = {("checkout", True): CheckoutEvents().app}
+    right = {
+        "name": "right",
+        "key": "key-of-right",
+        "sources": ["ellevar"],
+        "dealers": ["SE-STO-1"],
+    }
+    typo = {"name": "typo", "key": "key-of-typo", "sources": ["nordisc"], "dealers": ["SE-STO-99"]}
+    given = json.dumps([right, typo])
+    async with running(tmp_path, {"catalog": build}, others=others, dealer_keys=given):
+        pass
+    said = "".join(capfd.readouterr())
+    (line,) = [json.loads(each) for each in said.splitlines() if "dealer_key.unknown" in each]
+
+    assert (line["level"], line["entry"]) == ("warning", "typo")
+    assert (line["sources"], line["dealers"]) == (["nordisc"], ["SE-STO-99"])
+    assert "VITRINE_DEALER_KEYS, entry typo" in line["detail"]
+    assert "restart catalog and checkout" in line["detail"]
+    assert "key-of-" not in said
