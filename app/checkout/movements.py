@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from app.checkout.change import Change, Sight
 from app.checkout.moves import DISPUTES, Moves
 from app.checkout.providers.protocol import MoneyMoved
-from app.checkout.settlement import stated_now
+from app.checkout.settlement import SETTLED, stated_now
 from app.checkout.states import LIVE, allowed
 from app.contracts.events import (
     CarStateChanged,
@@ -63,15 +63,17 @@ def move_money(change: Change[Any], sight: Sight, moved: MoneyMoved, now: dateti
         case "inquiry":
             return "inquiry"
         case "disputed":
-            change.say(
-                stated_now(order), OrderDisputed(order.order_id, moved.amount, order.currency)
-            )
+            if "open" in before.disputes.get("", ()):
+                return "nothing"  # told already, when asking found it
+            if payment.state in SETTLED:  # else its success says so, after the order's own fact
+                fact = OrderDisputed(order.order_id, moved.amount, order.currency)
+                change.say(stated_now(order), fact)
             return "disputed"
         case "dispute_won" | "dispute_lost" | "dispute_refunded":
             result: Literal["won", "lost"] = "won" if moved.move == "dispute_won" else "lost"
             others_open = after.dispute == "open"
-            fact = DisputeDecided(order.order_id, result, others_open=others_open)
-            change.say(stated_now(order), fact)
+            decided = DisputeDecided(order.order_id, result, others_open=others_open)
+            change.say(stated_now(order), decided)
     told = _went_back(change, sight, gone, now)
     return moved.move if moved.move in ("dispute_won", "dispute_lost") else told
 

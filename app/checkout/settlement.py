@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from app.checkout.change import Change, Sight
 from app.checkout.collection import kept_until
+from app.checkout.moves import Moves
 from app.checkout.providers.protocol import ProviderPayment
 from app.checkout.rows import Order
 from app.checkout.states import LIVE, allowed
@@ -105,6 +106,23 @@ def _succeeded(
         sight.payment, state="captured", accepted_at=accepted_at, payment_id=payment.payment_id
     )
     change.say(stated_now(order), _attempt(order, "accepted"))
+    effect = _bought_or_not(change, sight, payment, now, accepted_at, terms)
+    for state, amount in Moves.of_payment(sight.payment).disputes.values():
+        if state == "open":  # told before the success itself
+            disputed = OrderDisputed(order.order_id, amount or order.deposit, order.currency)
+            change.say(stated_now(order), disputed)
+    return effect
+
+
+def _bought_or_not(
+    change: Change[Any],
+    sight: Sight,
+    payment: ProviderPayment,
+    now: datetime,
+    accepted_at: datetime,
+    terms: Terms,
+) -> Effect:
+    order = sight.order
     right = expected_amount(order, payment)
     in_time = _in_time(sight)
     # Nobody knows any more whose car an erased order's would be.
@@ -114,10 +132,9 @@ def _succeeded(
     if in_time:
         change.set(sight.hold, state="ordered")
     change.set(sight.car, state="reserved")
-    disputed = sight.payment.dispute == "open"  # told before the success itself
     change.set(
         order,
-        state="disputed" if disputed else "confirmed",
+        state="disputed" if sight.payment.dispute == "open" else "confirmed",
         message=None,
         confirmed_at=now,
         pick_up_by=kept_until(
@@ -147,8 +164,6 @@ def _succeeded(
         ),
         CarStateChanged(order.car_id, "reserved"),
     )
-    if disputed:
-        change.say(stated_now(order), OrderDisputed(order.order_id, order.deposit, order.currency))
     return "confirmed" if in_time else "late_confirmed"
 
 

@@ -16,6 +16,8 @@ from app.checkout.providers.protocol import MoneyMove, MoneyMoved, ProviderPayme
 from app.checkout.settlement import Terms
 from app.checkout.settlement import apply as apply_payment
 from app.contracts.checkout import OrderState
+from app.contracts.events import OrderConfirmed, OrderDisputed
+from app.kernel.facts import Fact
 from tests.builders.sights import NOW, ORDER, a_sight
 
 DEPOSIT = ORDER.deposit
@@ -274,6 +276,39 @@ def test_a_dispute_that_overtakes_its_success_keeps_the_car_all_the_same() -> No
 
     assert _is(paid) == (*DISPUTED, 0)
     assert _is(won) == (*STANDS, 0)
+
+
+def _confirmed_or_disputed(said: Sequence[Fact]) -> list[str]:
+    """In which order it was said: the ledger follows a dispute of a confirmed order only."""
+    return [
+        fact.TYPE.removeprefix("checkout.")
+        for fact in said
+        if isinstance(fact, (OrderConfirmed, OrderDisputed))
+    ]
+
+
+@pytest.mark.parametrize("car", ["held", "reserved"], ids=["bought", "paid in vain"])
+def test_each_dispute_is_said_once_in_whatever_order_it_is_told_asked_about_and_paid(
+    car: str,
+) -> None:
+    opened, found = _dispute("dp_1", "disputed", 200_000), _move("disputed", 0)
+    messages: list[MoneyMoved | ProviderPayment] = [SUCCESS, opened, opened, found]
+    for told in itertools.permutations(messages):
+        sight = _sight("payment_pending", "pending")
+        sight = replace(sight, car=replace(sight.car, state=car))
+        said: list[Fact] = []
+        meant: list[object] = []
+        for message in told:
+            change: Change[Any] = Change(sight.car, answer=None)
+            if isinstance(message, MoneyMoved):
+                meant.append(move_money(change, sight, message, NOW))
+            else:
+                apply_payment(change, sight, message, NOW, Terms(3600, 600))
+            said += [fact for fact, _ in change.facts]
+            sight = _after(sight, change)
+        bought = ["order.confirmed"] if car == "held" else []
+        assert _confirmed_or_disputed(said) == [*bought, "order.disputed"], told
+        assert meant.count("disputed") == 1, told
 
 
 def test_an_order_that_is_confirmed_after_all_says_nothing_of_a_declined_card() -> None:

@@ -374,6 +374,11 @@ def test_the_books_balance_after_any_set_of_journeys(journeys: list[list[Stated]
         ([facts.OrderRefunded("ord_1", 500, "SEK", by="provider")], "refunded"),
         ([facts.OrderPartlyRefunded("ord_1", 5, "SEK")], "confirmed"),
         ([facts.OrderDisputed("ord_1", 500, "SEK")], "disputed"),
+        ([facts.OrderDisputed("ord_1", 500, "SEK")] * 2, "disputed"),
+        (
+            [*[facts.OrderDisputed("ord_1", 500, "SEK")] * 2, facts.DisputeDecided("ord_1", "won")],
+            "confirmed",
+        ),
         (
             [facts.OrderDisputed("ord_1", 500, "SEK"), facts.DisputeDecided("ord_1", "won")],
             "confirmed",
