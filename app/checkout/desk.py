@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from app.checkout import store_desk
-from app.checkout.errors import CarHeld, CarOrdered, CarUnknown
+from app.checkout.errors import CarHeld, CarOrdered, CarUnknown, KeyReused
 from app.checkout.holds import end
 from app.checkout.idempotency import Claim, Replay, answer, claim
 from app.checkout.signals import Signals
@@ -19,6 +19,11 @@ from app.checkout.store import CarTaken, CheckoutTransaction, Record, Store, Sto
 from app.contracts.events import CarSoldAtDesk, CarStateChanged, DeskSaleUndone
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.facts import EventContext
+
+_OVER = (
+    "The sale that was reported with this Idempotency-Key stands no longer: it was taken back, or"
+    " the feed has listed the car anew. Was the car sold again, send this with a fresh key."
+)
 
 
 class Desk:
@@ -40,7 +45,8 @@ class Desk:
     ) -> StoredAnswer | Replay:
         """Take a car off sale that was sold in the showroom; one sold there already stays so.
 
-        `confirm` ends a shopper's hold. Raises `CarUnknown`, `CarHeld` without it, `CarOrdered`.
+        `confirm` ends a shopper's hold. Raises `CarUnknown`, `CarHeld` without it, `CarOrdered`,
+        and `KeyReused` instead of the answer of a sale that stands no longer.
         """
         try:
             return await self._sell(car_id, claim_, context, reported_by, confirm=confirm)
@@ -63,10 +69,12 @@ class Desk:
         now = self._clock.now()
         async with self._store.begin() as transaction:
             begun = await claim(transaction, claim_, now)
-            if isinstance(begun, Replay):
-                return begun
             car = await _car(transaction, car_id)
             lost, sold_at = False, await store_desk.sold_at(transaction, car_id)
+            if isinstance(begun, Replay):
+                if begun.answer.status == 200 and sold_at is None:
+                    raise KeyReused(_OVER)
+                return begun
             if sold_at is None:
                 _refuse_ordered(await store_desk.order_in_force(transaction, car_id), car)
                 lost = await _lost_hold(transaction, car, now, confirm=confirm)

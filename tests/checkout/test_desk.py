@@ -203,6 +203,33 @@ async def test_a_dealer_takes_a_mistake_back(shop: Shop) -> None:
     assert await shop.broken_invariants() == {}
 
 
+@pytest.mark.parametrize("ended", ["taken back", "listed anew"])
+async def test_a_kept_answer_does_not_say_sold_of_a_car_that_is_on_sale(
+    shop: Shop, ended: str
+) -> None:
+    key = shop.key()  # as systems have them that derive it from the car
+    await sell(shop, key=key)
+    if ended == "taken back":
+        await take_back(shop)
+    else:
+        await shop.withdraw_car("car_1")
+        await shop.list_car("car_1")
+
+    again = await sell(shop, key=key)
+    on_sale = await shop.car()
+    fresh = await sell(shop)
+    replayed = await sell(shop, key=key)
+
+    assert (again.status_code, again.json()["type"], on_sale) == (
+        422,
+        "/problems/idempotency-key-reused",
+        "available",
+    )
+    assert "fresh key" in again.json()["detail"]
+    assert (fresh.status_code, replayed.status_code, await shop.car()) == (200, 200, "sold")
+    assert await shop.broken_invariants() == {}
+
+
 async def test_only_a_dealers_key_sells_and_only_a_car_that_there_is(shop: Shop) -> None:
     path = "/api/checkout/v1/cars/car_1/desk-sale"
     stranger = {"authorization": "Bearer somebody", "idempotency-key": shop.key()}
