@@ -20,7 +20,9 @@ def as_label(value: Any) -> str:
     somebody's, so that label is dropped. Control, unpaired and invisible characters are left out;
     a letter is not cut from its accent.
     """
-    if not isinstance(value, str) or _MAIL.search(value[:_READ]):
+    if not isinstance(value, str):
+        return ""
+    if _MAIL.search(unicodedata.normalize("NFKC", value[:_READ])):  # also with a full-width @
         return ""
     line = " ".join(value[:_READ].split())
     seen = "".join(c for c in line if unicodedata.category(c)[0] != "C")

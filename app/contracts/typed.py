@@ -34,8 +34,9 @@ def as_email(value: Any) -> Any:
     """An address without what is invisible in it; international domains stay as they are."""
     if not isinstance(value, str):
         return value
-    local, at, domain = _visible(unicodedata.normalize("NFC", value)).rpartition("@")
-    domain = unicodedata.normalize("NFKC", domain)
+    seen = _visible(unicodedata.normalize("NFC", value)).replace("\uff20", "@")
+    local, at, domain = seen.rpartition("@")
+    domain = unicodedata.normalize("NFKC", domain).replace("\u3002", ".")
     labels = domain.split(".")
     if not (
         at

@@ -27,6 +27,8 @@ from app.contracts.labels import as_label
         ("for anna.ask@example.se only", ""),
         ("anna%40example.se", ""),
         *((odd, "") for odd in (None, 7, 1.5, True, ["a"], {"a": "b"}, "", " \n ")),
+        ("for anna\uff20example.test", ""),
+        ("anna@example\uff0etest", ""),
     ],
 )
 def test_a_label_is_one_short_line_or_nothing(given: Any, kept: str) -> None:

@@ -58,6 +58,8 @@ def test_what_is_no_number_is_refused_with_what_to_type(typed: Any) -> None:
         ("\u2066anna.ask+car@mail.example.se\u2069", "anna.ask+car@mail.example.se"),
         ("åsa@bücher.example", "åsa@bücher.example"),
         ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
+        ("anna\uff20example\u3002test", "anna@example.test"),
+        ("anna@example\uff0etest", "anna@example.test"),
         ("a@उदाहरण.भारत", "a@उदाहरण.भारत"),
         ("anna@\uff45\uff58\uff41\uff4d\uff50\uff4c\uff45.se", "anna@example.se"),
     ],
