@@ -6,6 +6,7 @@ Whatever an address says that makes no sense is left out: a link from somewhere 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
@@ -20,6 +21,12 @@ PER_PAGE: Final = 18
 SORTS: Final = ("distance", "price", "ready")
 MANY: Final = ("model", "body", "fuel", "colour")
 _POINT: Final = re.compile(r"(-?\d{1,2}(?:\.\d{1,6})?),(-?\d{1,3}(?:\.\d{1,6})?)")
+_CURRENCY: Final = r"(?:kr\.?|kronor|kroner|sek|nok|dkk|eur|euro|€)"
+_PRICE: Final = re.compile(
+    rf"(?:{_CURRENCY}\s*)?(\d(?:[\s'’]?\d|[.,]\d{{3}}(?!\d))*)"
+    rf"(?:[.,]\d{{1,2}}|[.,:]\s?[-\u2013])?\s*{_CURRENCY}?"
+)
+_APOSTROPHES: Final = {ord(mark): None for mark in "'\u2019"}
 _SLUG: Final = re.compile(r"[a-z0-9-]{1,40}")
 _CLOSED: Final[Mapping[str, Sequence[str]]] = {
     "body": tuple(BODIES),
@@ -93,7 +100,7 @@ def read_wishes(items: Sequence[tuple[str, str]]) -> Wishes:
     return Wishes(
         **{name: tuple(values[:20]) for name, values in many.items()},
         seats=_whole(one.get("seats", ""), 1, 9),
-        max_price=_whole(one.get("max_price", ""), 1, 10**9),
+        max_price=_price(one.get("max_price", "")),
         today=one.get("today", "") in ("1", "true", "on"),
         near=near,
         sort=sort if sort in SORTS else "",
@@ -132,6 +139,12 @@ def _whole(text: str, low: int, high: int) -> int | None:
         return None
     value = int(digits)
     return value if low <= value <= high else None
+
+
+def _price(text: str) -> int | None:
+    """Whole units of a price as people type and paste it: `449 900,00 kr`."""
+    match = _PRICE.fullmatch(unicodedata.normalize("NFKC", text).strip().lower())
+    return _whole(match.group(1).translate(_APOSTROPHES), 1, 10**9) if match else None
 
 
 def point_of(near: str, cities: Mapping[str, City]) -> tuple[float, float] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
+import pytest
+
 from app.contracts.catalog import Dealer
 from app.storefront.filters import (
     City,
@@ -42,6 +44,32 @@ def test_nonsense_in_an_address_is_left_out() -> None:
 
 def test_a_price_may_be_typed_with_spaces() -> None:
     assert read_wishes([("max_price", "450 000")]).max_price == 450_000
+
+
+@pytest.mark.parametrize(
+    ("typed", "means"),
+    [
+        ("450 000 kr", 450_000),
+        ("450\u00a0000:-", 450_000),
+        ("450.000,00 kr.", 450_000),
+        ("449900.50", 449_900),
+        ("45 500 €", 45_500),
+        ("€45,500", 45_500),
+        ("NOK 450'000", 450_000),
+        ("SEK 1,250,000.00", 1_250_000),
+        ("450000,-", 450_000),
+        ("\uff14\uff15\uff10\uff10\uff10", 45_000),
+        ("500", 500),
+        ("-3", None),
+        ("5e5", None),
+        ("450 000 - 500 000", None),
+        ("cheap", None),
+        ("0", None),
+        ("9" * 30, None),
+    ],
+)
+def test_a_highest_price_is_read_as_people_type_it(typed: str, means: int | None) -> None:
+    assert read_wishes([("max_price", typed)]).max_price == means
 
 
 def test_one_wish_can_be_taken_back() -> None:
