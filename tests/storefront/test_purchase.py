@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from datetime import UTC, datetime
@@ -70,6 +71,22 @@ async def test_a_car_is_bought_from_list_to_confirmation(shopfront: Shopfront) -
     assert "yours to collect" in order.text
     assert "until the closing time that the order names" in details.text
     assert f"Collect by</dt><dd>{_said(kept_until)}</dd>" in order.text
+
+
+async def test_every_click_on_the_order_button_leads_to_the_one_payment(
+    shopfront: Shopfront,
+) -> None:
+    async with shopfront.visitor() as visitor:
+        address = (await held(visitor, await available_car(visitor))).headers["location"]
+        details = await visitor.get(address)
+        form = {"key": hidden(details.text, "key"), **DETAILS}
+        clicks = await asyncio.gather(
+            *(visitor.post(f"{address}/order", data=form) for _ in range(5))
+        )
+
+    assert [click.status_code for click in clicks] == [303] * 5
+    assert len({click.headers["location"] for click in clicks}) == 1
+    assert "/sandbox/pay/" in clicks[0].headers["location"]
 
 
 async def test_an_order_carries_every_label_of_the_click_that_brought_its_shopper(

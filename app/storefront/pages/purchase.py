@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Final
 from uuid import UUID, uuid4
@@ -33,6 +34,9 @@ from telemetry.catalogue.outcomes import Outcome
 
 OVER: Final = ("hold-ended", "hold-unknown")
 """How checkout says that a hold no longer runs."""
+
+WAITS: Final = (0.2, 0.4, 0.8, 1.6)
+"""Seconds that a second click waits, again and again, for what the first one comes to."""
 
 
 def routes(front: Front) -> APIRouter:
@@ -102,13 +106,25 @@ async def _submit(
 
 async def _ordered(page: Page, request: OrderRequest, key: str) -> Order:
     """The order of this form: the one that was kept for it, unless that has come to nothing."""
-    order, replayed = await page.shop.checkout.order(request, key=key)
+    order, replayed = await _clicked(page, request, key)
     if replayed and order.order_token:
         now = await page.shop.checkout.read_order(order.order_id, token=order.order_token)
         if now.state in ("declined", "cancelled", "expired"):
             return (await page.shop.checkout.order(request, key=str(uuid4())))[0]
         order = order.model_copy(update={"payment_url": now.payment_url})
     return order
+
+
+async def _clicked(page: Page, request: OrderRequest, key: str) -> tuple[Order, bool]:
+    """Checkout's answer and whether it was kept; a browser shows only the last click's answer."""
+    for seconds in WAITS:
+        try:
+            return await page.shop.checkout.order(request, key=key)
+        except UpstreamProblem as problem:
+            if problem.code != "idempotency-key-in-flight":
+                raise
+        await asyncio.sleep(seconds)
+    return await page.shop.checkout.order(request, key=key)
 
 
 def remember_order(page: Page, hold_id: str, order_id: str, token: str) -> None:
