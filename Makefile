@@ -54,7 +54,7 @@ prove-crash: setup ## kill -9 the shop under load and restart it: no confirmed o
 prove-checkout: setup-dev ## the long proofs of checkout: races, kill -9, a database that goes away, every crash point
 	@VITRINE_PROOFS=long $(PYTHON) -m pytest -q tests/proofs
 
-bench-checkout: setup ## purchases per second beside pgbench, on one core; writes docs/benchmarks.md
+bench-checkout: setup ## purchases beside pgbench and a base revision; seven minutes; writes docs/benchmarks.md
 	@$(PYTHON) -m loadtests.bench
 
 screenshots: setup-dev ## the pictures in the README, taken from a running demo's pages

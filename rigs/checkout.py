@@ -2,8 +2,8 @@
 
     python -m rigs.checkout --folder DIR
 
-starts what `make bench-checkout` needs (a durable PostgreSQL, one checkout on it and one on SQLite,
-the stand-ins), prints one line of JSON with the addresses, and ends when standard input closes: the
+starts what `make bench-checkout` needs (a durable PostgreSQL, the checkouts that `run` lists, the
+stand-ins), prints one line of JSON with the addresses, and ends when standard input closes: the
 load tests run it as a program, because they may not import it.
 """
 
@@ -71,6 +71,10 @@ class Neighbours(ManagedProcess):
 class LocalCheckout:
     """`workers` checkouts on one database (`database_url`, or SQLite in `folder` when empty).
 
+    Replicas as production has them: processes of one service, each with ports of its own. They run
+    the code in the folder `code`, with this program's interpreter. Without a `core` they may run on
+    all of them.
+
     `processes` are the workers, `addresses` where they listen; each may be killed and started
     again. With `insight` the ledger runs beside them, reading the first worker's outbox. A context:
     entering starts everything and returns once every worker is ready.
@@ -86,10 +90,12 @@ class LocalCheckout:
         workers: int = 1,
         insight: bool = False,
         core: int | None = None,
+        code: Path = ROOT,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         *self.addresses, self.insight_address = free_addresses(workers + 1)
+        self._code = code
         self.secrets = dict(secrets)
         different = {
             **PRODUCTION,
@@ -179,45 +185,67 @@ class LocalCheckout:
         self, name: str, service: str, environment: Mapping[str, str], core: int | None
     ) -> ManagedProcess:
         log_path = self.folder / f"{name.replace(' ', '-')}.log"
-        return shop_process(environment, log_path, service=service, name=name, core=core)
+        return shop_process(
+            environment, log_path, service=service, name=name, core=core, code=self._code
+        )
 
 
-def run(folder: Path, *, core: int, other_core: int) -> None:
-    """Start the benchmark's processes, print the addresses, wait for the end of input, stop."""
+def run(folder: Path, *, core: int, other_core: int, base: Path | None) -> None:
+    """Start the benchmark's processes, print the addresses, wait for the end of input, stop.
+
+    One worker on each kind of database, pinned to `core`; a pair of workers on PostgreSQL, which
+    have all cores; and when `base` has another revision's code, one worker of that on each.
+    """
     secrets = new_secrets()
-    databases = ("checkout", PGBENCH_DATABASE)
+    databases = ("checkout", "checkout_pair", "checkout_base", PGBENCH_DATABASE)
     with contextlib.ExitStack() as running:
         postgres = running.enter_context(LocalPostgres(databases=databases, settings=DURABLE))
         neighbours = running.enter_context(
             Neighbours(folder, secret=secrets["VITRINE_WEBHOOK_SECRET"], core=other_core)
         )
-        checkouts = {
-            kind: running.enter_context(
+
+        def started(
+            name: str, database: str = "", *, workers: int = 1, code: Path = ROOT
+        ) -> dict[str, object]:
+            checkout = running.enter_context(
                 LocalCheckout(
-                    folder / kind, neighbours, secrets, database_url=database_url, core=core
+                    folder / name,
+                    neighbours,
+                    secrets,
+                    database_url=postgres.url(database) if database else "",
+                    workers=workers,
+                    core=core if workers == 1 else None,
+                    code=code,
                 )
             )
-            for kind, database_url in (("postgresql", postgres.url("checkout")), ("sqlite", ""))
+            return {
+                "database": "postgresql" if database else "sqlite",
+                "workers": [
+                    {"port": at.port, "internal_url": at.internal_url, "pid": process.pid}
+                    for at, process in zip(checkout.addresses, checkout.processes, strict=True)
+                ],
+            }
+
+        checkouts = {
+            "postgresql": started("postgresql", "checkout"),
+            "sqlite": started("sqlite"),
+            "postgresql-pair": started("postgresql-pair", "checkout_pair", workers=2),
         }
+        if base is not None:
+            checkouts["postgresql-base"] = started("postgresql-base", "checkout_base", code=base)
+            checkouts["sqlite-base"] = started("sqlite-base", code=base)
         found = {
             "neighbours_url": neighbours.url,
             "webhook_secret": secrets["VITRINE_WEBHOOK_SECRET"],
             "pgbench": str(SERVER.require().with_name("pgbench")),
+            "postgres_pid": postgres.pid,
             "postgres_port": postgres.port,
             "postgres_user": ROLE,
             "postgres_database": PGBENCH_DATABASE,
             "postgres_settings": {
                 name: postgres.query(f"SHOW {name}") for name in ("server_version", *DURABLE)
             },
-            "checkouts": {
-                kind: {
-                    "port": checkout.addresses[0].port,
-                    "url": checkout.addresses[0].url,
-                    "internal_url": checkout.addresses[0].internal_url,
-                    "pid": checkout.processes[0].pid,
-                }
-                for kind, checkout in checkouts.items()
-            },
+            "checkouts": checkouts,
         }
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
@@ -236,10 +264,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, required=True, help="for data and logs")
     parser.add_argument("--core", type=int, default=0, help="checkout's core")
     parser.add_argument("--other-core", type=int, default=1, help="the stand-ins' core")
+    parser.add_argument("--base", type=Path, help="a folder with another revision's code")
     chosen = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
+    folder: Path = chosen.folder.resolve()
     try:
-        run(chosen.folder.resolve(), core=chosen.core, other_core=chosen.other_core)
+        run(folder, core=chosen.core, other_core=chosen.other_core, base=chosen.base)
     except KeyboardInterrupt:
         return 0
     except (ProgramMissing, NotReady, OSError) as error:

@@ -118,15 +118,19 @@ def shop_process(
     service: str = "",
     name: str = "The shop",
     core: int | None = None,
+    code: Path = ROOT,
 ) -> ManagedProcess:
-    """`python -m app`, or one service of it; on one core only when that is named."""
+    """`python -m app` from the folder `code`, or one service of it; on one core if that is named.
+
+    The interpreter and its packages are this program's, whatever the code.
+    """
     module = f"app.{service}" if service else "app"
     return ManagedProcess(
         name,
         pinned([sys.executable, "-m", module], core),
         log_path=log_path,
         environment=environment,
-        folder=ROOT,
+        folder=code,
     )
 
 

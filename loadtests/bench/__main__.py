@@ -1,45 +1,49 @@
-"""`make bench-checkout`: complete purchases per second, beside pgbench on the same PostgreSQL.
+"""`make bench-checkout`: complete purchases, beside pgbench and beside a base revision.
 
 Exit codes: 0 fast enough, 1 not, 2 the run cannot tell.
 """
 
-import contextlib
 import os
-import statistics
-import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from loadtests.bench import profiling, report
+from loadtests.bench import profiling, report, revision
 from loadtests.bench.connection import ConnectionLost
 from loadtests.bench.journey import JourneyFailed
-from loadtests.bench.rounds import FULL, QUICK, Cars, Load, Plan, Subject, load
-from loadtests.bench.stack import ROOT, Bench, CannotMeasure, Checkout, started
+from loadtests.bench.rounds import FULL, QUICK, Course, Load, Plan, Subject
+from loadtests.bench.stack import ROOT, Bench, CannotMeasure, started
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+BASE = "8185940"
+"""Checkout as it was when the share of its CPU to be reached was set."""
 INVALID = 2
-WARM_UP_SECONDS = 1.5
 WARM_UP_CARS = 1200
 SPARE = 1.6
-"""Cars are listed for a rate this many times that of the warm-up."""
+"""Cars are listed for a rate this many times the fastest one so far."""
 
 
 def main(
-    quick: Annotated[bool, typer.Option(help="Under 40 s; for the inner loop, not for print.")] = (
-        False
-    ),
+    base: Annotated[
+        str, typer.Option(help="The revision to compare CPU per journey with; none to skip.")
+    ] = BASE,
+    quick: Annotated[
+        bool, typer.Option(help="Under a minute; for the inner loop, not for print.")
+    ] = False,
     profile: Annotated[
         Path | None, typer.Option(help="Profile instead of measuring; the summary goes here.")
     ] = None,
     only: Annotated[str, typer.Option(help="One database: postgresql or sqlite.")] = "",
+    page: Annotated[
+        Path | None,
+        typer.Option(help="The page with markers that gets the table.", show_default=str(PAGE)),
+    ] = None,
     anyway: Annotated[
         bool, typer.Option(help="Write the table even when the run cannot tell; it says so.")
     ] = False,
-    core: Annotated[int, typer.Option(help="The core that checkout is pinned to.")] = 0,
+    core: Annotated[int, typer.Option(help="The core that each single worker is pinned to.")] = 0,
     generator_core: Annotated[
         int, typer.Option(help="The core of the load generator and the provider's stand-in.")
     ] = 1,
@@ -47,109 +51,89 @@ def main(
     """Measure checkout's speed and write the table into docs/benchmarks.md."""
     if (os.cpu_count() or 1) < 2 or core == generator_core:
         _cannot("checkout and the load generator each need a core of their own")
+    if only not in ("", *report.LEAST_RATIO):
+        _cannot(f"--only {only}: the databases are {' and '.join(report.LEAST_RATIO)}")
     plan = QUICK if quick else FULL
+    if page is None and not (quick or only):
+        page = PAGE
     with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as name:
+        folder = Path(name)
         try:
-            with started(Path(name), core=core, other_core=generator_core) as bench:
+            code = revision.code_of("none" if profile else base, folder / "base")
+            with started(folder, core=core, other_core=generator_core, base=code) as bench:
                 os.sched_setaffinity(0, {generator_core})
-                kinds = [kind for kind in bench.checkouts if only in ("", kind)]
+                names = [
+                    each.name for each in bench.checkouts.values() if only in ("", each.database)
+                ]
+                course = Course(bench, names)
                 if profile is not None:
-                    _profile(bench, plan, kinds, Path(name), profile)
+                    _profile(bench, course, plan, folder, profile)
                     return
-                code = _measure(bench, plan, kinds, printed=not quick and not only, anyway=anyway)
+                text, exit_code = _measure(bench, course, plan, base=base)
         except JourneyFailed as failed:
             _cannot(f"a purchase failed: {failed}")
         except (CannotMeasure, ConnectionLost, OSError) as error:
             _cannot(str(error) or type(error).__name__)
-    raise typer.Exit(code)
+    typer.echo(f"\n{text}")
+    if page is not None and (exit_code != INVALID or anyway):
+        report.write(page, text)
+        _say(f"written into {page}")
+    raise typer.Exit(exit_code)
 
 
-def _measure(bench: Bench, plan: Plan, kinds: list[str], *, printed: bool, anyway: bool) -> int:
-    """Run the plan; returns the exit code."""
-    cars = Cars(bench)
-    total = _warm_up(bench, plan, kinds, cars)
-    loads: dict[str, list[Load]] = {kind: [] for kind in kinds}
-    rates: dict[int, list[float]] = {plan.scale: [], plan.roomy_scale: []}
-    for number in range(1, plan.rounds + 1):
-        for kind in kinds:
-            loads[kind].append(_alone_with(bench, cars, kind, plan.shoppers, plan.journeys))
-        with _all_cores(), _frozen(bench.checkouts.values()):
-            for scale, measured in rates.items():
-                bench.prepare_pgbench(scale)
-                measured.append(bench.pgbench(clients=plan.shoppers, seconds=plan.pgbench))
-        told = ", ".join(f"{kind} {loads[kind][-1].rate:.0f}" for kind in kinds)
-        beside = ", ".join(f"{measured[-1]:.0f}" for measured in rates.values())
-        _say(f"round {number}: {told} journeys/s; pgbench {beside} tx/s")
-    subjects = [
-        Subject(kind, tuple(loads[kind]), _alone_with(bench, cars, kind, 1, plan.alone))
-        for kind in kinds
-    ]
-    for subject in subjects:
-        total[subject.database] += sum(len(each.journeys) for each in subject.loads)
-        total[subject.database] += len(subject.alone.journeys)
-    found = report.findings(
-        subjects,
-        pgbench=statistics.median(rates[plan.scale]),
-        booked=_differences(bench, total),
+def _measure(bench: Bench, course: Course, plan: Plan, *, base: str) -> tuple[str, int]:
+    """Run the plan; returns the report and the exit code."""
+    fastest = _warm_up(course, plan)
+    loads: dict[str, list[Load]] = {name: [] for name in course.names}
+    alone: dict[str, list[Load]] = {name: [] for name in course.names if name in report.LEAST_RATIO}
+    pgbench: list[float] = []
+    for number in range(plan.rounds):
+        course.list_cars(int(fastest * (plan.journeys + plan.alone) * SPARE) + 200)
+        # Nobody is always the first one after pgbench.
+        first = number % len(course.names)
+        for name in [*course.names[first:], *course.names[:first]]:
+            loads[name].append(course.load(name, shoppers=plan.shoppers, seconds=plan.journeys))
+            if name in alone:
+                alone[name].append(course.load(name, shoppers=1, seconds=plan.alone))
+        pgbench.append(course.pgbench(plan))
+        fastest = max(fastest, *(measured[-1].rate for measured in loads.values()))
+        told = ", ".join(f"{name} {measured[-1].rate:.0f}" for name, measured in loads.items())
+        _say(f"round {number + 1}: {told} journeys/s; pgbench {pgbench[-1]:.0f} tx/s")
+    subjects = {
+        name: Subject(name, measured, alone.get(name, ())) for name, measured in loads.items()
+    }
+    found = report.findings(subjects, pgbench=pgbench, booked=course.differences())
+    source = report.origin(
+        plan,
+        command="make bench-checkout",
+        revision=revision.current(),
+        base=base,
+        settings=bench.postgres_settings,
+        pgbench=pgbench,
     )
-    text = report.table(subjects, pgbench=rates)
-    verdict = "\n".join(f"- {'holds' if f.holds else '**fails**'}: {f.sentence}" for f in found)
-    typer.echo(f"\n{text}\n\n{verdict}")
-    code = report.exit_code(found)
-    if printed and (code != INVALID or anyway):
-        source = report.origin(
-            plan,
-            command="make bench-checkout",
-            revision=_revision(),
-            settings=dict(bench.postgres_settings),
-        )
-        report.write(PAGE, f"{source}\n\n{text}\n\n{verdict}")
-        _say(f"written into {PAGE.relative_to(ROOT)}")
-    return code
+    table = report.table(subjects, pgbench=pgbench)
+    return f"{source}\n\n{table}\n\n{report.verdict(found)}", report.exit_code(found)
 
 
-def _warm_up(bench: Bench, plan: Plan, kinds: list[str], cars: Cars) -> dict[str, int]:
-    """Let statements be prepared and caches fill; list as many cars as the rounds can need.
-
-    Returns how many journeys were made, by database.
-    """
+def _warm_up(course: Course, plan: Plan) -> float:
     _say("listing cars")
-    cars.ensure(WARM_UP_CARS)
-    warm = {kind: _alone_with(bench, cars, kind, plan.shoppers, WARM_UP_SECONDS) for kind in kinds}
-    fastest = max(each.rate for each in warm.values())
-    seconds = plan.rounds * plan.journeys + plan.alone + 2
-    cars.ensure(int(fastest * seconds * SPARE) + 100)
-    return {kind: len(each.journeys) for kind, each in warm.items()}
+    course.list_cars(WARM_UP_CARS)
+    return course.warm_up(plan)
 
 
-def _alone_with(bench: Bench, cars: Cars, kind: str, shoppers: int, seconds: float) -> Load:
-    """Load one checkout while the others are frozen: they share its core."""
-    others = [each for other, each in bench.checkouts.items() if other != kind]
-    with _frozen(others):
-        return load(bench, bench.checkouts[kind], cars, shoppers=shoppers, seconds=seconds)
-
-
-@contextlib.contextmanager
-def _frozen(checkouts: Iterable[Checkout]) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        for checkout in checkouts:
-            stack.enter_context(checkout.frozen())
-        yield
-
-
-def _profile(bench: Bench, plan: Plan, kinds: list[str], folder: Path, page: Path) -> None:
+def _profile(bench: Bench, course: Course, plan: Plan, folder: Path, page: Path) -> None:
     """Where the time goes under 16 shoppers; a page of Markdown."""
-    cars = Cars(bench)
-    _warm_up(bench, plan, kinds, cars)
-    parts: list[str] = [f"# Where checkout's time goes (revision {_revision()})"]
-    for kind in kinds:
-        checkout = bench.checkouts[kind]
+    fastest = _warm_up(course, plan)
+    parts: list[str] = [f"# Where checkout's time goes (revision {revision.current()})"]
+    for name in (name for name in course.names if name in report.LEAST_RATIO):
+        course.list_cars(int(fastest * plan.journeys * SPARE) + 200)
+        checkout = bench.checkouts[name]
         with profiling.recording(checkout, folder, seconds=plan.journeys) as stacks:
-            seen = _alone_with(bench, cars, kind, plan.shoppers, plan.journeys)
-        microseconds = seen.checkout_cores * 1e6 / seen.rate
+            seen = course.load(name, shoppers=plan.shoppers, seconds=plan.journeys)
+        microseconds = seen.checkout_milliseconds * 1000
         parts += [
             "",
-            f"## {report.NAMES[kind]}",
+            f"## {report.NAMES[name]}",
             "",
             (
                 f"{seen.rate:.0f} journeys/s while profiled; {seen.checkout_cores:.2f} cores;"
@@ -160,39 +144,6 @@ def _profile(bench: Bench, plan: Plan, kinds: list[str], folder: Path, page: Pat
         ]
     page.write_text("\n".join(parts), encoding="utf-8")
     _say(f"written: {page}")
-
-
-def _differences(bench: Bench, total: dict[str, int]) -> list[str]:
-    """What the books say against what the shoppers saw; empty when they agree."""
-    found: list[str] = []
-    for kind, made in total.items():
-        checkout = bench.checkouts[kind]
-        if (confirmed := checkout.confirmed()) != made:
-            found.append(f"{kind}: {made} journeys and {confirmed} confirmed orders")
-        found += [f"{kind}: {name} is broken" for name in checkout.broken()]
-    return found
-
-
-@contextlib.contextmanager
-def _all_cores() -> Iterator[None]:
-    """Programs started in the block may run anywhere, as PostgreSQL does."""
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, own)
-
-
-def _revision() -> str:
-    """The commit, marked when the tree has changes that are not in it."""
-    described = subprocess.run(
-        ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+changes", "--abbrev=10"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    return described.stdout.strip() or "unknown"
 
 
 def _say(text: str) -> None:

@@ -7,9 +7,10 @@ checkout's call to the payment provider, which a stand-in on the other core answ
 
 import hashlib
 import hmac
+import itertools
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -40,12 +41,20 @@ class Journey:
 
 
 class Shopper:
-    """Buys one car after the other on one connection. `cars` are numbers that nobody else buys."""
+    """Buys one car after the other. `cars` are numbers that nobody else buys.
+
+    Each request takes the next one of `connections`, as a gateway takes the next worker.
+    """
 
     def __init__(
-        self, connection: Connection, cars: Iterator[int], *, number: int, webhook_secret: str
+        self,
+        connections: Sequence[Connection],
+        cars: Iterator[int],
+        *,
+        number: int,
+        webhook_secret: str,
     ) -> None:
-        self._connection = connection
+        self._connections = itertools.cycle(connections)
         self._cars = cars
         self._secret = webhook_secret.encode()
         # Loopback is a trusted proxy: this is the shopper's address for checkout's limits.
@@ -60,7 +69,7 @@ class Shopper:
         ordered = await self._post("/orders", {"hold_id": hold["hold_id"], "customer": CUSTOMER})
         order = orjson.loads(_good(ordered, 201))
         ordering = time.perf_counter()
-        confirmed = await self._connection.request(self._webhook(order))
+        confirmed = await next(self._connections).request(self._webhook(order))
         if orjson.loads(_good(confirmed, 200)) != {"result": "applied"}:
             raise JourneyFailed(confirmed.body.decode())
         ended = time.perf_counter()
@@ -68,7 +77,7 @@ class Shopper:
 
     async def _post(self, path: str, body: dict[str, object]) -> Answer:
         key = f'idempotency-key: "{uuid.uuid4()}"\r\n'
-        return await self._connection.request(
+        return await next(self._connections).request(
             render(PREFIX + path, orjson.dumps(body), key + self._address)
         )
 

@@ -82,10 +82,10 @@ def recording(checkout: Checkout, folder: Path, *, seconds: float) -> Iterator[P
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent))
     if program is None:
         raise CannotMeasure("py-spy is not installed: `make setup-dev` installs it")
-    path = folder / f"{checkout.database}.stacks"
+    path = folder / f"{checkout.name}.stacks"
     recorder = subprocess.Popen(
         [
-            *(program, "record", "--pid", str(checkout.pid), "--output", str(path)),
+            *(program, "record", "--pid", str(checkout.workers[0].pid), "--output", str(path)),
             *("--format", "raw", "--rate", str(PER_SECOND), "--full-filenames"),
             # Whoever holds the interpreter's lock computes; a thread in a system call waits.
             *("--duration", str(max(1, round(seconds))), "--nonblocking", "--gil"),

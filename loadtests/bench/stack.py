@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,19 @@ class CannotMeasure(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Checkout:
-    """One checkout worker of its own database, pinned to one core."""
-
-    database: str
+class Worker:
     port: int
     internal_url: str
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The workers of one database. `database` is its kind: `postgresql` or `sqlite`."""
+
+    name: str
+    database: str
+    workers: Sequence[Worker]
 
     def confirmed(self) -> int:
         """Orders ever confirmed, by checkout's own table."""
@@ -47,21 +53,25 @@ class Checkout:
         return {each["name"]: each["violations"] for each in found if each["violations"]}
 
     def cpu_seconds(self) -> float:
-        """CPU time that the worker has used so far."""
-        return cpu_seconds(self.pid)
+        """CPU time that the workers have used so far."""
+        return sum(cpu_seconds(worker.pid) for worker in self.workers)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Stopped for a while, so that it takes nothing from what is measured beside it."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(self.pid, signal.SIGCONT)
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for worker in self.workers:
+            os.kill(worker.pid, number)
 
     def _get(self, path: str) -> Any:
-        answer = httpx.get(self.internal_url + path, timeout=60.0, trust_env=False)
-        return answer.raise_for_status().json()
+        url = self.workers[0].internal_url + path
+        return httpx.get(url, timeout=60.0, trust_env=False).raise_for_status().json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,11 @@ class Bench:
     pgbench_command: tuple[str, ...]
     pid: int
     """Of the program that all of this was started by."""
+    postgres_pid: int
+
+    def postgres_seconds(self) -> float:
+        """CPU time that PostgreSQL has used so far, for whichever database."""
+        return sum(map(cpu_seconds, _family(self.postgres_pid)))
 
     def foreign_seconds(self) -> float:
         """CPU time that this machine has spent so far on anything but this benchmark.
@@ -121,8 +136,10 @@ class Bench:
 
 
 @contextlib.contextmanager
-def started(folder: Path, *, core: int, other_core: int) -> Iterator[Bench]:
+def started(folder: Path, *, core: int, other_core: int, base: Path | None) -> Iterator[Bench]:
     """A fresh stack with its files in `folder`; it ends with this block, or with this program.
+
+    `base` is a folder with the code of the revision to compare with.
 
     Raises:
         CannotMeasure: it did not start; the message has its last words.
@@ -130,6 +147,7 @@ def started(folder: Path, *, core: int, other_core: int) -> Iterator[Bench]:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "rigs.checkout", "--folder", str(folder)]
     command += ["--core", str(core), "--other-core", str(other_core)]
+    command += ["--base", str(base)] if base else []
     log_path = folder / "stack.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
@@ -178,8 +196,10 @@ def _machine_seconds() -> float:
 def _bench_of(line: Mapping[str, Any], pid: int) -> Bench:
     return Bench(
         checkouts={
-            kind: Checkout(kind, found["port"], found["internal_url"], found["pid"])
-            for kind, found in line["checkouts"].items()
+            name: Checkout(
+                name, found["database"], tuple(Worker(**each) for each in found["workers"])
+            )
+            for name, found in line["checkouts"].items()
         },
         neighbours_url=line["neighbours_url"],
         webhook_secret=line["webhook_secret"],
@@ -189,4 +209,5 @@ def _bench_of(line: Mapping[str, Any], pid: int) -> Bench:
             *("-U", line["postgres_user"], line["postgres_database"]),
         ),
         pid=pid,
+        postgres_pid=line["postgres_pid"],
     )
