@@ -7,11 +7,11 @@ from typing import Final
 
 from app.advisor.errors import ShowroomEmpty
 from app.advisor.gateways import CatalogFollower
-from app.advisor.models import metadata, outbox
+from app.advisor.models import METADATA, OUTBOX
 from app.advisor.routes import PREFIX, public_routes
 from app.advisor.settings import AdvisorSettings
 from app.advisor.showroom import Showroom
-from app.advisor.signals import AdvisorSignals
+from app.advisor.signals import Signals
 from app.frame.behaviour import Behaviour
 from app.frame.jobs import Job
 from app.frame.migrations import migrate
@@ -26,14 +26,18 @@ NAME: Final = "advisor"
 
 
 def build(platform: Platform, settings: ServiceSettings) -> Service:
-    """The advisor on this platform, put together but not started."""
-    own = AdvisorSettings()
+    """The advisor as the environment configures it."""
+    return put_together(platform, settings, AdvisorSettings())
+
+
+def put_together(platform: Platform, settings: ServiceSettings, own: AdvisorSettings) -> Service:
+    """The advisor on this platform; nothing is started yet."""
     telemetry = platform.telemetry(NAME)
     database = platform.database(NAME, settings, telemetry)
-    facts = Outbox(NAME, database, outbox, platform.clock)
-    log = Behaviour(database, facts, telemetry)
+    outbox = Outbox(NAME, database, OUTBOX, platform.clock)
+    signals = Signals(telemetry)
+    log = Behaviour(database, outbox, telemetry)
     showroom = Showroom()
-    signals = AdvisorSignals(telemetry)
     public = platform.client("catalog", telemetry)
     internal = platform.internal_client("catalog", telemetry)
     follower = CatalogFollower(showroom, public=public, internal=internal)
@@ -59,8 +63,8 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         telemetry,
         database=database,
         api=api,
-        migrate=lambda: migrate(database, NAME, metadata),
-        outbox=facts,
+        outbox=outbox,
+        migrate=lambda: migrate(database, NAME, METADATA),
         ready=[has_stock],
         prepare=[first_look],
         jobs=[

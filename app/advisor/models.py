@@ -7,6 +7,6 @@ from typing import Final
 from app.frame.database import new_metadata
 from app.frame.outbox import outbox_tables
 
-metadata: Final = new_metadata()
+METADATA: Final = new_metadata()
 
-outbox: Final = outbox_tables(metadata)
+OUTBOX: Final = outbox_tables(METADATA)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.advisor.errors import ShowroomEmpty
 from app.advisor.matching import advise
 from app.advisor.showroom import Showroom
-from app.advisor.signals import AdvisorSignals
+from app.advisor.signals import Signals
 from app.contracts.advisor import MatchRequest, MatchResponse
 from app.contracts.events import AdviceGiven
 from app.contracts.wire import problem_responses
@@ -47,9 +47,7 @@ EXAMPLES: Final[dict[str, Any]] = {
 }
 
 
-def public_routes(
-    showroom: Showroom, log: Behaviour, signals: AdvisorSignals, clock: Clock
-) -> APIRouter:
+def public_routes(showroom: Showroom, log: Behaviour, signals: Signals, clock: Clock) -> APIRouter:
     router = APIRouter(prefix=PREFIX)
 
     @router.post(

@@ -10,7 +10,7 @@ from telemetry.catalogue.frame import CONSUMER_EVENTS_UNDIGESTED
 from telemetry.catalogue.outcomes import Outcome
 
 
-class AdvisorSignals:
+class Signals:
     """Binds the advisor's instruments once."""
 
     def __init__(self, telemetry: Telemetry) -> None:

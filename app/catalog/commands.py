@@ -11,10 +11,10 @@ import typer
 
 from app.catalog.guards import Confirmed
 from app.catalog.imports import DEFAULT_ADAPTER, Feed, Importer
-from app.catalog.models import metadata, outbox
+from app.catalog.models import METADATA, OUTBOX
 from app.catalog.range.loading import load_range
 from app.catalog.settings import CatalogSettings
-from app.catalog.signals import CatalogSignals
+from app.catalog.signals import Signals
 from app.catalog.store import Store
 from app.contracts.catalog import FeedReport
 from app.frame.migrations import migrate
@@ -77,11 +77,11 @@ async def run_import(platform: Platform, feed: Feed, confirmed: Confirmed) -> Fe
     telemetry = platform.telemetry(NAME)
     database = platform.database(NAME, ServiceSettings.of(NAME), telemetry)
     try:
-        await migrate(database, NAME, metadata)
+        await migrate(database, NAME, METADATA)
         importer = Importer(
-            Store(database, Outbox(NAME, database, outbox, platform.clock), platform.clock),
+            Store(database, Outbox(NAME, database, OUTBOX, platform.clock), platform.clock),
             load_range(),
-            CatalogSignals(telemetry),
+            Signals(telemetry),
             platform.clock,
             guard_share=CatalogSettings().guard_share,
         )

@@ -28,7 +28,7 @@ from app.catalog.guards import Confirmed, guard, guard_age
 from app.catalog.identity import VinHash, last_prices
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.sheets import Range
-from app.catalog.signals import CatalogSignals
+from app.catalog.signals import Signals
 from app.catalog.store import FeedState, Store, Swapping
 from app.catalog.swap import KnownCar, OfferedCar, Swap, difference, is_rehearsal
 from app.contracts.catalog import FeedReport, RowReport
@@ -128,7 +128,7 @@ class Importer:
         self,
         store: Store,
         shipped: Range,
-        signals: CatalogSignals,
+        signals: Signals,
         clock: Clock,
         *,
         guard_share: float,

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Final
 
 import httpx
 
 from app.catalog.availability import DIET, following
 from app.catalog.documents import dealer_of, model_of
-from app.catalog.guards import Confirmed
-from app.catalog.imports import Feed, Importer
-from app.catalog.models import metadata, outbox
+from app.catalog.imports import Importer
+from app.catalog.models import METADATA, OUTBOX
 from app.catalog.range.loading import load_range
-from app.catalog.range.stock import ShippedFeed, shipped_feeds
+from app.catalog.range.stock import shipped_feeds
 from app.catalog.rehearsal import Replenishment
 from app.catalog.routes import PREFIX, internal_routes, public_routes
 from app.catalog.settings import CatalogSettings
 from app.catalog.shelf import REFRESH_SECONDS, Shelf
-from app.catalog.signals import CatalogSignals
+from app.catalog.signals import Signals
+from app.catalog.stocking import Stocking
 from app.catalog.store import Store
 from app.catalog.swap import is_rehearsal
 from app.frame.bodies import FEED_BYTES
@@ -34,69 +33,48 @@ from app.frame.platform import AddressMissing, Platform
 from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
 from app.kernel.errors import Unavailable
-from app.kernel.facts import EventContext
 
 NAME: Final = "catalog"
 FOLLOW_SECONDS: Final = 0.3
 REPLENISH_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 30.0
-RENEW_SECONDS: Final = 600.0
-"""How often the shipped feeds are imported again, as a dealer's system sends its stock."""
 
 Run = Callable[[], Awaitable[object]]
 
 
 def build(platform: Platform, settings: ServiceSettings) -> Service:
-    """The catalogue on this platform, put together but not started."""
-    own = CatalogSettings()
+    """The catalogue as the environment configures it."""
+    return put_together(platform, settings, CatalogSettings())
+
+
+def put_together(platform: Platform, settings: ServiceSettings, own: CatalogSettings) -> Service:
+    """The catalogue on this platform; nothing is started yet."""
     telemetry = platform.telemetry(NAME)
     database = platform.database(NAME, settings, telemetry)
-    facts = Outbox(NAME, database, outbox, platform.clock)
-    store = Store(database, facts, platform.clock)
-    signals = CatalogSignals(telemetry)
-    keys = DealerKeys.of(platform.settings)
-    shipped = load_range()
-    shelf = Shelf(store, [dealer_of(dealer) for dealer in shipped.dealers])
-    importer = Importer(
-        store,
-        shipped,
-        signals,
-        platform.clock,
-        guard_share=own.guard_share,
-    )
-    rehearsing = (
-        platform.settings.environment != "production" if own.rehearsal is None else own.rehearsal
-    )
-    feeds = tuple(f for f in shipped_feeds() if rehearsing or not is_rehearsal(f.source))
-    claims = Leases(database, platform.clock)
+    outbox = Outbox(NAME, database, OUTBOX, platform.clock)
+    store = Store(database, outbox, platform.clock)
+    signals = Signals(telemetry)
+    leases = Leases(database, platform.clock)
     checkout = platform.internal_client("checkout", telemetry)
     consumer = Consumer(
         NAME,
         "checkout",
         client=checkout,
         database=database,
-        leases=claims,
+        leases=leases,
         clock=platform.clock,
         telemetry=telemetry,
         apply=following(store),
         diet=DIET,
     )
-
-    async def open_shop() -> None:
-        known = {(state.source, state.market) for state in await store.feed_states()}
-        fresh = tuple(feed for feed in feeds if (feed.source, feed.market) not in known)
-        await stock_up(importer, fresh, platform.version)
-        imported = await store.feed_states()
-        for state in imported:
-            signals.last_success(state.source, state.imported_at)
-        await shelf.refresh()
-        for unknown in keys.unknown({state.source for state in imported}, shelf.dealers):
-            signals.dealer_key_unknown(*unknown)
-
-    jobs = [
-        Job("follow-checkout", FOLLOW_SECONDS, _tolerating_absence(consumer.poll)),
-        Job("refresh-shelf", REFRESH_SECONDS, shelf.refresh),
-    ]
+    keys = DealerKeys.of(platform.settings)
+    shipped = load_range()
+    shelf = Shelf(store, [dealer_of(dealer) for dealer in shipped.dealers])
+    importer = Importer(store, shipped, signals, platform.clock, guard_share=own.guard_share)
+    rehearsing = (
+        platform.settings.environment != "production" if own.rehearsal is None else own.rehearsal
+    )
+    feeds = tuple(f for f in shipped_feeds() if rehearsing or not is_rehearsal(f.source))
     replenishment = Replenishment(
         store,
         importer,
@@ -105,74 +83,46 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         least=own.rehearsal_least,
         target=own.rehearsal_target,
     )
-    synthetic = _own_context("", platform.version, synthetic=True)
+    stocking = Stocking(
+        store, importer, replenishment, platform.clock, feeds=feeds, version=platform.version
+    )
 
-    async def renew() -> None:
-        """Import the shipped stock again when it is due, so that it counts as fresh."""
-        due = platform.clock.now() - timedelta(seconds=RENEW_SECONDS)
-        stale = {(s.source, s.market) for s in await store.feed_states() if s.imported_at <= due}
-        for feed in feeds:
-            if (feed.source, feed.market) in stale and not is_rehearsal(feed.source):
-                context = _own_context(feed.market, platform.version, synthetic=False)
-                await importer.run(
-                    Feed(feed.source, feed.market, feed.adapter, feed.read()),
-                    context,
-                    Confirmed(prices=True),  # ours: a new version may bring new prices
-                )
-        if any(is_rehearsal(source) for source, _ in stale):
-            await replenishment.run(synthetic, even_if_enough=True)
+    async def tell() -> None:
+        imported = await store.feed_states()
+        for state in imported:
+            signals.last_success(state.source, state.imported_at)
+        for unknown in keys.unknown({state.source for state in imported}, shelf.dealers):
+            signals.dealer_key_unknown(*unknown)
 
-    async def replenish() -> None:
-        await replenishment.run(synthetic)
-
-    jobs += [
-        leased(claims, Job("renew-feeds", LOOK_SECONDS, renew), ttl_seconds=2 * LOOK_SECONDS),
+    api = new_api(platform, name=NAME, title="Vitrine catalogue", prefix=PREFIX)
+    models = [model_of(sheet) for sheet in shipped.models]
+    api.include_router(
+        public_routes(shelf, store, importer, models, platform.clock, dealer_keys=keys)
+    )
+    jobs = [
+        Job("follow-checkout", FOLLOW_SECONDS, _tolerating_absence(consumer.poll)),
+        Job("refresh-shelf", REFRESH_SECONDS, shelf.refresh),
+        leased(
+            leases, Job("renew-feeds", LOOK_SECONDS, stocking.renew), ttl_seconds=2 * LOOK_SECONDS
+        ),
     ]
     if rehearsing:
-        jobs.append(leased(claims, Job("replenish-rehearsal", REPLENISH_SECONDS, replenish)))
-    api = new_api(platform, name=NAME, title="Vitrine catalogue", prefix=PREFIX)
-    api.include_router(
-        public_routes(
-            shelf,
-            store,
-            importer,
-            [model_of(sheet) for sheet in shipped.models],
-            platform.clock,
-            dealer_keys=keys,
-        )
-    )
+        replenish = Job("replenish-rehearsal", REPLENISH_SECONDS, stocking.replenish)
+        jobs.append(leased(leases, replenish))
     return assemble(
         NAME,
         platform,
         telemetry,
         database=database,
         api=api,
-        migrate=lambda: migrate(database, NAME, metadata),
-        outbox=facts,
+        outbox=outbox,
         internal=internal_routes(shelf, store, platform.clock),
-        prepare=[open_shop],
+        migrate=lambda: migrate(database, NAME, METADATA),
+        prepare=[stocking.stock_up, shelf.refresh, tell],
         jobs=jobs,
         close=[checkout.aclose],
         priorities={f"{PREFIX}/feeds": Priority.BACKGROUND},
         larger_bodies={f"{PREFIX}/feeds/": FEED_BYTES},
-    )
-
-
-async def stock_up(importer: Importer, feeds: tuple[ShippedFeed, ...], version: str) -> None:
-    """Import each shipped feed whose source was never imported, as anyone's feed."""
-    for feed in feeds:
-        await importer.run_first(
-            Feed(feed.source, feed.market, feed.adapter, feed.read()),
-            _own_context(feed.market, version, synthetic=is_rehearsal(feed.source)),
-        )
-
-
-def _own_context(market: str, version: str, *, synthetic: bool) -> EventContext:
-    return EventContext(
-        market=market,
-        channel="dealer",
-        release=version,
-        traffic="synthetic" if synthetic else "human",
     )
 
 

@@ -22,11 +22,11 @@ from app.frame.database import UtcTime, new_metadata
 from app.frame.leases import lease_table
 from app.frame.outbox import outbox_tables
 
-metadata: Final = new_metadata()
+METADATA: Final = new_metadata()
 
 cars: Final = Table(
     "cars",
-    metadata,
+    METADATA,
     Column("car_id", String(40), primary_key=True),
     Column("source", String(40), nullable=False),
     Column("market", String(2), nullable=False),
@@ -66,21 +66,21 @@ Index("ix_cars_stated", cars.c.stated)
 
 identity_key: Final = Table(
     "identity_key",
-    metadata,
+    METADATA,
     # One row. Hexadecimal; what identities are made with (catalog.identity.VinHash).
     Column("key", String(64), primary_key=True),
 )
 
 dealers: Final = Table(
     "dealers",
-    metadata,
+    METADATA,
     Column("dealer_id", String(60), primary_key=True),
     Column("document", JSON, nullable=False),
 )
 
 feeds: Final = Table(
     "feeds",
-    metadata,
+    METADATA,
     Column("source", String(40), primary_key=True),
     Column("market", String(2), primary_key=True),
     Column("adapter", String(60), nullable=False),
@@ -93,11 +93,11 @@ feeds: Final = Table(
 
 stock_head: Final = Table(
     "stock_head",
-    metadata,
+    METADATA,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
 )
 
-outbox: Final = outbox_tables(metadata)
-leases: Final = lease_table(metadata)
-positions: Final = position_table(metadata)
+OUTBOX: Final = outbox_tables(METADATA)
+leases: Final = lease_table(METADATA)
+positions: Final = position_table(METADATA)

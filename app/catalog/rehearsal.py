@@ -12,7 +12,7 @@ from typing import Final
 from app.catalog.guards import Confirmed
 from app.catalog.imports import Feed, Importer
 from app.catalog.range.stock import REHEARSAL_SOURCE, ShippedFeed
-from app.catalog.signals import CatalogSignals
+from app.catalog.signals import Signals
 from app.catalog.store import Store
 from app.kernel.facts import EventContext
 
@@ -26,7 +26,7 @@ class Replenishment:
         self,
         store: Store,
         importer: Importer,
-        signals: CatalogSignals,
+        signals: Signals,
         feeds: tuple[ShippedFeed, ...],
         *,
         least: int,

@@ -10,7 +10,7 @@ from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS, STOCK_IMPORT_ROWS
 
 
-class CatalogSignals:
+class Signals:
     """Binds the catalogue's instruments once."""
 
     def __init__(self, telemetry: Telemetry) -> None:

@@ -1,6 +1,8 @@
-"""Insight put together: the ledger's intakes and exporter, the API, and the console."""
+"""Puts insight together: the ledger's intakes and exporter, the API, and the console."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from app.frame.consumers import Consumer
 from app.frame.jobs import Job
@@ -11,7 +13,7 @@ from app.frame.platform import Platform
 from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
 from app.insight.api.exporter import REFRESH_SECONDS, Exporter
-from app.insight.api.routes import PREFIX, Api, api_router, internal_router, reports_router
+from app.insight.api.routes import PREFIX, Api, internal_routes, public_routes, report_routes
 from app.insight.console import pages
 from app.insight.console.alerting import Alerting
 from app.insight.console.doorkeeper import Doorkeeper
@@ -26,11 +28,16 @@ from app.insight.ledger.store import Store
 from app.insight.models import METADATA, OUTBOX
 from app.insight.settings import InsightSettings
 
-NAME = "insight"
+NAME: Final = "insight"
 
 
 def build(platform: Platform, settings: ServiceSettings) -> Service:
-    """The service of this process; nothing is started yet."""
+    """Insight as the environment configures it."""
+    return put_together(platform, settings, InsightSettings())
+
+
+def put_together(platform: Platform, settings: ServiceSettings, own: InsightSettings) -> Service:
+    """Insight on this platform; nothing is started yet."""
     telemetry = platform.telemetry(NAME)
     database = platform.database(NAME, settings, telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
@@ -72,7 +79,6 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
     ]
     platform.registry.register_collector(exporter)
 
-    own = InsightSettings()
     readings = Readings(store)
     prometheus, alertmanager = Prometheus(own.prometheus_url), Alertmanager(own.alertmanager_url)
     doorkeeper = Doorkeeper(
@@ -104,8 +110,8 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         templates=templates(platform.clock),
     )
     api = new_api(platform, name=NAME, title="Vitrine insight", prefix=PREFIX)
-    api.include_router(api_router(used))
-    api.include_router(reports_router(used))
+    api.include_router(public_routes(used))
+    api.include_router(report_routes(used))
     pages.install(api, console)
     return assemble(
         NAME,
@@ -114,7 +120,7 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
         database=database,
         api=api,
         outbox=outbox,
-        internal=internal_router(used),
+        internal=internal_routes(used),
         migrate=lambda: migrate(database, NAME, METADATA),
         prepare=[exporter.refresh],
         jobs=[

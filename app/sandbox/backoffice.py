@@ -32,7 +32,7 @@ class DisputeStep(Wire):
     amount: Annotated[int, Field(ge=1)] | None = None
 
 
-def backoffice_routes(payments: Payments) -> APIRouter:
+def internal_routes(payments: Payments) -> APIRouter:
     router = APIRouter()
 
     @router.post("/payments/{payment_id}/refunds", response_model=Payment)

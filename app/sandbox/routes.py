@@ -18,7 +18,7 @@ from app.sandbox.errors import BrownOut
 from app.sandbox.payments import Payments
 
 
-def money_routes(payments: Payments, platform: Platform) -> APIRouter:
+def public_routes(payments: Payments, platform: Platform) -> APIRouter:
     """Create, find, cancel and refund payments; fails on purpose when a fault flag says so."""
 
     def authorised(authorization: Annotated[str, Header()] = "") -> None:

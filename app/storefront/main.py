@@ -1,6 +1,8 @@
-"""The storefront put together: pages over the other services' public APIs."""
+"""Puts the storefront together: pages over the other services' public APIs."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from app.frame.behaviour import Behaviour
 from app.frame.jobs import Job
@@ -34,11 +36,11 @@ from app.storefront.settings import StorefrontSettings
 from app.storefront.signals import Signals
 from app.storefront.static import read_assets
 
-NAME = "storefront"
+NAME: Final = "storefront"
 
 
 def build(platform: Platform, settings: ServiceSettings) -> Service:
-    """Put the storefront together. Raises `AssetsMissing` when the front end was not built."""
+    """The storefront as the environment configures it."""
     own = StorefrontSettings()
     if own.payment_provider == "sandbox" and not platform.settings.practice_allowed:
         raise CannotStart(
@@ -46,6 +48,14 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             " sells through, or set VITRINE_ALLOW_SANDBOX_IN_PRODUCTION=true if practice is really"
             " meant."
         )
+    return put_together(platform, settings, own)
+
+
+def put_together(platform: Platform, settings: ServiceSettings, own: StorefrontSettings) -> Service:
+    """The storefront on this platform; nothing is started yet.
+
+    Raises `AssetsMissing` when the front end was not built.
+    """
     telemetry = platform.telemetry(NAME)
     database = platform.database(NAME, settings, telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)

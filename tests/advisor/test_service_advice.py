@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from starlette.responses import JSONResponse
 
 from app.advisor.main import build
-from app.advisor.models import metadata
+from app.advisor.models import METADATA
 from app.catalog.main import build as build_catalog
 from app.contracts.advisor import AdvisorClient, MatchRequest, MatchResponse
 from app.kernel.clock import ManualClock
@@ -336,7 +336,7 @@ async def test_migrations_make_exactly_the_tables_of_the_models(
     shop: dict[str, Running],
 ) -> None:
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
     async with shop["advisor"].service.database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
 from app.catalog.main import build
-from app.catalog.models import metadata
+from app.catalog.models import METADATA
 from app.contracts.catalog import CarPage
 from app.contracts.stock import CarChange, StockClient
 from app.kernel.clock import ManualClock
@@ -90,7 +90,7 @@ async def all_events(shop: Running) -> list[dict[str, Any]]:
 
 async def test_migrations_make_exactly_the_tables_of_the_models(tmp_path: Path, url: str) -> None:
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
     async with (
         replica(tmp_path, url) as shop,

@@ -71,7 +71,7 @@ class Deployment(Wire):
     kind: DeployKind = "planned"
 
 
-def api_router(api: Api) -> APIRouter:
+def public_routes(api: Api) -> APIRouter:
     """What browsers and pipelines tell us."""
     router = APIRouter(prefix=PREFIX)
 
@@ -132,7 +132,7 @@ def api_router(api: Api) -> APIRouter:
     return router
 
 
-def reports_router(api: Api) -> APIRouter:
+def report_routes(api: Api) -> APIRouter:
     """Marketing's numbers, for whoever is logged in to the console or has the report key."""
     router = APIRouter(prefix=PREFIX)
 
@@ -164,7 +164,7 @@ def reports_router(api: Api) -> APIRouter:
     return router
 
 
-def internal_router(api: Api) -> APIRouter:
+def internal_routes(api: Api) -> APIRouter:
     """What the internal port offers beside metrics, health and the outbox."""
     router = APIRouter()
 
