@@ -23,10 +23,10 @@ from app.insight.console.page import Console, templates
 from app.insight.ledger.intakes import DIET, SOURCES, Connect, Intake
 from app.insight.ledger.projections import Projection
 from app.insight.ledger.readings import Readings
-from app.insight.ledger.signals import Signals
 from app.insight.ledger.store import Store
 from app.insight.models import METADATA, OUTBOX
 from app.insight.settings import InsightSettings
+from app.insight.signals import Signals
 
 NAME: Final = "insight"
 
@@ -84,14 +84,15 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
     doorkeeper = Doorkeeper(
         platform.settings.console_password, platform.settings.session_key, platform.clock
     )
-    alerting = Alerting(store, readings, alertmanager, signals, platform.clock)
+    alerting = Alerting(readings, alertmanager)
     used = Api(
         database=database,
         outbox=outbox,
+        store=store,
         readings=readings,
-        alerting=alerting,
         signals=signals,
-        doorkeeper=doorkeeper,
+        clock=platform.clock,
+        logged_in=doorkeeper.knows,
         delivery_key=platform.settings.delivery_key,
         report_key=platform.settings.report_key,
     )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from app.insight.console.formatting import ratio
 from app.insight.ledger.readings import Period, Readings, Shop
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput
@@ -35,7 +34,7 @@ class FunnelReport:
             "sessions": shop.sessions,
             "engaged_sessions": shop.engaged,
             "converted_sessions": shop.converted,
-            "conversion": ratio(shop.converted, shop.sessions),
+            "conversion": shop.conversion,
             "steps": {step: shop.steps.get(step, 0) for step in FUNNEL_STEPS},
             "advice_steps": {step: shop.advice_steps.get(step, 0) for step in ADVICE_STEPS},
             "checkouts": {

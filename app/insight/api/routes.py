@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,13 +20,14 @@ from app.frame.bodies import FORM_BYTES
 from app.frame.callers import caller_of
 from app.frame.database import Database
 from app.frame.outbox import Outbox
+from app.insight.api.alerts import Notification, receive
 from app.insight.api.beacons import Envelope, heard
 from app.insight.api.reports import funnel
-from app.insight.console.alerting import Alerting, Notification
-from app.insight.console.doorkeeper import COOKIE, Doorkeeper
 from app.insight.ledger.invariants import INVARIANTS, violations
 from app.insight.ledger.readings import Readings
-from app.insight.ledger.signals import Signals
+from app.insight.ledger.store import Store
+from app.insight.signals import Signals
+from app.kernel.clock import Clock
 from app.kernel.errors import InvalidInput, MalformedRequest, NotAuthorised
 from app.kernel.facts import EventContext
 from telemetry.catalogue.labels import SERVICES, Market, Traffic
@@ -41,10 +43,12 @@ class Api:
 
     database: Database
     outbox: Outbox
+    store: Store
     readings: Readings
-    alerting: Alerting
     signals: Signals
-    doorkeeper: Doorkeeper
+    clock: Clock
+    logged_in: Callable[[Mapping[str, str]], bool]
+    """Whether a request with these cookies is the console's."""
     delivery_key: str
     report_key: str
 
@@ -147,8 +151,7 @@ def report_routes(api: Api) -> APIRouter:
         authorization: Annotated[str, Header()] = "",
     ) -> Response:
         """The funnel of exactly [from, to), from the ledger's rows."""
-        knows = api.doorkeeper.knows(request.cookies.get(COOKIE))
-        if not knows and not _bears(authorization, api.report_key):
+        if not api.logged_in(request.cookies) and not _bears(authorization, api.report_key):
             raise NotAuthorised("reports need the console's login or the report key")
         made = await funnel(
             api.readings,
@@ -181,7 +184,9 @@ def internal_routes(api: Api) -> APIRouter:
     @router.post("/alerts")
     async def alerts(notification: Notification) -> dict[str, int]:
         """Alertmanager's webhook: the alerts' history."""
-        return {"stored": await api.alerting.receive(notification)}
+        now = api.clock.now()
+        stored = await receive(notification, store=api.store, signals=api.signals, now=now)
+        return {"stored": stored}
 
     return router
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final
 
 from app.insight.console.errors import TooManyLogins
@@ -70,9 +71,9 @@ class Doorkeeper:
         expires = str(int(self._now()) + COOKIE_SECONDS)
         return f"{expires}.{self._signature(expires)}"
 
-    def knows(self, cookie: str | None) -> bool:
-        """Whether a cookie is ours and has not expired."""
-        expires, _, signature = (cookie or "").partition(".")
+    def knows(self, cookies: Mapping[str, str]) -> bool:
+        """Whether a request brings a cookie that is ours and has not expired."""
+        expires, _, signature = cookies.get(COOKIE, "").partition(".")
         if not hmac.compare_digest(self._signature(expires).encode(), signature.encode()):
             return False
         return int(expires) > self._now()

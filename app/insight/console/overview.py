@@ -62,7 +62,6 @@ class Overview:
     shop: Shop
     steps: Sequence[FunnelStep]
     advice: Sequence[FunnelStep]
-    conversion: float | None
     engagement: float | None
     abandonment: float | None
     ends: Sequence[Slice]
@@ -115,7 +114,6 @@ class Overviews:
             shop=shop,
             steps=funnel_steps(shop.steps, FUNNEL_STEPS, STEP_TITLES),
             advice=funnel_steps(shop.advice_steps, ADVICE_STEPS, STEP_TITLES),
-            conversion=ratio(shop.converted, shop.sessions),
             engagement=ratio(shop.engaged, shop.sessions),
             abandonment=ratio(ended - shop.ends.get("ordered", 0), ended),
             ends=slices(shop.ends, CHECKOUT_ENDS, shop.checkouts),

@@ -20,8 +20,8 @@ from app.insight.console.gateways import Prometheus
 from app.insight.console.journeys import Traces
 from app.insight.console.overview import Overviews
 from app.insight.ledger.readings import Readings
-from app.insight.ledger.signals import Signals
 from app.insight.settings import InsightSettings
+from app.insight.signals import Signals
 from app.kernel.clock import Clock
 
 HEADERS: Final = {

@@ -83,7 +83,7 @@ def _for_people(request: Request) -> bool:
 def _guard(console: Console) -> Callable[[Request], Awaitable[None]]:
     async def guard(request: Request) -> None:
         """Let in whoever has the cookie or sends the password; raise `LoginNeeded` otherwise."""
-        if console.doorkeeper.knows(request.cookies.get(COOKIE)):
+        if console.doorkeeper.knows(request.cookies):
             return
         header = request.headers.get("authorization")
         if header is not None:

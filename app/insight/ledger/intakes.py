@@ -8,8 +8,8 @@ from typing import Final, Protocol
 from app.frame.undigested import Diet
 from app.insight.ledger.booking import Booked
 from app.insight.ledger.projections import Projection
-from app.insight.ledger.signals import Signals
 from app.insight.ledger.store import Transaction
+from app.insight.signals import Signals
 from app.kernel.clock import Clock
 from app.kernel.facts import Event
 

@@ -57,6 +57,11 @@ class Shop:
     order_seconds: Sequence[float]
     confirmation_seconds: Sequence[float]
 
+    @property
+    def conversion(self) -> float | None:
+        """Visits that bought, 0 to 1; None without visits."""
+        return self.converted / self.sessions if self.sessions else None
+
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Protocol
 
-from app.insight.ledger.booking import Booked
 from telemetry.bootstrap import Telemetry
-from telemetry.catalogue.insight import INSIGHT_BEACONS, INSIGHT_FACTS, BeaconResult
+from telemetry.catalogue.insight import INSIGHT_BEACONS, INSIGHT_FACTS, BeaconResult, FactResult
+
+
+class Booked(Protocol):
+    """What became of one fact (`ledger.booking.Booked`), as far as it is told."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def result(self) -> FactResult: ...
+    @property
+    def why(self) -> str: ...
 
 
 class Signals:
