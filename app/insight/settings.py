@@ -15,7 +15,7 @@ Whose = Literal["human", "synthetic", "all"]
 WindowName = Literal["1h", "24h", "7d"]
 """A period of the overview."""
 RangeName = Literal["15m", "1h", "6h", "24h", "7d", "30d"]
-"""A period of a board (`boards.RANGES`)."""
+"""A period of a board (`console.boards.RANGES`)."""
 
 
 class InsightSettings(BaseSettings):
