@@ -73,6 +73,8 @@ def as_phone(value: Any) -> Any:
 def _visible(text: str, *, but: str = "") -> str:
     """Text on one line without what nobody sees; a control character is nobody's name."""
     line = " ".join(text.split())
+    if line.isprintable():  # nearly always: nothing in it is of the category that we look for
+        return line
     if any(unicodedata.category(c) == "Cc" for c in line):
         raise ValueError("holds a control character; remove it")
     return "".join(c for c in line if c in but or unicodedata.category(c)[0] != "C").strip()

@@ -89,13 +89,17 @@ class Outbox:
         Raises `ContractBroken`: what a consumer could not store fails here, at its origin.
         """
         now = self._clock.now()
+        contexts = {id(context): context for _, context in facts}  # most share one
+        stored = {
+            key: checked(EventContext, values_of(context)) for key, context in contexts.items()
+        }
         return [
             {
                 "event_id": new_id("evt", now),
                 "type": fact.TYPE,
                 "time": now,
                 "data": checked(type(fact), values_of(fact)),
-                "context": checked(EventContext, values_of(context)),
+                "context": stored[id(context)],
             }
             for fact, context in facts
         ]
