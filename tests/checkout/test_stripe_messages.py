@@ -73,6 +73,16 @@ def _dispute(move: MoneyMove) -> MoneyMoved:
         ("charge.refunded", CHARGE | OURS, MoneyMoved("pi_1", "ord_1", "refunded", 500)),
         (
             "charge.refunded",
+            {**CHARGE, "refunds": {"data": [{"id": "re_1", "amount": 300, "status": "pending"}]}},
+            MoneyMoved("pi_1", "", "refunded", 200),
+        ),
+        (
+            "charge.refunded",
+            {**CHARGE, "refunds": {"data": [{"id": "re_1", "amount": 500, "status": "succeeded"}]}},
+            MoneyMoved("pi_1", "", "refunded", 500),
+        ),
+        (
+            "charge.refunded",
             {**CHARGE, "amount_refunded": 7},
             MoneyMoved("pi_1", "", "refunded", 7),
         ),

@@ -79,14 +79,32 @@ class _Moved(BaseModel):
     metadata: Metadata = {}
 
 
-class _Charge(_Moved):
-    amount_refunded: Amount
-
-
 class _Refund(_Moved):
     id: MoveId
     amount: Amount
     status: str | None = None
+
+    @property
+    def move(self) -> MoneyMove:
+        return _REFUNDS.get(self.status or "", "refunded")
+
+
+class _Refunds(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    data: list[_Refund] = []
+
+
+class _Charge(_Moved):
+    amount_refunded: Amount
+    refunds: _Refunds | None = None
+    """Stripe's newer versions leave them out; its sum counts those that are pending too."""
+
+    @property
+    def moved(self) -> int:
+        refunds = self.refunds.data if self.refunds else []
+        pending = sum(each.amount for each in refunds if each.move == "refund_pending")
+        return max(0, self.amount_refunded - pending)
 
 
 class _Dispute(_Moved):
@@ -103,11 +121,11 @@ def moved(type_: str, content: dict[str, Any]) -> MoneyMoved | None:
     """
     if type_ in CHARGE_TYPES:
         charge = _Charge.model_validate(content)
-        return _of(charge, "refunded", charge.amount_refunded)
+        return _of(charge, "refunded", charge.moved)
     if type_ in REFUND_TYPES:
         refund = _Refund.model_validate(content)
-        status = "failed" if type_ == "refund.failed" else refund.status or ""
-        return _of(refund, _REFUNDS.get(status, "refunded"), refund.amount, move_id=refund.id)
+        move: MoneyMove = "refund_failed" if type_ == "refund.failed" else refund.move
+        return _of(refund, move, refund.amount, move_id=refund.id)
     if type_ in DISPUTE_TYPES:
         dispute = _Dispute.model_validate(content)
         return _of(
