@@ -175,12 +175,6 @@ class LocalCheckout:
         """A worker's environment, with which its commands (`audit`) run as well."""
         return self._environments[number]
 
-    def change_lane(self, worker: int) -> None:
-        """Have a worker open or close its express lane at its next start."""
-        environment = self._environments[worker]
-        closed = environment.get("CHECKOUT_EXPRESS") == "false"
-        environment["CHECKOUT_EXPRESS"] = "true" if closed else "false"
-
     def _process(
         self, name: str, service: str, environment: Mapping[str, str], core: int | None
     ) -> ManagedProcess:

@@ -6,7 +6,8 @@ Proofs and benchmarks run checkout alone. What it needs from others is answered 
 in a few tens of microseconds:
 
 - the catalogue's outbox, which lists as many equal cars (`car_1`, `car_2`, …) as it is told to
-  (`POST /stand-in/cars {"count": 5000}`), and its list of cars for suggestions;
+  (`POST /stand-in/cars {"count": 5000}`), and its list of cars for suggestions. Afterwards a car
+  leaves its feed and comes back (`POST /stand-in/feed {"car_id": "car_1", "listed": false}`);
 - the provider's money API. A shopper pays by `POST /stand-in/payments/{id}/succeeded` (`declined`
   and `requires_action` happen likewise), which answers with the webhook to deliver, signed; the
   caller delivers it, as often as it likes. What happens to the money afterwards is told alike:
@@ -129,6 +130,8 @@ class Neighbours:
         self._secret = secret.encode()
         self.now: Callable[[], float] = time.time
         self._cars = 0
+        self._fed: list[tuple[int, bool]] = []
+        """What the feed said later: a car's number, and whether it has it."""
         self._twins = False
         self._refusing = False
         self._payments: dict[str, Payment] = {}
@@ -149,10 +152,8 @@ class Neighbours:
                 return 200, {"items": []}, {}
             case ("GET", "api", "catalog", "v1", "cars"):
                 return 200, {"items": [_similar(1), _similar(2)], "total": 2}, {}
-            case ("POST", "stand-in", "cars"):
-                wanted = json.loads(body)
-                self._cars, self._twins = int(wanted["count"]), bool(wanted.get("twins"))
-                return 200, {"count": self._cars}, {}
+            case ("POST", "stand-in", "cars" | "feed" as what):
+                return self._told_of_cars(what, json.loads(body))
             case ("POST", "stand-in", "payments", payment_id, state) if state in HAPPENING:
                 return self._happened(payment_id, state)
             case ("POST", "stand-in", "payments", payment_id, how) if how in MOVING:
@@ -165,6 +166,14 @@ class Neighbours:
                 listed = [{**payment.wire(), "left": payment.left} for payment in payments]
                 return 200, {"items": listed}, {}
         return _nothing(method, parts.path)
+
+    def _told_of_cars(self, what: str, told: dict[str, object]) -> Answer:
+        if what == "cars":
+            self._cars, self._twins = int(str(told["count"])), bool(told.get("twins"))
+            return 200, {"count": self._cars}, {}
+        number = int(str(told["car_id"]).removeprefix("car_"))
+        self._fed.append((number, bool(told["listed"])))
+        return 200, {"sequence": self._cars + len(self._fed)}, {}
 
     def _provider(self, method: str, names: list[str], body: bytes) -> Answer:
         match (method, *names):
@@ -244,19 +253,28 @@ class Neighbours:
         return f"t={at},v1={digest}"
 
     def _listed(self, after: int, limit: int) -> list[dict[str, object]]:
-        last = min(after + limit, self._cars)
-        return [self._listing(number) for number in range(after + 1, last + 1)]
+        last = min(after + limit, self._cars + len(self._fed))
+        return [self._event(sequence) for sequence in range(after + 1, last + 1)]
 
-    def _listing(self, number: int) -> dict[str, object]:
+    def _event(self, sequence: int) -> dict[str, object]:
+        if sequence <= self._cars:
+            return self._listing(sequence, sequence)
+        number, listed = self._fed[sequence - self._cars - 1]
+        event = self._listing(number, sequence)
+        if not listed:
+            event |= {"type": "catalog.car.withdrawn", "data": {"car_id": f"car_{number}"}}
+        return event
+
+    def _listing(self, number: int, sequence: int) -> dict[str, object]:
         return {
             "specversion": "1.0",
-            "id": f"evt_car_{number}",
+            "id": f"evt_car_{sequence}",
             "source": "/catalog",
             "type": "catalog.car.listed",
             "time": self._started_at,
             "subject": f"car_{number}",
             "datacontenttype": "application/json",
-            "sequence": number,
+            "sequence": sequence,
             "data": {
                 "car_id": f"car_{number}",
                 "model_id": "norrsken",

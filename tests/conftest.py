@@ -85,23 +85,30 @@ OPENS = {
 """The fixtures that open whole services, each with a database of its own."""
 
 TESTS = Path(__file__).parent
-MONEY = {"checkout", "insight"}
+MONEY = (
+    *(f"checkout/test_{name}.py" for name in ("holds", "orders", "payments", "idempotency")),
+    *("checkout/test_change.py", "checkout/test_poison.py", "insight/ledger/"),
+)
+"""How a car is held, ordered and paid, and what the ledger books of it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to `make test` what costs a whole service and is not the first word about money.
 
-    Of a sentence of checkout and of the ledger `make check` looks at the first row, on SQLite.
-    Further rows, databases and lanes, and the other services, are `thorough`; so are the proofs.
+    What checkout decides is tried as rules, always. Of a sentence in MONEY `make check` looks at
+    the first row of a whole service, on SQLite. Further rows and databases, what happens to an
+    order later, and the other services are `thorough`; so are the proofs.
     """
     told: set[str] = set()
     for item in items:
-        room = item.path.relative_to(TESTS).parts[0]
+        place = item.path.relative_to(TESTS).as_posix()
         sentence = item.nodeid.partition("[")[0]
-        whole = room == "proofs" or not OPENS.isdisjoint(getattr(item, "fixturenames", ()))
+        whole = place.startswith("proofs/") or not OPENS.isdisjoint(
+            getattr(item, "fixturenames", ())
+        )
         if not whole or item.get_closest_marker("integration") is not None:
             continue
-        if room not in MONEY or sentence in told:
+        if not place.startswith(MONEY) or sentence in told:
             item.add_marker(pytest.mark.thorough)
         told.add(sentence)
 

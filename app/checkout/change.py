@@ -1,27 +1,33 @@
 """Read once, decide once, write once if the car is as it was seen.
 
-A rule is a pure function of a `Sight` and a moment. It returns its answer, or a `Change` that ends
-in it. What it decided is written in one statement, if nothing has happened to the car since; if
-something has, the rule looks again and decides anew.
+A rule is a pure function of what was seen and a moment. It returns a `Change`, which ends in its
+answer. That is written in one statement, if nothing has happened to the car since; if something
+has, the rule looks again and decides anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from sqlalchemy import Table
 
-from app.checkout.models import CARS, HOLDS, ORDERS, PAYMENTS
-from app.checkout.rows import Car, Hold, Order, Payment
-from app.checkout.signals import ExpressEffect, Signals
+from app.checkout.idempotency import LOCK, Claim, Replay, StoredAnswer, judged
+from app.checkout.looks import KeyLook, Look, Seen
+from app.checkout.models import CARS, HOLDS, IDEMPOTENCY, ORDERS, PAYMENTS
+from app.checkout.rows import Car, Hold, Key, Order, Payment, Purchase
+from app.checkout.signals import Effect, Signals
 from app.frame.batches import BatchFailed
+from app.kernel.clock import Clock
 from app.kernel.errors import Unavailable
 from app.kernel.facts import EventContext, Fact
 
 Answer = TypeVar("Answer")
-Row = Car | Hold | Order | Payment
+Sight = TypeVar("Sight")
+Row = TypeVar("Row", Car, Hold, Order, Payment)
 
 ROUNDS: Final = 12
 """Each lost one means that somebody else's change was written."""
@@ -33,81 +39,145 @@ class Busy(Unavailable):
     """The car is fought over, or the database does not answer: nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a rule wants to see: an order and all that belongs to it."""
-
-    order_id: str
-    event_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """One order and what belongs to it, as of one moment."""
-
-    order: Order
-    payment: Payment
-    hold: Hold
-    car: Car
-    last_of_hold: str
-    """Id of the order of this hold that waits for payment, else of the newest one."""
-    taken_elsewhere: bool
-    """Whether somebody has this physical car by another id."""
-    event_known: bool
-
-
 @dataclass(slots=True)
 class Put:
     """A new row."""
 
     table: Table
     values: Mapping[str, Any]
+    by: ClassVar[str] = ""
+    key: ClassVar[str] = ""
 
 
 @dataclass(slots=True)
 class Set:
-    """New values in a row that was seen."""
+    """New values in the rows whose column `by` is `key`: the one that was seen."""
 
     table: Table
+    by: str
     key: str
     values: dict[str, Any]
 
 
 @dataclass(slots=True)
-class Change(Generic[Answer]):
-    """All that happens, or nothing; `answer` is what is said when it has happened."""
+class End:
+    """A row that is deleted by its primary key, the column `by`."""
 
-    car: Car
+    table: Table
+    by: str
+    key: str
+    values: ClassVar[Mapping[str, Any]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A new hold needs room: its session and its address hold fewer cars than the most."""
+
+    session_id: str
+    address_hash: str
+    most_of_session: int
+    most_of_address: int
+
+
+@dataclass(slots=True)
+class Change(Generic[Answer]):
+    """All that happens, or nothing; `answer` is what is said when it has happened.
+
+    It stands if `car` is as it was seen and its `event` and its `key` are not taken. Without a car
+    nothing happens to one: what was said is stored under its `key`, and facts are stated. Without
+    both there is nothing to do.
+    """
+
+    car: Car | None
     answer: Answer
     event: Put | None = None
     """The provider's message that causes it: one that is known already changes nothing."""
-    puts: list[Put] = field(default_factory=list)
+    key: Put | Set | None = None
+    room: Room | None = None
     sets: dict[tuple[str, str], Set] = field(default_factory=dict)
+    puts: list[Put] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
     facts: list[tuple[Fact, EventContext]] = field(default_factory=list)
 
     def put(self, table: Table, **values: Any) -> None:
         self.puts.append(Put(table, values))
 
-    def set(self, row: Row, **values: Any) -> None:
+    def add(self, row: Hold | Order | Payment) -> None:
+        table, _, _ = _place_of(row)
+        self.put(table, **{name: getattr(row, name) for name in _COLUMNS[table]})
+
+    def set(self, row: Car | Hold | Order | Payment, **values: Any) -> None:
         """Set columns of a row that was seen; the same row may be set several times."""
-        table, key = _table_of(row)
-        entry = self.sets.setdefault((table.name, key), Set(table, key, {}))
+        self.set_by(*_place_of(row), **values)
+
+    def set_by(self, table: Table, by: str, key: str, **values: Any) -> None:
+        entry = self.sets.setdefault((table.name, key), Set(table, by, key, {}))
         entry.values.update(values)
+
+    def end(self, table: Table, key: str) -> None:
+        self.ends.append(End(table, table.primary_key.columns[0].name, key))
 
     def say(self, context: EventContext, *facts: Fact) -> None:
         self.facts += [(fact, context) for fact in facts]
 
+    def after(self, row: Row) -> Row:
+        """A row that was seen as it is when this has happened."""
+        table, _, key = _place_of(row)
+        entry = self.sets.get((table.name, key))
+        return row if entry is None else replace(row, **entry.values)
 
-def _table_of(row: Row) -> tuple[Table, str]:
+    def purchase_after(self, seen: Purchase) -> Purchase:
+        return Purchase(
+            self.after(seen.order),
+            self.after(seen.payment),
+            self.after(seen.hold),
+            self.after(seen.car),
+        )
+
+    def keep(self, claim: Claim, key: Key | None, now: datetime, answer: StoredAnswer) -> None:
+        """Store the answer under its key."""
+        self._take(
+            claim,
+            key,
+            now,
+            status=answer.status,
+            media_type=answer.media_type,
+            body=answer.body,
+        )
+
+    def bind(self, claim: Claim, key: Key | None, now: datetime, resource_id: str) -> None:
+        """Take the key for a request that goes on, and name what it is making."""
+        self._take(claim, key, now, resource_id=resource_id)
+
+    def _take(self, claim: Claim, key: Key | None, now: datetime, **values: Any) -> None:
+        if key is not None:
+            values = {"locked_until": now + LOCK, **values}
+            self.key = Set(IDEMPOTENCY, "key", key.key, values)
+            return
+        values |= {"created_at": now, "locked_until": now + LOCK}
+        self.key = Put(IDEMPOTENCY, {"key": claim.key, "fingerprint": claim.fingerprint, **values})
+
+
+def unchanged(answer: Answer) -> Change[Answer]:
+    """An answer to which nothing needs to be done."""
+    return Change(None, answer)
+
+
+def _place_of(row: Car | Hold | Order | Payment) -> tuple[Table, str, str]:
     match row:
         case Car():
-            return CARS, row.car_id
+            return CARS, "car_id", row.car_id
         case Hold():
-            return HOLDS, row.hold_id
+            return HOLDS, "hold_id", row.hold_id
         case Order():
-            return ORDERS, row.order_id
+            return ORDERS, "order_id", row.order_id
         case Payment():
-            return PAYMENTS, row.order_id
+            return PAYMENTS, "order_id", row.order_id
+
+
+_COLUMNS: Final = {
+    table: tuple(column.name for column in table.columns) for table in (HOLDS, ORDERS, PAYMENTS)
+}
 
 
 class Lines(Protocol):
@@ -116,12 +186,12 @@ class Lines(Protocol):
     Each verb raises `BatchFailed` when it failed as a whole, its outcome unknown.
     """
 
-    async def look(self, look: Look) -> Sight | None:
-        """What is committed now; None when there is no such order."""
+    async def look(self, look: Look[Sight]) -> Seen[Sight]:
+        """What is committed now."""
         ...
 
     async def write(self, change: Change[Any]) -> bool:
-        """Whether it was written: not when the car has changed, or the event is known."""
+        """Whether it was written: not when the car has changed, or event or key are taken."""
         ...
 
     async def close(self) -> None: ...
@@ -130,43 +200,105 @@ class Lines(Protocol):
 class Changes:
     """Looks, decides and writes over `lines`, and tells `signals` how that went."""
 
-    def __init__(self, lines: Lines, signals: Signals) -> None:
+    def __init__(self, lines: Lines, signals: Signals, clock: Clock) -> None:
         self._lines = lines
         self._signals = signals
+        self._clock = clock
 
-    async def seen(self, look: Look) -> Sight | None:
+    async def seen(self, look: Look[Sight]) -> Sight | None:
         """What is so now, for whoever changes nothing. Raises `Busy`."""
-        return await self.settled("read", look, lambda sight: sight)
+        return await self.settled("read", look, unchanged)
 
     async def settled(
         self,
-        name: ExpressEffect,
-        look: Look,
-        decide: Callable[[Sight | None], Change[Answer] | Answer],
+        name: Effect,
+        look: Look[Sight],
+        decide: Callable[[Sight | None], Change[Answer]],
     ) -> Answer:
         """What a rule decided, once that is so.
 
-        Raises `Busy`, and what `decide` raises. An unknown outcome is the next round, in which the
-        event tells whether it was written.
+        Raises `Busy`, and what `decide` raises.
+        """
+        return await self.rounds(name, look, lambda seen: decide(seen.sight))
+
+    async def once(
+        self,
+        name: Effect,
+        look: Look[Sight],
+        claim: Claim,
+        decide: Callable[[Sight | None, Key | None], Change[Answer]],
+    ) -> Answer | Replay:
+        """The same for a request with an Idempotency-Key: its first answer, if there is one.
+
+        `decide` gets the key of a request that never finished. Raises what `judged` raises too.
+        """
+
+        def judge(seen: Seen[Sight]) -> Change[Any]:
+            begun = judged(seen.key, claim, self._clock.now())
+            return unchanged(begun) if isinstance(begun, Replay) else decide(seen.sight, begun)
+
+        answer: Answer | Replay = await self.rounds(name, look, judge)
+        return answer
+
+    async def rounds(
+        self,
+        name: Effect,
+        look: Look[Sight],
+        decide: Callable[[Seen[Sight]], Change[Answer]],
+        *,
+        first: Seen[Sight] | None = None,
+    ) -> Answer:
+        """The same for a rule that looks at the key itself.
+
+        `first` is what whoever has just changed it expects to see: its first look is saved. An
+        unknown outcome is the next round, in which event or key tell whether it was written.
         """
         failed: list[BatchFailed] = []
         for _ in range(ROUNDS):
             try:
-                decided = decide(await self._lines.look(look))
-                if not isinstance(decided, Change):
-                    return decided
+                seen, first = first or await self._lines.look(look), None
+                decided = decide(seen)
+                if decided.car is None and decided.key is None:
+                    return decided.answer
                 with self._signals.effect(name):
                     done = await self._lines.write(decided)
-                self._signals.express_answered(name, done=done)
+                self._signals.effect_answered(name, done=done)
                 if done:
                     return decided.answer
             except BatchFailed as error:
-                self._signals.express_failed(name, error.__cause__)
+                self._signals.effect_failed(name, error.__cause__)
                 failed.append(error)
                 if len(failed) == FAILURES:
                     break
         cause = failed[-1] if failed else None
         raise Busy("Ask again in a moment.", retry_after_seconds=1) from cause
+
+    async def keep(self, claim: Claim, refusal: StoredAnswer) -> None:
+        """Store an error as the key's answer, unless it has another one meanwhile."""
+
+        def decide(seen: Seen[None]) -> Change[None]:
+            change, key = unchanged(None), seen.key
+            if key is None or (key.status is None and key.fingerprint == claim.fingerprint):
+                change.keep(claim, key, self._clock.now(), refusal)
+            return change
+
+        await self.rounds("refuse", KeyLook(claim.key), decide)
+
+    async def let_go(self, claim: Claim) -> None:
+        """Let a retry take over at once what a request with this key could not finish.
+
+        If that cannot be written, its lock ends by itself.
+        """
+
+        def decide(seen: Seen[None]) -> Change[None]:
+            change = unchanged(None)
+            if seen.key is not None and seen.key.status is None:
+                values = {"locked_until": self._clock.now()}
+                change.key = Set(IDEMPOTENCY, "key", claim.key, values)
+            return change
+
+        with suppress(Busy):
+            await self.rounds("refuse", KeyLook(claim.key), decide)
 
     async def close(self) -> None:
         await self._lines.close()

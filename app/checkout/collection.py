@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
+from app.checkout.rows import Car
 from app.kernel import opening
 
 FARTHEST: Final = timedelta(days=3650)
@@ -16,16 +16,16 @@ def _within_reach(at: datetime, start: datetime) -> datetime:
     return min(max(at, start), start + FARTHEST)
 
 
-def earliest_handover(car: Mapping[str, Any], ordered_at: datetime) -> datetime | None:
+def earliest_handover(car: Car, ordered_at: datetime) -> datetime | None:
     """When a car that is ordered then can be handed over; None when the catalogue did not say."""
-    lead, at = car["handover_lead_seconds"], car["ready_for_handover_at"]
+    lead, at = car.handover_lead_seconds, car.ready_for_handover_at
     if lead is not None:
         ready = ordered_at + timedelta(seconds=lead)
     elif at is not None:
         ready = _within_reach(at, ordered_at)
     else:
         return None
-    calendar = opening.read(car["dealer_calendar"] or "")
+    calendar = opening.read(car.dealer_calendar or "")
     return ready if calendar is None else opening.first_open(calendar, ready)
 
 

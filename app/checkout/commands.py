@@ -12,10 +12,11 @@ from rich.table import Table
 
 from app.checkout.errors import OrderUnknown
 from app.checkout.invariants import Invariant, check
-from app.checkout.main import NAME, Parts, build, put_together
+from app.checkout.main import NAME, Parts, build, parts_of
 from app.checkout.privacy import Erased, Rotated
 from app.checkout.reconciliation import ENDED, WAITING, Difference
-from app.checkout.store import Record
+from app.checkout.rows import Purchase
+from app.checkout.settings import CheckoutSettings
 from app.frame.alone import run
 from app.frame.platform import AddressMissing
 from app.frame.retaking import add_retake
@@ -83,7 +84,7 @@ def refunds(
     """List the refunds that are owed or were refused, or decide about one of them."""
     if retry and end:
         raise typer.BadParameter("give either --retry or --end")
-    found: list[Record] = []
+    found: list[Purchase] = []
 
     async def work(parts: Parts) -> None:
         try:
@@ -176,19 +177,15 @@ def audit_table(results: list[tuple[Invariant, int]]) -> Table:
     return table
 
 
-def refunds_table(owed: list[Record]) -> Table:
+def refunds_table(owed: list[Purchase]) -> Table:
     """Each refund that is owed, the longest waiting first."""
     table = Table("Order", "Provider", "Payment", "Minor units", "Owed since", "State")
-    for order in owed:
-        amount = f"{order['deposit']} {order['currency']}"
-        since = "" if order["ended_at"] is None else rfc3339(order["ended_at"])
+    for each in owed:
+        order, payment = each.order, each.payment
+        since = "" if order.ended_at is None else rfc3339(order.ended_at)
+        amount = f"{order.deposit} {order.currency}"
         table.add_row(
-            order["order_id"],
-            order["provider"],
-            order["payment_id"],
-            amount,
-            since,
-            order["payment_state"],
+            order.order_id, order.provider, payment.payment_id, amount, since, payment.state
         )
     return table
 
@@ -205,7 +202,7 @@ def differences_table(found: list[Difference]) -> Table:
 def _with_parts(work: Callable[[Parts], Awaitable[None]]) -> None:
     async def main() -> None:
         platform = new_platform(read_settings(NAME), local_traces=False)
-        parts = put_together(platform, ServiceSettings.of(NAME))
+        parts = parts_of(platform, ServiceSettings.of(NAME), CheckoutSettings())
         try:
             if "orders" not in await parts.database.tables():
                 raise CannotStart("checkout's database has no tables yet: start checkout once.")

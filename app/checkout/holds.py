@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from app.checkout.change import Change, Changes, Room, unchanged
 from app.checkout.errors import (
     CarIsYours,
     CarNotAvailable,
@@ -18,21 +18,14 @@ from app.checkout.errors import (
     PaymentUnderWay,
     TooManyHolds,
 )
-from app.checkout.express import Effect, Express, read, write
 from app.checkout.gateways import SimilarCars
-from app.checkout.idempotency import Claim, Replay, answer, claim
+from app.checkout.idempotency import Claim, Replay, StoredAnswer, answer
+from app.checkout.looks import CarLook, CarSight, HoldLook, HoldSight, KeyLook
 from app.checkout.pricing import deposit_of
+from app.checkout.rows import Car, Hold, Key, Order
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.store import (
-    CarTaken,
-    CheckoutTransaction,
-    Record,
-    Store,
-    StoredAnswer,
-    as_context,
-    as_json,
-)
+from app.checkout.store import Bought, Store
 from app.checkout.work import WorkList
 from app.contracts.events import (
     CarStateChanged,
@@ -43,7 +36,7 @@ from app.contracts.events import (
 )
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import VitrineError
-from app.kernel.facts import EventContext, Fact
+from app.kernel.facts import EventContext, values_of
 from app.kernel.ids import new_id
 from app.kernel.money import Money
 from telemetry.catalogue.outcomes import Outcome
@@ -67,54 +60,278 @@ class HoldCommand:
     """An error as the answer that is sent and kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long a car is held, and how many by one shopper."""
+
+    hold_ttl_seconds: int
+    max_holds_per_session: int
+    max_holds_per_address: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A hold that has ended, of a car, and what it counts as."""
+
+    hold_id: str
+    car_id: str
+    ended_as: EndedAs
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer to who holds the car now."""
+
+    stored: StoredAnswer
+    hold_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Somebody else has the car, or it is not on offer; `state` is that of the physical car."""
+
+    car: Car
+    state: str
+
+
+def place(
+    sight: CarSight | None, key: Key | None, command: HoldCommand, now: datetime, terms: Terms
+) -> Change[Placed | Lost]:
+    """Hold the car for who asks, or show them their own hold of it.
+
+    Raises `CarUnknown`, `TooManyHolds`.
+    """
+    # Synthetic shoppers see and buy only rehearsal cars, which nobody else sees.
+    if sight is None or sight.car.rehearsal != command.synthetic:
+        raise CarUnknown(f"There is no car {command.car_id} in our stock.")
+    car, hold = sight.car, sight.hold
+    if _may_be_taken(sight, now):
+        limited = not command.synthetic  # a load test is many shoppers at one address
+        if limited:
+            _check_limits(sight, terms)
+        new = _new_hold(command, car, now, terms)
+        placed = Placed(answer(201, hold_wire(new)), new.hold_id)
+        change: Change[Placed | Lost] = Change(car, placed)
+        if hold is not None:  # checked on read, not only swept
+            end(change, car, hold, sight.order, "expired", now)
+        change.add(new)
+        change.set(car, state="held")
+        change.say(
+            EventContext(**new.context),
+            HoldPlaced(new.hold_id, car.car_id, car.model_id, rfc3339(new.expires_at)),
+            CarStateChanged(car.car_id, "held"),
+        )
+        if limited:
+            change.room = Room(
+                command.session_id,
+                command.address_hash,
+                terms.max_holds_per_session,
+                terms.max_holds_per_address,
+            )
+    elif hold is not None and hold.expires_at > now and _is_of(hold, command.session_id):
+        # A second tab, the way back: nothing happens to the car, nobody lost a race.
+        placed = Placed(answer(200, hold_wire(hold)), hold.hold_id)
+        change = Change(None, placed)
+    else:
+        return unchanged(Lost(car, (car.state == "available" and sight.elsewhere) or car.state))
+    change.keep(command.claim, key, now, placed.stored)
+    return change
+
+
+def _may_be_taken(sight: CarSight, now: datetime) -> bool:
+    """Whether a car is on offer and free, or held by somebody whose time has run out."""
+    car, hold = sight.car, sight.hold
+    if not car.listed or sight.elsewhere:
+        return False
+    overdue = hold is not None and hold.expires_at <= now
+    return car.state == "available" or (car.state == "held" and overdue)
+
+
+def _is_of(hold: Hold, session_id: str) -> bool:
+    return bool(session_id) and hold.session_id == session_id
+
+
+def _check_limits(sight: CarSight, terms: Terms) -> None:
+    if (
+        sight.of_session >= terms.max_holds_per_session
+        or sight.of_address >= terms.max_holds_per_address
+    ):
+        raise TooManyHolds(
+            "Give one of your held cars back first, or wait until its time runs out.",
+            retry_after_seconds=60,
+        )
+
+
+def _new_hold(command: HoldCommand, car: Car, now: datetime, terms: Terms) -> Hold:
+    price = Money(car.price, car.currency)
+    return Hold(
+        hold_id=new_id("hld", now),
+        car_id=car.car_id,
+        state="active",
+        session_id=command.session_id,
+        address_hash=command.address_hash,
+        price=price.amount,
+        currency=price.currency,
+        deposit=deposit_of(price).amount,
+        context=values_of(replace(command.context, market=car.market)),
+        created_at=now,
+        expires_at=now + timedelta(seconds=terms.hold_ttl_seconds),
+        extended=False,
+    )
+
+
+def lose(
+    lost: Lost,
+    key: Key | None,
+    command: HoldCommand,
+    now: datetime,
+    *,
+    error: CarNotAvailable,
+    bought: bool,
+) -> Change[StoredAnswer]:
+    """The loser's answer with the fact of it: a retry neither doubles nor loses that."""
+    refused = command.refusal(error)
+    change = Change(None, answer=refused)
+    change.keep(command.claim, key, now, refused)
+    if not bought:
+        context = replace(command.context, market=lost.car.market)
+        change.say(context, HoldRefused(command.car_id, new_id("att", now)))
+    return change
+
+
+def release(sight: HoldSight | None, session_id: str, now: datetime) -> Change[Ended | None]:
+    """Give the car back; giving it back twice is fine.
+
+    Raises `HoldUnknown`, or `PaymentUnderWay` when the hold became an order.
+    """
+    sight = owned(sight, session_id)
+    if sight.hold.state == "ordered":
+        raise PaymentUnderWay("This hold has become an order: cancel the order instead.")
+    return _ended(sight, "released", now) if sight.hold.state == "active" else unchanged(None)
+
+
+def expire(sight: HoldSight | None, now: datetime) -> Change[Ended | None]:
+    """End a hold whose time has run out; None when it was extended, paid or given back."""
+    if sight is None or sight.hold.state != "active" or sight.hold.expires_at > now:
+        return unchanged(None)
+    return _ended(sight, "expired", now)
+
+
+def _ended(
+    sight: HoldSight, how: Literal["released", "expired"], now: datetime
+) -> Change[Ended | None]:
+    change: Change[Any] = Change(sight.car, answer=None)
+    ended_as = end(change, sight.car, sight.hold, sight.order, how, now)
+    change.answer = Ended(sight.hold.hold_id, sight.car.car_id, ended_as)
+    return change
+
+
+def end(
+    change: Change[Any],
+    car: Car,
+    hold: Hold,
+    order: Order | None,
+    how: Literal["released", "expired", "sold_at_desk"],
+    now: datetime,
+) -> EndedAs:
+    """End an active hold: the car is free again, an unpaid order ends with it.
+
+    `order` is the one of this hold that waits for payment, else the newest one.
+    """
+    context = EventContext(**(hold if order is None else order).context)
+    ended_as: EndedAs = "sold_out" if how == "sold_at_desk" else "abandoned"
+    if order is not None and order.state == "declined":
+        ended_as = "declined"
+    elif order is not None and order.state == "payment_pending":
+        after: Literal["expired", "cancelled"] = "expired" if how == "expired" else "cancelled"
+        ended_as = "expired" if how == "expired" else "abandoned"
+        change.set(order, state=after, ended_at=now)
+        change.say(context, OrderEnded(order.order_id, hold.hold_id, car.car_id, after))
+    change.set(hold, state=how)
+    if car.state == "held":
+        change.set(car, state="available")
+    order_id = "" if order is None else order.order_id
+    change.say(
+        context,
+        HoldReleased(hold.hold_id, car.car_id, how, ended_as, order_id),
+        CarStateChanged(car.car_id, "available"),
+    )
+    return ended_as
+
+
 class Holds:
     """Use cases around a hold."""
 
     def __init__(
         self,
         store: Store,
+        changes: Changes,
         signals: Signals,
         similar: SimilarCars,
         clock: Clock,
         settings: CheckoutSettings,
-        express: Express | None = None,
     ) -> None:
-        self._express = express
         self._store = store
+        self._changes = changes
         self._signals = signals
         self._similar = similar
         self._clock = clock
-        self._settings = settings
-        self._overdue = WorkList("sweep", "hold_id", store, signals, clock)
+        self._terms = Terms(
+            settings.hold_ttl_seconds,
+            settings.max_holds_per_session,
+            settings.max_holds_per_address,
+        )
+        self._overdue: WorkList[Hold] = WorkList(
+            "sweep", lambda hold: hold.hold_id, store, signals, clock
+        )
 
     async def place(self, command: HoldCommand) -> StoredAnswer | Replay:
         """Hold a car for `hold_ttl_seconds`; the same key returns the same answer.
 
         A session that holds the car already gets its own hold, as 200. When somebody else has it
         the answer is that of `CarNotAvailable`, with similar cars.
-        Raises `CarUnknown`, `TooManyHolds`, and what `idempotency.claim` raises.
+        Raises `CarUnknown`, `TooManyHolds`, and what `idempotency.judged` raises.
         """
-        placed: StoredAnswer | Replay | None = await self._place_at_once(command)
-        if placed is not None:
-            return placed
+        look = CarLook(command.car_id, command.session_id, command.address_hash, command.claim.key)
         try:
-            car = await self._store.read_car(command.car_id)
-            # A car that we do not know is refused after its key was looked at.
-            if car is None or _may_be_taken(car, self._clock.now()):
-                with suppress(CarTaken):
-                    placed = await self._take(command)
-                if placed is None:
-                    car = await self._store.read_car(command.car_id)
-            if placed is None and car is not None:
-                with suppress(CarTaken):
-                    placed = await self._own(command, car)
-            if placed is None:
-                placed = await self._lose(command, self._sellable(car, command))
+            placed = await self._changes.once(
+                "place_hold",
+                look,
+                command.claim,
+                lambda sight, key: place(sight, key, command, self._clock.now(), self._terms),
+            )
+            if isinstance(placed, Lost):
+                return await self._lose(command, placed)
         except VitrineError as error:
             told = await self._told(error, command)
             self._signals.hold_attempted(told.outcome, car_id=command.car_id)
             raise told from error
-        return placed
+        if isinstance(placed, Replay):
+            return placed
+        stored, hold_id = placed.stored, placed.hold_id
+        self._signals.hold_attempted(Outcome.OK, car_id=command.car_id, hold_id=hold_id)
+        return stored
+
+    async def _lose(self, command: HoldCommand, lost: Lost) -> StoredAnswer | Replay:
+        similar = await self._similar.like(
+            car_id=command.car_id,
+            model_id=lost.car.model_id,
+            market=lost.car.market,
+            headers=command.headers,
+        )
+        bought = await self._store.bought(command.car_id, command.session_id)
+        error = _lost(lost, bought, similar)
+        refused = await self._changes.once(
+            "refuse",
+            KeyLook(command.claim.key),
+            command.claim,
+            lambda _, key: lose(
+                lost, key, command, self._clock.now(), error=error, bought=bought is not None
+            ),
+        )
+        if not isinstance(refused, Replay):
+            self._signals.hold_attempted(error.outcome, car_id=command.car_id)
+        return refused
 
     async def _told(self, error: VitrineError, command: HoldCommand) -> VitrineError:
         """What is listed can be held: an unknown car is one that the catalogue does not know."""
@@ -138,302 +355,79 @@ class Holds:
 
     async def read(self, hold_id: str, session_id: str) -> dict[str, Any]:
         """An active hold; raises `HoldUnknown` for another session's, `HoldEnded` when over."""
-        hold = _owned(await self._store.read_hold(hold_id), session_id)
-        if hold["state"] != "active" or hold["expires_at"] <= self._clock.now():
-            raise HoldEnded.after(hold["state"], car_id=hold["car_id"])
+        hold = owned(await self._changes.seen(HoldLook(hold_id)), session_id).hold
+        check_running(hold, self._clock.now())
         return hold_wire(hold)
 
     async def release(self, hold_id: str, session_id: str) -> None:
-        """Give the car back; giving it back twice is fine.
-
-        Raises `HoldUnknown`, or `PaymentUnderWay` when the hold became an order.
-        """
-        async with self._store.begin() as transaction:
-            hold = _owned(await transaction.lock_hold(hold_id), session_id)
-            if hold["state"] == "ordered":
-                raise PaymentUnderWay("This hold has become an order: cancel the order instead.")
-            if hold["state"] != "active":
-                return
-            ended_as = await end(transaction, hold, "released", self._clock.now())
-        self._signals.hold_ended(hold_id, car_id=hold["car_id"], ended_as=ended_as)
+        """Give the car back; raises what the rule `release` raises."""
+        ended = await self._changes.settled(
+            "end_hold",
+            HoldLook(hold_id),
+            lambda sight: release(sight, session_id, self._clock.now()),
+        )
+        self._tell(ended)
 
     async def sweep(self) -> int:
-        """End holds whose time has run out, each in a transaction of its own; returns how many."""
-        now = self._clock.now()
-        overdue = await self._store.overdue_holds(now=now, limit=200)
+        """End holds whose time has run out, each in a change of its own; returns how many."""
+        overdue = await self._store.overdue_holds(now=self._clock.now(), limit=200)
         return await self._overdue.each(overdue, self._sweep)
 
-    async def _sweep(self, hold: Record) -> bool:
-        now = self._clock.now()
-        async with self._store.begin() as transaction:
-            current = await transaction.lock_hold(hold["hold_id"])
-            if current is None or current["state"] != "active" or current["expires_at"] > now:
-                return False  # extended, paid or given back meanwhile
-            ended_as = await end(transaction, current, "expired", now)
-        self._signals.hold_ended(hold["hold_id"], car_id=hold["car_id"], ended_as=ended_as)
-        return True
-
-    def _sellable(self, car: Record | None, command: HoldCommand) -> Record:
-        # Synthetic shoppers see and buy only rehearsal cars, which nobody else sees.
-        if car is None or bool(car["rehearsal"]) != command.synthetic:
-            raise CarUnknown(f"There is no car {command.car_id} in our stock.")
-        return car
-
-    async def _place_at_once(self, command: HoldCommand) -> StoredAnswer | None:
-        """The common case in one statement: the car is free, the key new, there is room.
-
-        None when it is anything else; then nothing has happened.
-        """
-        if self._express is None:
-            return None
-        car = await read(self._signals, self._express.car(command.car_id))
-        if car is None or car["state"] != "available":
-            return None
-        now = self._clock.now()
-        hold, context = self._new_hold(command, car, now)
-        placed = answer(201, hold_wire(hold))
-        limited = not command.synthetic
-        effect = Effect(
-            values={
-                **command.claim.values(now, answer=placed),
-                **hold,
-                "now": now,
-                "model_id": car["model_id"],
-                "market": car["market"],
-                "rehearsal": command.synthetic,
-                "limited": limited,
-                "most_of_session": self._settings.max_holds_per_session,
-                "most_of_address": self._settings.max_holds_per_address,
-            },
-            facts=self._store.fact_rows(_placed(hold, car), context),
-            apart=(
-                f"car:{command.car_id}",
-                f"key:{command.claim.key}",
-                # Exact limits: the second one of a shopper is judged after the first one.
-                *((f"from:{command.address_hash}",) if limited else ()),
-                *((f"of:{command.session_id}",) if limited and command.session_id else ()),
-            ),
+    async def _sweep(self, hold: Hold) -> bool:
+        ended = await self._changes.settled(
+            "end_hold", HoldLook(hold.hold_id), lambda sight: expire(sight, self._clock.now())
         )
-        if not await write(self._signals, "place_hold", self._express.place(effect)):
-            return None
-        self._signals.hold_attempted(Outcome.OK, car_id=command.car_id, hold_id=hold["hold_id"])
-        return placed
+        self._tell(ended)
+        return ended is not None
 
-    async def _take(self, command: HoldCommand) -> StoredAnswer | Replay:
-        """Hold the car in one transaction; raises `CarTaken` when it is not free after all."""
-        now = self._clock.now()
-        async with self._store.begin() as transaction:
-            begun = await claim(transaction, command.claim, now)
-            if isinstance(begun, Replay):
-                return begun
-            if not command.synthetic:  # a load test is many shoppers at one address
-                await transaction.lock_holder(command.address_hash)
-            car = self._sellable(await transaction.lock_car(command.car_id), command)
-            if not _may_be_taken(car, now):
-                raise CarTaken(command.car_id)
-            await self._check_limits(transaction, command)
-            if car["held_by"] is not None:  # checked on read, not only swept
-                overdue = await transaction.lock_hold(car["held_by"])
-                if overdue is not None:
-                    await end(transaction, overdue, "expired", now)
-            hold = await self._add(transaction, command, car, now)
-            placed = answer(201, hold_wire(hold))
-            await transaction.answer_key(command.claim.key, placed)
-        self._signals.hold_attempted(
-            Outcome.OK, car_id=command.car_id, hold_id=str(hold["hold_id"])
-        )
-        return placed
-
-    async def _own(self, command: HoldCommand, car: Record) -> StoredAnswer | Replay | None:
-        """The session's own hold of this car (a second tab, the way back); None when it has none.
-
-        Nothing happens to the car, nobody lost a race. Raises `CarTaken` when it ends meanwhile.
-        """
-        if not command.session_id or car["held_by"] is None:
-            return None
-        hold = await self._store.read_hold(car["held_by"])
-        if hold is None or hold["session_id"] != command.session_id:
-            return None
-        now = self._clock.now()
-        async with self._store.begin() as transaction:
-            begun = await claim(transaction, command.claim, now)
-            if isinstance(begun, Replay):
-                return begun
-            hold = await transaction.lock_hold(car["held_by"])
-            if hold is None or hold["state"] != "active" or hold["expires_at"] <= now:
-                raise CarTaken(command.car_id)
-            found = answer(200, hold_wire(hold))
-            await transaction.answer_key(command.claim.key, found)
-        self._signals.hold_attempted(Outcome.OK, car_id=command.car_id, hold_id=hold["hold_id"])
-        return found
-
-    async def _check_limits(self, transaction: CheckoutTransaction, command: HoldCommand) -> None:
-        if command.synthetic:
-            return
-        of_session, of_address = await transaction.count_active_holds(
-            session_id=command.session_id, address_hash=command.address_hash
-        )
-        if (
-            of_session >= self._settings.max_holds_per_session
-            or of_address >= self._settings.max_holds_per_address
-        ):
-            raise TooManyHolds(
-                "Give one of your held cars back first, or wait until its time runs out.",
-                retry_after_seconds=60,
-            )
-
-    def _new_hold(
-        self, command: HoldCommand, car: Record, now: datetime
-    ) -> tuple[Record, EventContext]:
-        """A hold of this car from now on, and the context in which it is stated."""
-        price = Money(car["price"], car["currency"])
-        context = _of_car(command.context, car)
-        hold: Record = {
-            "hold_id": new_id("hld", now),
-            "car_id": command.car_id,
-            "state": "active",
-            "session_id": command.session_id,
-            "address_hash": command.address_hash,
-            "price": price.amount,
-            "currency": price.currency,
-            "deposit": deposit_of(price).amount,
-            "context": as_json(context),
-            "created_at": now,
-            "expires_at": now + timedelta(seconds=self._settings.hold_ttl_seconds),
-            "extended": False,
-        }
-        return hold, context
-
-    async def _add(
-        self,
-        transaction: CheckoutTransaction,
-        command: HoldCommand,
-        car: Record,
-        now: datetime,
-    ) -> Record:
-        hold, context = self._new_hold(command, car, now)
-        await transaction.add_hold(hold)
-        if not await transaction.move_car(command.car_id, ["available"], "held"):
-            raise CarTaken(command.car_id)
-        for fact in _placed(hold, car):
-            await transaction.record(fact, context)
-        return hold
-
-    async def _lose(self, command: HoldCommand, car: Record) -> StoredAnswer | Replay:
-        """The loser's answer, stored in one transaction with the fact of it (`sold_out`).
-
-        So a retry neither doubles nor loses the fact.
-        """
-        similar = await self._similar.like(
-            car_id=command.car_id,
-            model_id=car["model_id"],
-            market=car["market"],
-            headers=command.headers,
-        )
-        bought = await self._store.bought(command.car_id, command.session_id)
-        state = await self._store.physical_state(car)
-        lost = _lost({**car, "state": state}, bought, similar)
-        async with self._store.begin() as transaction:
-            now = self._clock.now()
-            begun = await claim(transaction, command.claim, now)
-            if isinstance(begun, Replay):
-                return begun
-            refused = command.refusal(lost)
-            if bought is None:
-                await transaction.record(
-                    HoldRefused(command.car_id, new_id("att", now)), _of_car(command.context, car)
-                )
-            await transaction.answer_key(command.claim.key, refused)
-        self._signals.hold_attempted(lost.outcome, car_id=command.car_id)
-        return refused
+    def _tell(self, ended: Ended | None) -> None:
+        if ended is not None:
+            self._signals.hold_ended(ended.hold_id, car_id=ended.car_id, ended_as=ended.ended_as)
 
 
 def _lost(
-    car: Record, bought: Record | None, similar: Sequence[Mapping[str, Any]]
+    lost: Lost, bought: Bought | None, similar: Sequence[Mapping[str, Any]]
 ) -> CarNotAvailable:
     """Why a car cannot be held, as far as this shopper may know."""
     if bought is not None:
         return CarIsYours(
-            f"You have bought this car: it is yours by order {bought['order_id']}.",
+            f"You have bought this car: it is yours by order {bought.order_id}.",
             reason="yours",
-            order_id=bought["order_id"],
-            hold_id=bought["hold_id"],
+            order_id=bought.order_id,
+            hold_id=bought.hold_id,
             similar_cars=similar,
         )
-    if car["state"] in ("reserved", "sold"):
+    if lost.state in ("reserved", "sold"):
         reason, why = "sold", "This car has been sold."
-    elif car["state"] == "available" and not car["listed"]:
+    elif lost.state == "available" and not lost.car.listed:
         reason, why = "not_on_offer", "This car is not on offer any more."
     else:
         reason, why = "held", "Another shopper is buying this car just now."
     return CarNotAvailable(f"{why} Here are cars like it.", reason=reason, similar_cars=similar)
 
 
-def _placed(hold: Record, car: Record) -> list[Fact]:
-    """What a placed hold states."""
-    return [
-        HoldPlaced(hold["hold_id"], hold["car_id"], car["model_id"], rfc3339(hold["expires_at"])),
-        CarStateChanged(hold["car_id"], "held"),
-    ]
-
-
-def _may_be_taken(car: Record, now: datetime) -> bool:
-    """Whether a car is on offer and free, or held by somebody whose time has run out."""
-    if not car["listed"]:
-        return False
-    overdue = car["held_until"] is not None and car["held_until"] <= now
-    return car["state"] == "available" or (car["state"] == "held" and overdue)
-
-
-async def end(
-    transaction: CheckoutTransaction,
-    hold: Record,
-    how: Literal["released", "expired", "sold_at_desk"],
-    now: datetime,
-) -> EndedAs:
-    """End an active hold: the car is free again, an unpaid order ends with it."""
-    context = as_context(hold["context"])
-    order = await transaction.last_order_of_hold(hold["hold_id"])
-    ended_as: EndedAs = "sold_out" if how == "sold_at_desk" else "abandoned"
-    order_id = ""
-    if order is not None:
-        context = as_context(order["context"])
-        order_id = order["order_id"]
-        if order["state"] == "declined":
-            ended_as = "declined"
-        elif order["state"] == "payment_pending":
-            after: Literal["expired", "cancelled"] = "expired" if how == "expired" else "cancelled"
-            ended_as = "expired" if how == "expired" else "abandoned"
-            await transaction.move_order(order_id, "payment_pending", after, ended_at=now)
-            await transaction.record(
-                OrderEnded(order_id, hold["hold_id"], hold["car_id"], after), context
-            )
-    await transaction.end_hold(hold["hold_id"], how)
-    await transaction.move_car(hold["car_id"], ["held"], "available")
-    await transaction.record(
-        HoldReleased(hold["hold_id"], hold["car_id"], how, ended_as, order_id), context
-    )
-    await transaction.record(CarStateChanged(hold["car_id"], "available"), context)
-    return ended_as
-
-
-def hold_wire(hold: Record) -> dict[str, Any]:
+def hold_wire(hold: Hold) -> dict[str, Any]:
     """A hold as the API shows it (`contracts.checkout.Hold`)."""
     return {
-        "hold_id": hold["hold_id"],
-        "car_id": hold["car_id"],
-        "expires_at": rfc3339(hold["expires_at"]),
-        "price": {"amount": hold["price"], "currency": hold["currency"]},
-        "deposit": {"amount": hold["deposit"], "currency": hold["currency"]},
+        "hold_id": hold.hold_id,
+        "car_id": hold.car_id,
+        "expires_at": rfc3339(hold.expires_at),
+        "price": {"amount": hold.price, "currency": hold.currency},
+        "deposit": {"amount": hold.deposit, "currency": hold.currency},
     }
 
 
-def _owned(hold: Record | None, session_id: str) -> Record:
-    """A hold belongs to its session, or without one to whoever knows its id."""
-    if hold is None or (hold["session_id"] and hold["session_id"] != session_id):
+def owned(sight: HoldSight | None, session_id: str) -> HoldSight:
+    """A hold belongs to its session, or without one to whoever knows its id.
+
+    Raises `HoldUnknown`.
+    """
+    if sight is None or (sight.hold.session_id and sight.hold.session_id != session_id):
         raise HoldUnknown("There is no such hold for you.")
-    return hold
+    return sight
 
 
-def _of_car(context: EventContext, car: Record) -> EventContext:
-    return replace(context, market=car["market"])
+def check_running(hold: Hold, now: datetime) -> None:
+    """Raises `HoldEnded` when a hold is over."""
+    if hold.state != "active" or hold.expires_at <= now:
+        raise HoldEnded.after(hold.state, car_id=hold.car_id)

@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from app.checkout.errors import CarUnknown, KeyInFlight, KeyMissing, KeyReused
-from app.checkout.store import CheckoutTransaction, Store, StoredAnswer
+from app.checkout.rows import Key
 from app.kernel.errors import VitrineError
 from telemetry.catalogue.outcomes import Outcome
 
@@ -76,8 +76,20 @@ _PUBLISHED: Final = tuple(
 )
 """Keys that anybody copies: they look drawn, and are nobody's own."""
 
+ERASED_REQUEST: Final = "erased"
+"""Stands for the fingerprint of a request whose order was erased; no request has it."""
+
 LONGEST_KEY: Final = 128
 """A longer key is kept as its hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """The first answer to a request with an Idempotency-Key, as bytes."""
+
+    status: int
+    media_type: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +98,6 @@ class Claim:
 
     key: str
     fingerprint: str
-
-    def values(self, now: datetime, *, answer: StoredAnswer | None = None) -> dict[str, Any]:
-        """The key's part of an express effect; with the `answer` when it is known already."""
-        said = {} if answer is None else {"answer": answer.body.decode()}
-        return {
-            "key": self.key,
-            "fingerprint": self.fingerprint,
-            "locked_until": now + LOCK,
-            **said,
-        }
 
 
 def read_claim(
@@ -158,36 +160,29 @@ class Replay:
     taken_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Carry on; `resume` names what a request that never finished was making."""
-
-    resume: str | None = None
-
-
-async def claim(transaction: CheckoutTransaction, claim: Claim, now: datetime) -> Replay | Begin:
-    """Take the key in the transaction of the effect.
+def judged(key: Key | None, claim: Claim, now: datetime) -> Replay | Key | None:
+    """Its first answer, or go on: with the key of a request that never finished, or with a new one.
 
     Raises `KeyReused` when it belongs to another request, `KeyInFlight` while the first request
     with it is under way.
     """
-    locked_until = now + LOCK
-    known = await transaction.claim_key(
-        claim.key, claim.fingerprint, now=now, locked_until=locked_until
-    )
-    if known is None:
-        return Begin()
-    if known.fingerprint != claim.fingerprint:
+    if key is None:
+        return None
+    if key.fingerprint != claim.fingerprint:
         raise KeyReused("Use a fresh Idempotency-Key: this one came with a different request.")
-    if known.answer is not None:
-        return Replay(known.answer, known.created_at)
-    if known.locked_until > now:
+    if key.status is not None:
+        return Replay(answer_in(key), key.created_at)
+    if key.locked_until > now:
         raise KeyInFlight(
             "Wait for the first request's answer, or ask again in a moment.",
             retry_after_seconds=1,
         )
-    await transaction.relock_key(claim.key, locked_until=locked_until)
-    return Begin(resume=known.resource_id)
+    return key
+
+
+def answer_in(key: Key) -> StoredAnswer:
+    """The answer that a key's row holds."""
+    return StoredAnswer(key.status or 0, key.media_type or "", key.body or b"")
 
 
 def answer(status: int, value: Mapping[str, Any]) -> StoredAnswer:
@@ -202,19 +197,3 @@ def is_kept(error: VitrineError) -> bool:
         # A car that is new to us is known a moment later.
         KeyReused | KeyInFlight | KeyMissing | CarUnknown,
     )
-
-
-async def keep(store: Store, claim: Claim, error_answer: StoredAnswer, now: datetime) -> None:
-    """Store an error as the key's answer, unless another request took the key meanwhile."""
-    async with store.begin() as transaction:
-        known = await transaction.claim_key(
-            claim.key, claim.fingerprint, now=now, locked_until=now + LOCK
-        )
-        if known is None or (known.answer is None and known.fingerprint == claim.fingerprint):
-            await transaction.answer_key(claim.key, error_answer)
-
-
-async def prune(store: Store, *, before: datetime) -> int:
-    """Forget answers that are older than their published life; returns how many."""
-    async with store.begin() as transaction:
-        return await transaction.prune_keys(before=before)

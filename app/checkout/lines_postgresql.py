@@ -1,12 +1,15 @@
 """Looks and changes on PostgreSQL: one statement for up to sixteen of a shape.
 
 `wish` is the batch (JSON, one object per change, numbered by `n`). The guard is the update of the
-car itself: it stands if the car has the version that was seen, and the provider's message is new.
+car itself: it stands if the car has the version that was seen, and event and key are not taken.
 All that follows is done for `standing` wishes only. Wishes come sorted by car, so that two batches
 never wait for each other in a circle; of two wishes for one car exactly one stands.
 
 What breaks a unique index, or waits for longer than `lock_timeout`, fails its whole batch, of which
 nothing stays: each change is then tried alone.
+
+Every row is looked up by its key: `key = ANY (those of the batch)` says so to a planner that made
+its plan while a table was young and small, and would read all of it for ever after.
 """
 
 from __future__ import annotations
@@ -14,37 +17,81 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Final
+from itertools import takewhile
+from typing import Any, Final, TypeVar
 
 import asyncpg
 import orjson
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary
+from sqlalchemy.engine import make_url
 
-from app.checkout.change import Change, Look, Sight
-from app.checkout.looks import ORDER, ROWS, sight_of
+from app.checkout.change import Change
+from app.checkout.looks import QUERIES, Look, Query, Seen, query_of
 from app.checkout.models import CARS
 from app.checkout.shapes import Part, Shape, shape_of, wish_of
-from app.checkout.store_postgresql import (
-    CONNECT_SECONDS,
-    ONCE,
-    PAUSE_SECONDS,
-    SAID,
-    SESSION,
-    STATEMENT_SECONDS,
-    UNREACHABLE,
-    arguments_of,
-    as_json,
-)
 from app.frame.batches import Batches, BatchFailed, LineDown
 from app.frame.database import UtcTime
 from app.frame.outbox import Outbox
 from app.frame.settings import Pooler
 
-CONNECTIONS: Final = 2
+Sight = TypeVar("Sight")
+
+CONNECTIONS: Final = 4
 """At most, of one worker."""
+LIFETIME_SECONDS: Final = 600.0
+"""Then a connection makes place for a new one, and plans end that were made for small tables."""
+
+SAID: Final = """
+said AS (
+    INSERT INTO outbox (event_id, type, time, data, context)
+    SELECT f.event_id, f.type, f.time, f.data, f.context
+      FROM json_to_recordset($2::json) AS f(
+           n int, m int, event_id text, type text, time timestamptz, data json, context json)
+      JOIN standing USING (n)
+     ORDER BY f.n, f.m
+)
+SELECT n FROM standing
+"""
+
+SESSION: Final = {
+    # Everything here is found by its key. The planner does not know how small a batch is, and a
+    # young table's statistics would have it read the whole table.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+    "enable_memoize": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    # Whoever else has a row must not keep fifteen strangers waiting.
+    "lock_timeout": "200ms",
+    "application_name": "vitrine-checkout",
+}
+
+ONCE: Final = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in SESSION.items())
+"""The same for one transaction only."""
+
+CONNECT_SECONDS: Final = 2.0
+STATEMENT_SECONDS: Final = 3.0
+
+PAUSE_SECONDS: Final = 1.0
+"""After nobody answered: who comes meanwhile is told so at once."""
+
+UNREACHABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.CantChangeRuntimeParamError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""No batch can be written now, whatever is in it."""
 
 _LOST: Final = (
     asyncpg.IntegrityConstraintViolationError,
@@ -54,16 +101,26 @@ _LOST: Final = (
 )
 """Somebody else was faster: the next look shows it."""
 
-_ASKED: Final = (
-    ORDER.format(asked="unnest($1::text[], $2::text[]) WITH ORDINALITY AS q(order_id, event_id, n)")
-    .replace(" q\n", "\n", 1)
-    .replace("SELECT ", "SELECT q.n, ", 1)
-)
-_JSON: Final = [
-    n
-    for n, name in enumerate(name for _, row in ROWS for name in row.__dataclass_fields__)
-    if name in ("context", "moves")
-]
+
+class _Reading:
+    """A query's text for a batch of looks, and which of its columns are JSON."""
+
+    def __init__(self, query: Query[Any]) -> None:
+        arrays = ", ".join(f"${n + 1}::text[]" for n in range(len(query.asked)))
+        names = ", ".join((*query.asked, "n"))
+        asked = f"(SELECT * FROM unnest({arrays}) WITH ORDINALITY AS asked({names}))"
+        self.text = query.text(asked).replace("SELECT ", "SELECT q.n, ", 1)
+        self._json = [n for n, column in enumerate(query.columns) if isinstance(column.type, JSON)]
+
+    def values(self, row: Sequence[Any]) -> list[Any]:
+        values = list(row[1:])
+        for n in self._json:
+            if values[n] is not None:
+                values[n] = orjson.loads(values[n])
+        return values
+
+
+_READINGS: Final = {look: _Reading(query) for look, query in QUERIES.items()}
 
 
 class PostgresqlLines:
@@ -72,11 +129,13 @@ class PostgresqlLines:
     def __init__(self, url: str, outbox: Outbox, *, pooler: Pooler = "") -> None:
         self._outbox = outbox
         self._connections = _Connections(url, pooler)
-        self._looks: Batches[Look, Sight | None] = Batches(self._look)
+        self._looks: dict[type[Look[Any]], Batches[Look[Any], Seen[Any]]] = {
+            look: Batches(self._look) for look in QUERIES
+        }
         self._writes: dict[Shape, Batches[Change[Any], bool | Exception]] = {}
 
-    async def look(self, look: Look) -> Sight | None:
-        return await self._looks.do(look)
+    async def look(self, look: Look[Sight]) -> Seen[Sight]:
+        return await self._looks[type(look)].do(look)
 
     async def write(self, change: Change[Any]) -> bool:
         shape = shape_of(change)
@@ -86,7 +145,7 @@ class PostgresqlLines:
             async def run(changes: Sequence[Change[Any]]) -> Sequence[bool | Exception]:
                 return await self._write(shape, changes)
 
-            batches = self._writes[shape] = Batches(run)
+            batches = self._writes[shape] = Batches(run, apart=_apart)
         done = await batches.do(change)
         if isinstance(done, Exception):
             raise BatchFailed(type(done).__name__) from done
@@ -95,29 +154,25 @@ class PostgresqlLines:
     async def close(self) -> None:
         await self._connections.close()
 
-    async def _look(self, looks: Sequence[Look]) -> list[Sight | None]:
-        asked = [look.order_id for look in looks], [look.event_id for look in looks]
-        async with self._connections.one() as connection:
-            rows = await connection.fetch(_ASKED, *asked)
-        found = {row[0]: sight_of(_read(row)) for row in rows}
-        return [found.get(n + 1) for n in range(len(looks))]
+    async def _look(self, looks: Sequence[Look[Sight]]) -> list[Seen[Sight]]:
+        query, reading = query_of(looks[0]), _READINGS[type(looks[0])]
+        asked = [[getattr(look, name) for look in looks] for name in query.asked]
+        rows = await self._connections.fetch(reading.text, *asked)
+        found = {row[0]: query.seen(reading.values(row)) for row in rows}
+        return [found[n + 1] for n in range(len(looks))]
 
     async def _write(
         self, shape: Shape, changes: Sequence[Change[Any]]
     ) -> Sequence[bool | Exception]:
         statement = statement_of(shape)
-        async with self._connections.one() as connection:
-            try:
-                rows = await connection.fetch(statement, *self._arguments(changes))
-            except asyncpg.PostgresError as error:
-                if isinstance(error, UNREACHABLE):
-                    raise
-                if len(changes) == 1:
-                    return [False if isinstance(error, _LOST) else error]
-            else:
-                done = {row["n"] for row in rows}
-                return [n in done for n in range(len(changes))]
-        return [(await self._write(shape, [change]))[0] for change in changes]
+        try:
+            rows = await self._connections.fetch(statement, *self._arguments(changes))
+        except asyncpg.PostgresError as error:
+            if len(changes) == 1:
+                return [False if isinstance(error, _LOST) else error]
+            return [(await self._write(shape, [change]))[0] for change in changes]
+        done = {row["n"] for row in rows}
+        return [n in done for n in range(len(changes))]
 
     def _arguments(self, changes: Sequence[Change[Any]]) -> tuple[str, str]:
         wishes = [{"n": n, **wish_of(change)} for n, change in enumerate(changes)]
@@ -126,7 +181,8 @@ class PostgresqlLines:
             for n, change in enumerate(changes)
             for m, fact in enumerate(self._outbox.rows(change.facts))
         ]
-        return as_json(sorted(wishes, key=lambda wish: str(wish["car_id"]))), as_json(facts)
+        wishes.sort(key=lambda wish: str(wish.get("car_id")))
+        return _json(wishes), _json(facts)
 
 
 class _Connections:
@@ -140,24 +196,23 @@ class _Connections:
         }
         self._places = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[asyncpg.Connection] = []
+        self._born: dict[asyncpg.Connection, float] = {}
         self._down_until = -math.inf
 
-    @asynccontextmanager
-    async def one(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection for one statement; raises `LineDown` when there is none to be had."""
+    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """The rows of one statement; raises `LineDown` when there is no connection to be had."""
         if time.monotonic() < self._down_until:
             raise LineDown("the connection was lost a moment ago")
         async with self._places:
             connection: asyncpg.Connection | None = None
             try:
                 connection = self._idle.pop() if self._idle else await self._opened()
-                if self._pooler:
-                    # A connection of a pooler's is another one after each transaction.
-                    async with connection.transaction():
-                        await connection.execute(ONCE)
-                        yield connection
-                else:
-                    yield connection
+                if not self._pooler:
+                    return await connection.fetch(statement, *arguments)  # type: ignore[no-any-return]
+                # A connection of a pooler's is another one after each transaction.
+                async with connection.transaction():
+                    await connection.execute(ONCE)
+                    return await connection.fetch(statement, *arguments)  # type: ignore[no-any-return]
             except UNREACHABLE as error:
                 if connection is None or isinstance(error, TimeoutError):
                     # Nobody answers: who comes meanwhile need not try. After a connection that only
@@ -169,18 +224,31 @@ class _Connections:
                     connection.terminate()
                 raise LineDown(f"{type(error).__name__}: {error}") from error
             finally:
-                if connection is not None and not connection.is_closed():
-                    self._idle.append(connection)
+                if connection is not None:
+                    self._put_back(connection)
+
+    def _put_back(self, connection: asyncpg.Connection) -> None:
+        old = self._born[connection] + LIFETIME_SECONDS < time.monotonic()
+        if old and not connection.is_closed():
+            connection.terminate()  # nothing is under way on it
+        if connection.is_closed():
+            del self._born[connection]
+        else:
+            self._idle.append(connection)
 
     def _forget_idle(self) -> None:
         """One broke: the others were most likely cut with it."""
         while self._idle:
-            self._idle.pop().terminate()
+            connection = self._idle.pop()
+            connection.terminate()
+            del self._born[connection]
 
     async def _opened(self) -> asyncpg.Connection:
-        return await asyncpg.connect(
+        connection: asyncpg.Connection = await asyncpg.connect(
             **self._connect, timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS
         )
+        self._born[connection] = time.monotonic()
+        return connection
 
     async def close(self) -> None:
         self._down_until = math.inf
@@ -189,47 +257,130 @@ class _Connections:
                 await connection.close(timeout=CONNECT_SECONDS)
 
 
+def _apart(change: Change[Any]) -> tuple[str, ...]:
+    """A statement does not see what it writes itself: limits are exact if it has one of a kind."""
+    if change.room is None:
+        return ()
+    of = f"of:{change.room.session_id}" if change.room.session_id else ""
+    return tuple(filter(None, (f"from:{change.room.address_hash}", of)))
+
+
+def arguments_of(url: str) -> dict[str, Any]:
+    """What the pool's connections are made with: its driver reads the address, options too."""
+    parsed = make_url(url)
+    positional, named = parsed.get_dialect()().create_connect_args(parsed)
+    if positional:
+        raise ValueError(f"checkout cannot use {parsed.drivername} here")
+    of_the_pool = (
+        "prepared_statement_cache_size",
+        "prepared_statement_name_func",
+        "async_fallback",
+    )
+    return {name: value for name, value in named.items() if name not in of_the_pool}
+
+
+def _json(rows: list[dict[str, Any]]) -> str:
+    """Keys in order, inner ones too: PostgreSQL keeps JSON as it was written, and so do we."""
+    return orjson.dumps(rows, option=orjson.OPT_SORT_KEYS).decode()
+
+
 @lru_cache(maxsize=256)
 def statement_of(shape: Shape) -> str:
-    """The wishes, the guard that moves their cars, and what follows for each row."""
-    columns = ["n int", "car_id text", "seen_version bigint"]
-    columns += [f"car_{name} {_type(CARS.c[name])}" for name in shape.car]
+    """The wishes, the guard, and what follows for each row."""
+    columns = ["n int"]
+    if shape.car is not None:
+        columns += ["car_id text", "seen_version bigint"]
+        columns += [f"car_{name} {_type(CARS.c[name])}" for name in shape.car]
+    if shape.room:
+        columns += ["room_session text", "room_address text"]
+        columns += ["room_of_session int", "room_of_address int"]
     for part in shape.parts:
         columns += [f"{part.name}_by text"] if part.by else []
         columns += [f"{part.name}_{name} {_type(part.column(name))}" for name in part.columns]
-    moved = "".join(f", {name} = w.car_{name}" for name in shape.car)
-    new = (
-        " AND NOT EXISTS (SELECT FROM payment_events e WHERE e.event_id = w.r0_event_id)"
-        if shape.event
-        else ""
-    )
     wish = (
-        "wish AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json)"  # noqa: S608 - our own
+        "wish AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json)"
         f" AS w({', '.join(columns)}))"
     )
-    standing = (
-        f"standing AS (UPDATE cars c SET version = c.version + 1{moved} FROM wish w"  # noqa: S608
-        " WHERE c.car_id = ANY (ARRAY(SELECT car_id FROM wish)) AND c.car_id = w.car_id"
-        f" AND c.version = w.seen_version{new} RETURNING w.n)"
-    )
-    parts = [f"{part.name} AS ({_statement(part)})" for part in shape.parts]
-    return f"WITH {', '.join([wish, standing, *parts, SAID])}"
+    parts = [
+        f"{part.name} AS ({_statement(part, shape)})"
+        for part in shape.parts
+        if part is not _guarding(shape)
+    ]
+    return f"WITH {', '.join([wish, _standing(shape), *parts, SAID])}"
 
 
-def _statement(part: Part) -> str:
-    table, name = part.table.name, part.name
-    if part.by:
-        values = ", ".join(f"{column} = {_value(part, column)}" for column in part.columns)
-        return (
-            f"UPDATE {table} t SET {values} FROM wish w JOIN standing USING (n)"  # noqa: S608
-            f" WHERE t.{part.by} = ANY (ARRAY(SELECT {name}_by FROM wish))"
-            f" AND t.{part.by} = w.{name}_by"
-        )
-    values = ", ".join(_value(part, column) for column in part.columns)
+def _standing(shape: Shape) -> str:
+    """Those wishes whose every guard holds; their cars are moved."""
+    guards = "".join(f" AND {guard}" for guard in _guards(shape))
+    guarding = _guarding(shape)
+    if guarding is not None:
+        return f"standing AS ({_update(guarding, 'wish w', ' AND t.status IS NULL')} RETURNING w.n)"
+    if shape.car is None:
+        return f"standing AS MATERIALIZED (SELECT w.n FROM wish w WHERE true{guards})"
+    moved = "".join(f", {name} = w.car_{name}" for name in shape.car)
     return (
-        f"INSERT INTO {table} ({', '.join(part.columns)})"  # noqa: S608
-        f" SELECT {values} FROM wish w JOIN standing USING (n)"
+        f"standing AS (UPDATE cars c SET version = c.version + 1{moved} FROM wish w"
+        " WHERE c.car_id = ANY (ARRAY(SELECT car_id FROM wish)) AND c.car_id = w.car_id"
+        f" AND c.version = w.seen_version{guards} RETURNING w.n)"
     )
+
+
+def _guarding(shape: Shape) -> Part | None:
+    """The key that is taken over instead of a car: of two answers under one exactly one stands.
+
+    A new key needs no such guard: the second one breaks its unique index.
+    """
+    key = shape.key
+    return key if shape.car is None and key is not None and key.by else None
+
+
+def _guards(shape: Shape) -> Iterator[str]:
+    if shape.event is not None:
+        yield (
+            "NOT EXISTS (SELECT FROM payment_events e"
+            f" WHERE e.event_id = w.{shape.event.name}_event_id)"
+        )
+    if shape.key is not None and shape.key.by:
+        yield (
+            "EXISTS (SELECT FROM idempotency k"
+            f" WHERE k.key = w.{shape.key.name}_by AND k.status IS NULL)"
+        )
+    elif shape.key is not None:
+        yield (f"NOT EXISTS (SELECT FROM idempotency k WHERE k.key = w.{shape.key.name}_key)")
+    if shape.room:
+        of = ("session", "address", "of_session", "of_address")
+        yield f"room_for_hold({', '.join(f'w.room_{name}' for name in of)})"
+
+
+def _statement(part: Part, shape: Shape) -> str:
+    values = {column: _value(part, column) for column in part.columns}
+    names, new = ", ".join(values), ", ".join(values.values())
+    wishes = "wish w JOIN standing USING (n)"
+    if part.by and not values:
+        return f"DELETE FROM {part.table.name} t USING {wishes} WHERE {_found(part)}"
+    if part.by:
+        still = " AND t.status IS NULL" if part is shape.key else ""
+        return f"{_update(part, wishes, still)} RETURNING 1"
+    # What the same change lets go of in this table is let go of first.
+    before = " AND ".join(
+        f"(SELECT count(*) FROM {each.name}) >= 0"
+        for each in takewhile(lambda each: each is not part, shape.parts)
+        if each.by and each.table is part.table
+    )
+    return (
+        f"INSERT INTO {part.table.name} ({names})"
+        f" SELECT {new} FROM wish w JOIN standing USING (n) WHERE {before or 'true'}"
+    )
+
+
+def _update(part: Part, wishes: str, still: str) -> str:
+    sets = ", ".join(f"{column} = {_value(part, column)}" for column in part.columns)
+    return f"UPDATE {part.table.name} t SET {sets} FROM {wishes} WHERE {_found(part)}{still}"
+
+
+def _found(part: Part) -> str:
+    named = f"{part.name}_by"
+    return f"t.{part.by} = ANY (ARRAY(SELECT {named} FROM wish)) AND t.{part.by} = w.{named}"
 
 
 def _value(part: Part, name: str) -> str:
@@ -242,11 +393,3 @@ def _type(column: Column[Any]) -> str:
     types = {UtcTime: "timestamptz", JSON: "json", BigInteger: "bigint", Integer: "int"}
     types |= {Boolean: "boolean"}
     return types.get(type(column.type), "text")
-
-
-def _read(row: Sequence[Any]) -> list[Any]:
-    values = list(row[1:])
-    for n in _JSON:
-        if values[n] is not None:
-            values[n] = orjson.loads(values[n])
-    return values

@@ -1,51 +1,289 @@
-"""The query that shows an order and all that belongs to it: one text for both dialects."""
+"""What a rule may see, and the queries that show it: one text for both dialects.
+
+A look is from where a request comes: a car, a hold, an order, or an Idempotency-Key alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final, Generic, TypeVar
 
-from app.checkout.change import Sight
-from app.checkout.rows import Car, Hold, Order, Payment
+from sqlalchemy import Column, Table
 
-ROWS: Final = (("o", Order), ("p", Payment), ("h", Hold), ("c", Car))
+from app.checkout.models import CARS, DESK_SALES, HOLDS, IDEMPOTENCY, ORDERS, PAYMENTS
+from app.checkout.rows import Car, DeskSale, Hold, Key, Order, Payment, Purchase
 
-_COLUMNS: Final = ", ".join(
-    f"{alias}.{column.name}" for alias, row in ROWS for column in fields(row)
-)
-
-ORDER: Final = f"""
-SELECT {_COLUMNS},
-       (SELECT l.order_id FROM orders l WHERE l.hold_id = o.hold_id
-         ORDER BY l.state = 'payment_pending' DESC, l.created_at DESC, l.order_id DESC
-         LIMIT 1),
-       EXISTS (SELECT 1 FROM cars t WHERE t.identity = c.identity AND t.car_id <> c.car_id
-                  AND t.state <> 'available'),
-       EXISTS (SELECT 1 FROM payment_events e WHERE e.event_id = q.event_id)
-  FROM {{asked}} q
-  JOIN orders o ON o.order_id = q.order_id
-  JOIN payments p ON p.order_id = o.order_id
-  JOIN holds h ON h.hold_id = o.hold_id
-  JOIN cars c ON c.car_id = o.car_id
-"""  # noqa: S608 - made of our own names
+Sight_co = TypeVar("Sight_co", covariant=True)
 
 
-def sight_of(values: Sequence[Any]) -> Sight:
-    """A row of `ORDER`; values are Python's, moments with their zone and JSON as dictionaries."""
-    found: dict[str, Any] = {}
-    start = 0
-    for alias, row in ROWS:
-        width = len(fields(row))
-        found[alias] = row(*values[start : start + width])
-        start += width
-    last, taken_elsewhere, event_known = values[start : start + 3]
-    return Sight(
-        order=found["o"],
-        payment=found["p"],
-        hold=found["h"],
-        car=found["c"],
-        last_of_hold=last,
-        taken_elsewhere=bool(taken_elsewhere),
-        event_known=bool(event_known),
-    )
+@dataclass(frozen=True, slots=True)
+class Look(Generic[Sight_co]):
+    """What is asked for: each field is a value that its query compares with."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSight(Purchase):
+    """One order and what belongs to it, as of one moment."""
+
+    last_of_hold: str
+    """Id of the order of this hold that waits for payment, else of the newest one."""
+    taken_elsewhere: bool
+    """Whether somebody has this physical car by another id."""
+    event_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLook(Look[OrderSight]):
+    order_id: str
+    event_id: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldSight:
+    hold: Hold
+    car: Car
+    order: Order | None
+    """The order of this hold that waits for payment, else the newest one."""
+    payment: Payment | None
+    """Of that order."""
+
+    @property
+    def purchase(self) -> Purchase | None:
+        if self.order is None or self.payment is None:
+            return None
+        return Purchase(self.order, self.payment, self.hold, self.car)
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLook(Look[HoldSight]):
+    hold_id: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CarSight:
+    car: Car
+    hold: Hold | None
+    """The active one."""
+    order: Order | None
+    """The order of that hold that waits for payment, else the newest one."""
+    elsewhere: str
+    """The state of the same physical car, which somebody has by another id; else empty."""
+    of_session: int
+    of_address: int
+    """Active holds of who asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarLook(Look[CarSight]):
+    car_id: str
+    session_id: str = ""
+    address_hash: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSight:
+    car: Car
+    hold: Hold | None
+    last: Order | None
+    """The order of that hold that waits for payment, else the newest one."""
+    sale: DeskSale | None
+    in_force: Order | None
+    """The order that has the car, or whose car is not back at its dealer yet."""
+    elsewhere: str
+    """The state of the same physical car, which somebody has by another id; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskLook(Look[DeskSight]):
+    car_id: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLook(Look[None]):
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[Sight_co]):
+    """`sight` is None when there is no such thing; `key` when nobody took it."""
+
+    sight: Sight_co | None
+    key: Key | None
+
+
+RECEIVED: Final = "withdrawn"
+"""The message of a handed over order whose car its dealer has received back."""
+
+_ORDERED_BY_HOLD: Final = """
+       (SELECT l.order_id FROM orders l WHERE l.hold_id = h.hold_id
+         ORDER BY l.state = 'payment_pending' DESC, l.created_at DESC, l.order_id DESC LIMIT 1)
+"""
+
+_ELSEWHERE: Final = """
+       (SELECT t.state FROM cars t WHERE t.identity = c.identity AND t.car_id <> c.car_id
+           AND t.state <> 'available' LIMIT 1)
+"""
+
+_HELD_BY: Final = """
+       (SELECT COUNT(*) FROM holds x WHERE x.state = 'active'
+           AND x.{column} = q.{column} AND q.{column} <> '')
+"""
+
+_IN_FORCE: Final = f"""
+       COALESCE(
+           (SELECT f.order_id FROM orders f WHERE f.car_id = c.car_id
+               AND f.state IN ('payment_pending', 'confirmed') LIMIT 1),
+           (SELECT f.order_id FROM orders f WHERE f.car_id = c.car_id
+               AND f.state = 'disputed' LIMIT 1),
+           (SELECT f.order_id FROM orders f WHERE f.car_id = c.car_id
+               AND f.handed_over_at IS NOT NULL
+               AND NOT (f.state IN ('returned', 'refunded')
+                        AND COALESCE(f.message, '') = '{RECEIVED}') LIMIT 1))
+"""
+"""Each part has an index of its own."""
+
+
+TABLES: Final[Mapping[type, Table]] = {
+    Car: CARS,
+    DeskSale: DESK_SALES,
+    Hold: HOLDS,
+    Key: IDEMPOTENCY,
+    Order: ORDERS,
+    Payment: PAYMENTS,
+}
+
+
+class Query(Generic[Sight_co]):
+    """Reads `rows` (alias and class of each table; the key is always one of them) and `values`."""
+
+    def __init__(
+        self,
+        look: type[Look[Sight_co]],
+        make: Callable[..., Sight_co | None],
+        rows: Sequence[tuple[str, type]],
+        joins: str,
+        values: Sequence[str] = (),
+    ) -> None:
+        self.asked: Final = tuple(field.name for field in fields(look))
+        all_rows = (*rows, ("k", Key))
+        self.columns: Final[Sequence[Column[Any]]] = [
+            TABLES[row].c[each.name] for _, row in all_rows for each in fields(row)
+        ]
+        names = [f"{alias}.{each.name}" for alias, row in all_rows for each in fields(row)]
+        self._text = (
+            f"SELECT {', '.join([*names, *values])}"
+            f" FROM {{asked}} q {joins} LEFT JOIN idempotency k ON k.key = q.key"
+        )
+        self._make = make
+        self._widths = [(row, len(fields(row))) for _, row in all_rows]
+
+    def text(self, asked: str) -> str:
+        """The query, over a table expression with what is asked for."""
+        return self._text.format(asked=asked)
+
+    def seen(self, values: Sequence[Any]) -> Seen[Sight_co]:
+        """A row of it; values are Python's, moments with their zone and JSON as dictionaries."""
+        found: list[Any] = []
+        start = 0
+        for row, width in self._widths:
+            # The first column is the primary key.
+            found.append(None if values[start] is None else row(*values[start : start + width]))
+            start += width
+        *rows, key = found
+        sight = self._make(*rows, *values[start:]) if not rows or rows[0] is not None else None
+        return Seen(sight, key)
+
+
+def _order_sight(
+    order: Order,
+    payment: Payment,
+    hold: Hold,
+    car: Car,
+    last: str,
+    elsewhere: object,
+    event: object,
+) -> OrderSight:
+    return OrderSight(order, payment, hold, car, last, elsewhere is not None, event is not None)
+
+
+def _car_sight(
+    car: Car, hold: Hold | None, order: Order | None, elsewhere: str | None, *counts: int
+) -> CarSight:
+    return CarSight(car, hold, order, elsewhere or "", *counts)
+
+
+def _desk_sight(
+    car: Car,
+    hold: Hold | None,
+    last: Order | None,
+    sale: DeskSale | None,
+    in_force: Order | None,
+    elsewhere: str | None,
+) -> DeskSight:
+    return DeskSight(car, hold, last, sale, in_force, elsewhere or "")
+
+
+_CARS_HOLD: Final = f"""
+  LEFT JOIN cars c ON c.car_id = q.car_id
+  LEFT JOIN holds h ON h.car_id = c.car_id AND h.state = 'active'
+  LEFT JOIN orders o ON o.order_id = {_ORDERED_BY_HOLD}"""
+
+QUERIES: Final[Mapping[type[Look[Any]], Query[Any]]] = {
+    OrderLook: Query(
+        OrderLook,
+        _order_sight,
+        (("o", Order), ("p", Payment), ("h", Hold), ("c", Car)),
+        """
+  LEFT JOIN orders o ON o.order_id = q.order_id
+  LEFT JOIN payments p ON p.order_id = o.order_id
+  LEFT JOIN holds h ON h.hold_id = o.hold_id
+  LEFT JOIN cars c ON c.car_id = o.car_id""",
+        (
+            _ORDERED_BY_HOLD,
+            _ELSEWHERE,
+            # As a value: `EXISTS` may be answered by reading all messages there ever were.
+            "(SELECT e.event_id FROM payment_events e WHERE e.event_id = q.event_id)",
+        ),
+    ),
+    HoldLook: Query(
+        HoldLook,
+        HoldSight,
+        (("h", Hold), ("c", Car), ("o", Order), ("p", Payment)),
+        f"""
+  LEFT JOIN holds h ON h.hold_id = q.hold_id
+  LEFT JOIN cars c ON c.car_id = h.car_id
+  LEFT JOIN orders o ON o.order_id = {_ORDERED_BY_HOLD}
+  LEFT JOIN payments p ON p.order_id = o.order_id""",
+    ),
+    CarLook: Query(
+        CarLook,
+        _car_sight,
+        (("c", Car), ("h", Hold), ("o", Order)),
+        _CARS_HOLD,
+        (
+            _ELSEWHERE,
+            _HELD_BY.format(column="session_id"),
+            _HELD_BY.format(column="address_hash"),
+        ),
+    ),
+    DeskLook: Query(
+        DeskLook,
+        _desk_sight,
+        (("c", Car), ("h", Hold), ("o", Order), ("d", DeskSale), ("i", Order)),
+        f"""{_CARS_HOLD}
+  LEFT JOIN desk_sales d ON d.car_id = c.car_id
+  LEFT JOIN orders i ON i.order_id = {_IN_FORCE}""",
+        (_ELSEWHERE,),
+    ),
+    KeyLook: Query(KeyLook, lambda: None, (), ""),
+}
+"""How each look is answered, in one row; a key that is not asked for is that of nobody."""
+
+
+def query_of(look: Look[Sight_co]) -> Query[Sight_co]:
+    return QUERIES[type(look)]

@@ -11,10 +11,8 @@ import httpx
 from app.checkout.change import Changes, Lines
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.desk import Desk
-from app.checkout.express import Express
 from app.checkout.gateways import SimilarCars
 from app.checkout.holds import Holds
-from app.checkout.idempotency import prune
 from app.checkout.limits import RequestLimits
 from app.checkout.lines_postgresql import PostgresqlLines
 from app.checkout.lines_sqlite import SqliteLines
@@ -41,9 +39,8 @@ from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
 from app.checkout.stock import DIET, Stock
 from app.checkout.store import Store
-from app.checkout.store_postgresql import PostgresqlExpress
-from app.checkout.store_sqlite import SqliteExpress
 from app.checkout.tokens import OrderTokens
+from app.checkout.withdrawals import Withdrawals
 from app.frame.bodies import WEBHOOK_BYTES
 from app.frame.consumers import Consumer
 from app.frame.database import Database
@@ -82,14 +79,78 @@ class Parts:
         self.use.platform.flags.close()
 
 
-def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
+def build(platform: Platform, settings: ServiceSettings) -> Service:
+    """Checkout as the environment configures it."""
+    return put_together(platform, settings, CheckoutSettings())
+
+
+def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSettings) -> Service:
+    """Checkout on this platform; nothing is started yet."""
+    parts = parts_of(platform, settings, own)
+    use, telemetry, database = parts.use, parts.telemetry, parts.database
+    store = use.store
+    leases = Leases(database, platform.clock)
+    catalog = platform.internal_client("catalog", telemetry)
+    stock = Consumer(
+        NAME,
+        "catalog",
+        client=catalog,
+        database=database,
+        leases=leases,
+        clock=platform.clock,
+        telemetry=telemetry,
+        apply=Stock(parts.outbox).apply,
+        diet=DIET,
+    )
+    api = new_api(platform, name=NAME, title="Vitrine checkout", prefix="/api/checkout/v1")
+    direct = add_routes(api, use)
+
+    async def reconcile_ended() -> None:
+        await use.reconciliation.unsettled(states=ENDED)
+
+    async def forget_keys() -> None:
+        kept = timedelta(seconds=own.idempotency_seconds)
+        await store.prune_keys(before=platform.clock.now() - kept)
+
+    async def measure() -> None:
+        await export_invariants(use)
+        await export_work(use)
+
+    return assemble(
+        NAME,
+        platform,
+        telemetry,
+        database=database,
+        api=api,
+        larger_bodies={f"{PREFIX}/payment-events/": WEBHOOK_BYTES},
+        outbox=parts.outbox,
+        internal=internal_routes(use),
+        ready=[stock.has_caught_up],
+        migrate=lambda: migrate(database, NAME, METADATA),
+        jobs=[
+            Job("consume:catalog", 0.3, stock.poll),
+            leased(leases, Job("sweep", own.sweep_seconds, use.holds.sweep)),
+            leased(leases, Job("refunds", 2.0, use.refunds.pay_back)),
+            leased(leases, Job("reconcile", 10.0, use.reconciliation.unsettled)),
+            leased(leases, Job("reconcile-ended", 600.0, reconcile_ended)),
+            leased(leases, Job("reconcile-kept", 60.0, use.reconciliation.kept)),
+            leased(leases, Job("forget-keys", 600.0, forget_keys)),
+            leased(leases, Job("lapse", 30.0, use.withdrawals.lapse)),
+            Job("invariants", 15.0, measure, share=0.02),
+        ],
+        close=[*parts.close, catalog.aclose],
+        priorities={"/api/checkout/": Priority.CRITICAL},
+        places=1000,
+        direct=direct,
+    )
+
+
+def parts_of(platform: Platform, settings: ServiceSettings, own: CheckoutSettings) -> Parts:
     """The use cases on their database and gateways."""
-    own = CheckoutSettings()
     telemetry = platform.telemetry(NAME)
     database = platform.database(NAME, settings, telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
-    store = Store(database, outbox)
-    express = _express(database) if own.express else None
+    store = Store(database)
     signals = Signals(telemetry)
     catalog = platform.client("catalog", telemetry)
     secrets = platform.settings
@@ -126,16 +187,17 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
         providers.append(_stripe(stripe, platform.clock, own))
         close.append(stripe.aclose)
     guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
-    changes = Changes(lines_to(database, outbox), signals)
+    changes = Changes(lines_to(database, outbox), signals, platform.clock)
     payments = Payments(
         store, changes, guarded, offered, signals, platform.clock, own, platform.flags
     )
     seal = CustomerSeal(secrets.customer_key)
     index = CustomerIndex(secrets.customer_index_key or secrets.session_key)
     use = UseCases(
-        holds=Holds(store, signals, SimilarCars(catalog), platform.clock, own, express),
+        holds=Holds(store, changes, signals, SimilarCars(catalog), platform.clock, own),
         orders=Orders(
             store,
+            changes,
             payments,
             seal,
             index,
@@ -143,24 +205,23 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Parts:
             signals,
             platform.clock,
             own,
-            express=express,
         ),
+        withdrawals=Withdrawals(store, changes, signals, platform.clock, own),
         payments=payments,
-        returns=Returns(store, signals, platform.clock, own),
-        desk=Desk(store, signals, platform.clock),
+        returns=Returns(changes, signals, platform.clock, own),
+        desk=Desk(changes, signals, platform.clock),
         refunds=Refunds(store, changes, payments, signals, platform.clock),
         reconciliation=Reconciliation(store, payments, signals, platform.clock),
         limits=RequestLimits(own, signals, platform.clock),
-        privacy=Privacy(store, seal, index, signals, platform.clock),
+        privacy=Privacy(store, changes, seal, index, signals, platform.clock),
         dealer_keys=DealerKeys.of(secrets),
+        changes=changes,
         store=store,
         signals=signals,
         settings=own,
         platform=platform,
     )
     close.append(changes.close)
-    if express is not None:
-        close.append(express.close)
     return Parts(use, telemetry, database, outbox, close)
 
 
@@ -201,70 +262,3 @@ def lines_to(database: Database, outbox: Outbox) -> Lines:
     if database.dialect == "postgresql":
         return PostgresqlLines(database.url, outbox, pooler=database.pooler)
     return SqliteLines(database.path, database.one_writer, outbox)
-
-
-def _express(database: Database) -> Express:
-    if database.dialect == "postgresql":
-        return PostgresqlExpress(database.url, pooler=database.pooler)
-    return SqliteExpress(database.path, database.one_writer)
-
-
-def build(platform: Platform, settings: ServiceSettings) -> Service:
-    """Put checkout together as a service."""
-    parts = put_together(platform, settings)
-    use, telemetry, database = parts.use, parts.telemetry, parts.database
-    store, own = use.store, use.settings
-    leases = Leases(database, platform.clock)
-    catalog = platform.internal_client("catalog", telemetry)
-    stock = Consumer(
-        NAME,
-        "catalog",
-        client=catalog,
-        database=database,
-        leases=leases,
-        clock=platform.clock,
-        telemetry=telemetry,
-        apply=Stock(store).apply,
-        diet=DIET,
-    )
-    api = new_api(platform, name=NAME, title="Vitrine checkout", prefix="/api/checkout/v1")
-    direct = add_routes(api, use)
-
-    async def reconcile_ended() -> None:
-        await use.reconciliation.unsettled(states=ENDED)
-
-    async def forget_keys() -> None:
-        kept = timedelta(seconds=own.idempotency_seconds)
-        await prune(store, before=platform.clock.now() - kept)
-
-    async def measure() -> None:
-        await export_invariants(use)
-        await export_work(use)
-
-    return assemble(
-        NAME,
-        platform,
-        telemetry,
-        database=database,
-        api=api,
-        larger_bodies={f"{PREFIX}/payment-events/": WEBHOOK_BYTES},
-        outbox=parts.outbox,
-        internal=internal_routes(use),
-        ready=[stock.has_caught_up],
-        migrate=lambda: migrate(database, NAME, METADATA),
-        jobs=[
-            Job("consume:catalog", 0.3, stock.poll),
-            leased(leases, Job("sweep", own.sweep_seconds, use.holds.sweep)),
-            leased(leases, Job("refunds", 2.0, use.refunds.pay_back)),
-            leased(leases, Job("reconcile", 10.0, use.reconciliation.unsettled)),
-            leased(leases, Job("reconcile-ended", 600.0, reconcile_ended)),
-            leased(leases, Job("reconcile-kept", 60.0, use.reconciliation.kept)),
-            leased(leases, Job("forget-keys", 600.0, forget_keys)),
-            leased(leases, Job("lapse", 30.0, use.orders.lapse)),
-            Job("invariants", 15.0, measure, share=0.02),
-        ],
-        close=[*parts.close, catalog.aclose],
-        priorities={"/api/checkout/": Priority.CRITICAL},
-        places=1000,
-        direct=direct,
-    )

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from app.checkout.change import Change, Sight
+from app.checkout.change import Change
+from app.checkout.looks import OrderSight
 from app.checkout.moves import DISPUTES, Moves
 from app.checkout.providers.protocol import MoneyMoved
 from app.checkout.settlement import SETTLED, stated_now
@@ -41,7 +42,7 @@ Told = Literal[
 OWED: Final = ("refund_due", "refund_refused")
 
 
-def move_money(change: Change[Any], sight: Sight, moved: MoneyMoved, now: datetime) -> Told:
+def move_money(change: Change[Any], sight: OrderSight, moved: MoneyMoved, now: datetime) -> Told:
     """Let an order follow its money; what that meant."""
     order, payment = sight.order, sight.payment
     if moved.move in DISPUTES and (not moved.amount or moved.currency not in ("", order.currency)):
@@ -78,7 +79,7 @@ def move_money(change: Change[Any], sight: Sight, moved: MoneyMoved, now: dateti
     return moved.move if moved.move in ("dispute_won", "dispute_lost") else told
 
 
-def _settle_refund(change: Change[Any], sight: Sight) -> None:
+def _settle_refund(change: Change[Any], sight: OrderSight) -> None:
     """What was owed has gone back."""
     order = sight.order
     change.set(sight.payment, state="refunded")
@@ -88,7 +89,7 @@ def _settle_refund(change: Change[Any], sight: Sight) -> None:
     change.say(stated_now(order), OrderRefunded(order.order_id, order.deposit, order.currency))
 
 
-def paid_back(change: Change[Any], sight: Sight) -> None:
+def paid_back(change: Change[Any], sight: OrderSight) -> None:
     """What was owed has gone back, as we know from our own asking or from a person."""
     payment, deposit = sight.payment, sight.order.deposit
     change.set(
@@ -99,14 +100,14 @@ def paid_back(change: Change[Any], sight: Sight) -> None:
     _settle_refund(change, sight)
 
 
-def _keep_while_disputed(change: Change[Any], sight: Sight, *, disputed: bool) -> None:
+def _keep_while_disputed(change: Change[Any], sight: OrderSight, *, disputed: bool) -> None:
     if disputed and sight.order.state == "confirmed":
         change.set(sight.order, state="disputed")
     elif not disputed and sight.order.state == "disputed":
         change.set(sight.order, state="confirmed")
 
 
-def _went_back(change: Change[Any], sight: Sight, total: int, now: datetime) -> Told:
+def _went_back(change: Change[Any], sight: OrderSight, total: int, now: datetime) -> Told:
     order, state = sight.order, sight.payment.state
     if total <= (sight.payment.refunded_amount or 0):
         return "nothing"
@@ -123,7 +124,7 @@ def _went_back(change: Change[Any], sight: Sight, total: int, now: datetime) -> 
     return "partly_refunded"
 
 
-def _gone(change: Change[Any], sight: Sight, now: datetime) -> None:
+def _gone(change: Change[Any], sight: OrderSight, now: datetime) -> None:
     """All of the money went back: the order is over, a car that nobody has collected is free."""
     order, context = sight.order, stated_now(sight.order)
     change.set(
@@ -145,7 +146,7 @@ def _gone(change: Change[Any], sight: Sight, now: datetime) -> None:
     change.say(context, OrderRefunded(order.order_id, order.deposit, order.currency, by="provider"))
 
 
-def _refund_failed(change: Change[Any], sight: Sight, left: int, *, noted: bool) -> Told:
+def _refund_failed(change: Change[Any], sight: OrderSight, left: int, *, noted: bool) -> Told:
     """Money that was told to be on its way, or to have gone, has come back to us."""
     state = sight.payment.state
     if state in ("refund_due", "refunded") and left < sight.order.deposit:

@@ -1,77 +1,42 @@
-"""Orders: submitted for a held car, confirmed by the provider's word, handed over or withdrawn."""
+"""Orders: submitted for a held car, opened at their provider, and handed over."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal, get_args
+from datetime import datetime
+from typing import Any
 
-from app.checkout.collection import earliest_handover, kept_until
+from app.checkout.change import Busy, Change, Changes, unchanged
+from app.checkout.collection import earliest_handover
 from app.checkout.customers import CustomerIndex, CustomerSeal
-from app.checkout.errors import HoldEnded, HoldUnknown, OrderUnknown, TransitionRefused
-from app.checkout.express import Effect, Express, read, write
-from app.checkout.idempotency import Begin, Claim, Replay, answer, claim
+from app.checkout.errors import OrderUnknown, TransitionRefused
+from app.checkout.holds import check_running, owned
+from app.checkout.idempotency import LOCK, Claim, Replay, StoredAnswer, answer, answer_in, judged
+from app.checkout.looks import HoldLook, HoldSight, OrderLook, OrderSight, Seen
+from app.checkout.models import CUSTOMERS
+from app.checkout.order_wire import order_wire
 from app.checkout.payments import Payments
 from app.checkout.pricing import vat_of
 from app.checkout.providers.protocol import PaymentOrder, ProviderPayment
+from app.checkout.rows import Car, Hold, Key, Order, Payment, Purchase
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.states import LIVE, allowed
-from app.checkout.store import (
-    CheckoutTransaction,
-    Record,
-    Store,
-    StoredAnswer,
-    as_context,
-    as_json,
-    now_context,
-)
+from app.checkout.store import Store
 from app.checkout.tokens import OrderTokens, for_holder
-from app.checkout.work import WorkList
-from app.contracts.checkout import Customer, ReturnReason
+from app.contracts.checkout import Customer
 from app.contracts.events import (
     CarHandedOver,
     CarStateChanged,
-    OrderCancelled,
     OrderEnded,
     OrderSubmitted,
 )
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import VitrineError
-from app.kernel.facts import EventContext
+from app.kernel.facts import EventContext, values_of
 from app.kernel.ids import new_id
 from app.kernel.money import Money
 from telemetry.tracing import current_traceparent
-
-RETURN: Final = "return_"
-"""Before a return's reason, in the message of an order that waits for its car."""
-
-_RETURNING: Final = "Bring the car back to its dealer: your money goes back once it is there."
-WHY: Final[Mapping[str, str]] = {
-    "declined": "Your bank declined the deposit.",
-    "paid_too_late": "The payment came after the car was gone.",
-    "wrong_amount": "What was paid was not the deposit.",
-    "lapsed": "The car was not picked up in time.",
-    "withdrawn": "You withdrew from this order.",
-    "closed": "The payment was closed before it was made.",
-    "refunded": "",
-    **{f"{RETURN}{reason}": _RETURNING for reason in get_args(ReturnReason)},
-    "replaced": "You submitted this order again; the newer one counts.",
-}
-"""How an order ended, by stored code (English; heads translate state and refund)."""
-
-MONEY: Final[Mapping[str, str]] = {
-    "pending": "Nothing was charged.",
-    "declined": "Nothing was charged.",
-    "cancelled": "Nothing was charged.",
-    "refund_due": "Your deposit goes back in full.",
-    "refund_refused": "Your deposit could not be paid back yet. We see to it; you need do nothing.",
-    "refunded": "Your deposit went back in full.",
-}
-"""Where the money is, by the payment's state: it may move after the order has ended."""
-
-REFUNDS: Final = {"refund_due": "due", "refund_refused": "failed", "refunded": "paid"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +57,179 @@ class OrderCommand:
     cancel_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """What a new order has of its own, whatever is seen: made once for all rounds."""
+
+    order_id: str
+    token_hash: str
+    sealed: bytes
+    email_index: str
+
+
+def submit(
+    sight: HoldSight | None, key: Key | None, command: OrderCommand, new: NewOrder, now: datetime
+) -> Change[Purchase]:
+    """Order the held car; go on with the order of a request that never finished.
+
+    A shopper who goes back and submits again replaces the earlier order.
+    Raises `HoldUnknown`, `HoldEnded`.
+    """
+    sight = owned(sight, command.session_id)
+    hold, car, earlier = sight.hold, sight.car, sight.purchase
+    if earlier is not None and earlier.order.state != "payment_pending":
+        earlier = None
+    if earlier is not None and key is not None and key.resource_id == earlier.order.order_id:
+        change = Change(car, answer=earlier)
+        change.bind(command.claim, key, now, earlier.order.order_id)
+        return change
+    check_running(hold, now)
+    order = _new_order(command, hold, car, new, now)
+    payment = _new_payment(order)
+    change = Change(car, answer=Purchase(order, payment, hold, car))
+    if earlier is not None:
+        change.set(earlier.order, state="cancelled", ended_at=now, message="replaced")
+        change.set(earlier.payment, state="cancelled")
+        change.say(
+            EventContext(**earlier.order.context),
+            OrderEnded(earlier.order.order_id, hold.hold_id, car.car_id, "cancelled"),
+        )
+    change.add(order)
+    change.put(CUSTOMERS, order_id=order.order_id, sealed=new.sealed, email_index=new.email_index)
+    change.add(payment)
+    change.bind(command.claim, key, now, order.order_id)
+    change.say(
+        EventContext(**order.context),
+        OrderSubmitted(
+            order_id=order.order_id,
+            hold_id=hold.hold_id,
+            car_id=car.car_id,
+            model_id=car.model_id,
+            price=order.price,
+            deposit=order.deposit,
+            currency=order.currency,
+            provider=order.provider,
+            **command.labels,
+        ),
+    )
+    return change
+
+
+def _new_order(command: OrderCommand, hold: Hold, car: Car, new: NewOrder, now: datetime) -> Order:
+    price = Money(hold.price, hold.currency)
+    return Order(
+        order_id=new.order_id,
+        hold_id=hold.hold_id,
+        car_id=car.car_id,
+        state="payment_pending",
+        token_hash=new.token_hash,
+        price=price.amount,
+        vat_rate=car.vat_rate,
+        vat=vat_of(price, car.vat_rate).amount,
+        deposit=hold.deposit,
+        currency=price.currency,
+        provider=command.provider,
+        advice_id=command.advice_id,
+        context=values_of(replace(command.context, market=car.market)),
+        message=None,
+        created_at=now,
+        confirmed_at=None,
+        handed_over_at=None,
+        ended_at=None,
+        ready_for_handover_at=earliest_handover(car, now),
+        pick_up_by=None,
+        erased_at=None,
+    )
+
+
+def _new_payment(order: Order) -> Payment:
+    return Payment(
+        order_id=order.order_id,
+        provider=order.provider,
+        payment_id=None,
+        payment_url=None,
+        state="pending",
+        amount=order.deposit,
+        currency=order.currency,
+        accepted_at=None,
+        created_at=order.created_at,
+        refunded_amount=None,
+        dispute=None,
+        moves=None,
+    )
+
+
+def open_payment(
+    seen: Seen[OrderSight],
+    claim: Claim,
+    payment: ProviderPayment,
+    now: datetime,
+    *,
+    tokens: OrderTokens,
+    pick_up_seconds: int,
+) -> Change[StoredAnswer]:
+    """Note where the order is paid; the answer to its submission, which the key keeps."""
+    sight, key = seen.sight, seen.key
+    if sight is None:
+        raise OrderUnknown("There is no such order.")
+    if key is not None and key.status is not None:
+        return unchanged(tokens.shown(answer_in(key)))  # a retry was faster
+    # Nothing happens to the car: who decides about it meanwhile need not look again.
+    change: Change[Any] = Change(sight.car if key is None else None, answer=None)
+    change.set(sight.payment, payment_id=payment.payment_id, payment_url=payment.payment_url)
+    wire = order_wire(change.purchase_after(sight), pick_up_seconds=pick_up_seconds)
+    wire |= {
+        "payment_url": payment.payment_url,
+        "order_token": tokens.of(sight.order.order_id),
+    }
+    change.answer = answer(201, wire)
+    if key is not None:
+        change.keep(claim, key, now, tokens.hidden(change.answer, sight.order.order_id))
+    return change
+
+
+def hand_over(
+    sight: OrderSight | None,
+    key: Key | None,
+    claim: Claim,
+    now: datetime,
+    *,
+    reported_by: str,
+    pick_up_seconds: int,
+) -> Change[StoredAnswer]:
+    """The shopper has the keys. Raises `OrderUnknown`, `TransitionRefused`."""
+    if sight is None:
+        raise OrderUnknown("There is no such order.")
+    order = sight.order
+    if order.handed_over_at is not None:
+        raise TransitionRefused(
+            f"The car was handed over already, at {rfc3339(order.handed_over_at)}."
+        )
+    if order.state != "confirmed":
+        raise TransitionRefused(
+            f"Only a confirmed order can be handed over; this one is {order.state}. Keep the keys."
+        )
+    change: Change[Any] = Change(sight.car, answer=None)
+    change.set(order, handed_over_at=now)
+    change.set(sight.car, state="sold")
+    change.say(
+        EventContext(**order.context),
+        CarHandedOver(order.order_id, order.car_id, reported_by),
+        CarStateChanged(order.car_id, "sold"),
+    )
+    wire = order_wire(change.purchase_after(sight), pick_up_seconds=pick_up_seconds)
+    change.answer = answer(200, wire)
+    change.keep(claim, key, now, change.answer)
+    return change
+
+
 class Orders:
     """Use cases around an order."""
 
     def __init__(
         self,
         store: Store,
+        changes: Changes,
         payments: Payments,
         seal: CustomerSeal,
         index: CustomerIndex,
@@ -105,373 +237,128 @@ class Orders:
         signals: Signals,
         clock: Clock,
         settings: CheckoutSettings,
-        express: Express | None = None,
     ) -> None:
-        self._express = express
         self._store = store
+        self._changes = changes
         self._payments = payments
         self._seal = seal
         self._index = index
         self._tokens = tokens
         self._signals = signals
         self._clock = clock
-        self._settings = settings
-        self._lapses = WorkList("lapses", "order_id", store, signals, clock)
+        self._pick_up_seconds = settings.pick_up_seconds
 
     async def submit(self, command: OrderCommand) -> StoredAnswer | Replay:
         """Store the order, open its payment, answer with the hosted page's address.
 
-        Two transactions with the provider between them; the order's id is the provider's
-        reference, so a retry after a crash or an outage finishes the same order.
-        Raises `HoldUnknown`, `HoldEnded`, `ProviderUnavailable` (the hold is kept, the key free
-        for a retry), and what `idempotency.claim` raises.
+        Two changes with the provider between them; the order's id is the provider's reference, so a
+        retry after a crash or an outage finishes the same order.
+        Raises `HoldUnknown`, `HoldEnded`, `ProviderUnavailable` and `Busy` (the hold is kept, the
+        key free for a retry), and what `idempotency.judged` raises.
         """
         provider = self._payments.open_provider(command.provider)
-        order = await self._submit_at_once(command)
-        if order is None:
-            async with self._store.begin() as transaction:
-                begun = await claim(transaction, command.claim, self._clock.now())
-                if isinstance(begun, Replay):
-                    return replace(begun, answer=self._tokens.shown(begun.answer))
-                order = await self._begun_or_new(transaction, command, begun)
+        submitted = await self._submitted(command)
+        if isinstance(submitted, Replay):
+            return replace(submitted, answer=self._tokens.shown(submitted.answer))
+        order = submitted.order
         self._signals.order_submitted(
-            order["order_id"],
-            hold_id=order["hold_id"],
-            caused_by=order["hold_context"].get("traceparent", ""),
+            order.order_id,
+            hold_id=order.hold_id,
+            caused_by=submitted.hold.context.get("traceparent", ""),
         )
         try:
             with self._signals.provider_call(command.provider):
-                payment = await provider.create(_payment_order(order, command))
+                payment = await provider.create(_payment_order(submitted, command))
         except VitrineError as error:
-            self._signals.provider_failed(order["order_id"], provider=command.provider, error=error)
-            async with self._store.begin() as transaction:
-                await transaction.relock_key(command.claim.key, locked_until=self._clock.now())
+            self._signals.provider_failed(order.order_id, provider=command.provider, error=error)
+            await self._changes.let_go(command.claim)
             raise
-        return await self._opened(order, payment, command.claim)
-
-    async def _submit_at_once(self, command: OrderCommand) -> dict[str, Any] | None:
-        """The common case in one statement: the car is held by this shopper, the key is new.
-
-        None when it is anything else; then nothing has happened.
-        """
-        if self._express is None:
-            return None
-        held = await read(self._signals, self._express.hold(command.hold_id))
-        if held is None or (held["session_id"] and held["session_id"] != command.session_id):
-            return None
-        now = self._clock.now()
-        if held["state"] != "active" or held["expires_at"] <= now:
-            return None
-        order, context = self._new_order(command, held, held, now)
-        effect = Effect(
-            values={
-                **command.claim.values(now),
-                **order,
-                "now": now,
-                "model_id": held["model_id"],
-                "market": held["market"],
-                "sealed": self._seal.seal(command.customer).decode(),
-                "email_index": self._index.of(command.customer.email),
-            },
-            facts=self._store.fact_rows([_submitted(order, held, command)], context),
-            apart=(f"car:{held['car_id']}", f"key:{command.claim.key}"),
-        )
-        done = await write(self._signals, "submit_order", self._express.submit(effect))
-        if done is None:
-            # Nobody else knows the order's id: if it is there, it is ours and the key too.
-            done = await self._store.read_order(order["order_id"]) is not None
-        return _with_hold(order, held, held) if done else None
-
-    async def _begun_or_new(
-        self, transaction: CheckoutTransaction, command: OrderCommand, begun: Begin
-    ) -> dict[str, Any]:
-        hold = await transaction.lock_hold(command.hold_id)
-        if hold is None or (hold["session_id"] and hold["session_id"] != command.session_id):
-            raise HoldUnknown("There is no such hold for you.")
-        if begun.resume is not None:
-            order = await transaction.order(begun.resume)
-            if order is not None and order["state"] == "payment_pending":
-                return {**order, "hold_context": hold["context"]}
-        now = self._clock.now()
-        if hold["state"] != "active" or hold["expires_at"] <= now:
-            raise HoldEnded.after(hold["state"], car_id=hold["car_id"])
-        await self._replace_earlier(transaction, hold, now)
-        car = await transaction.lock_car(hold["car_id"])
-        if car is None:
-            raise HoldUnknown("The held car is not known any more.")
-        return await self._add(transaction, command, hold, car, now)
-
-    async def _replace_earlier(
-        self, transaction: CheckoutTransaction, hold: Record, now: datetime
-    ) -> None:
-        """A shopper who goes back and submits again: the newer order counts."""
-        earlier = await transaction.last_order_of_hold(hold["hold_id"])
-        if earlier is None or earlier["state"] != "payment_pending":
-            return
-        await transaction.move_order(
-            earlier["order_id"], "payment_pending", "cancelled", ended_at=now, message="replaced"
-        )
-        await transaction.set_payment(earlier["order_id"], state="cancelled")
-        await transaction.record(
-            OrderEnded(earlier["order_id"], hold["hold_id"], hold["car_id"], "cancelled"),
-            as_context(earlier["context"]),
-        )
-
-    async def _add(
-        self,
-        transaction: CheckoutTransaction,
-        command: OrderCommand,
-        hold: Record,
-        car: Record,
-        now: datetime,
-    ) -> dict[str, Any]:
-        order, context = self._new_order(command, hold, car, now)
-        await transaction.add_order(
-            order,
-            sealed_customer=self._seal.seal(command.customer),
-            email_index=self._index.of(command.customer.email),
-        )
-        await transaction.bind_key(command.claim.key, order["order_id"])
-        await transaction.record(_submitted(order, car, command), context)
-        return _with_hold(order, hold, car)
-
-    def _new_order(
-        self, command: OrderCommand, hold: Record, car: Record, now: datetime
-    ) -> tuple[Record, EventContext]:
-        """An order for a held car, and the context in which it is stated."""
-        price = Money(hold["price"], hold["currency"])
-        context = replace(command.context, market=car["market"])
-        order_id = new_id("ord", now)
-        order: Record = {
-            "order_id": order_id,
-            "hold_id": hold["hold_id"],
-            "car_id": hold["car_id"],
-            "state": "payment_pending",
-            "token_hash": self._tokens.hash_of(order_id),
-            "price": price.amount,
-            "vat_rate": car["vat_rate"],
-            "vat": vat_of(price, car["vat_rate"]).amount,
-            "deposit": hold["deposit"],
-            "currency": price.currency,
-            "provider": command.provider,
-            "advice_id": command.advice_id,
-            "context": as_json(context),
-            "created_at": now,
-            "ready_for_handover_at": earliest_handover(car, now),
-        }
-        return order, context
-
-    async def _opened(
-        self, order: dict[str, Any], payment: ProviderPayment, claim_: Claim
-    ) -> StoredAnswer:
-        wire = order_wire({**order, "payment_url": payment.payment_url}, self._settings)
-        wire |= {
-            "payment_url": payment.payment_url,
-            "order_token": self._tokens.of(order["order_id"]),
-        }
-        stored = answer(201, wire)
-        kept = self._tokens.hidden(stored, order["order_id"])
-        if await self._open_at_once(order, payment, claim_, kept):
-            return stored
-        async with self._store.begin() as transaction:
-            # In the order in which the express lane locks them.
-            first = await transaction.answer_key(claim_.key, kept)
-            await transaction.set_payment(
-                order["order_id"], payment_id=payment.payment_id, payment_url=payment.payment_url
+        try:
+            return await self._changes.rounds(
+                "open_payment",
+                OrderLook(order.order_id, key=command.claim.key),
+                lambda seen: open_payment(
+                    seen,
+                    command.claim,
+                    payment,
+                    self._clock.now(),
+                    tokens=self._tokens,
+                    pick_up_seconds=self._pick_up_seconds,
+                ),
+                first=_expected(submitted, command.claim, self._clock.now()),
             )
-        return self._tokens.shown(first)
+        except Busy:
+            await self._changes.let_go(command.claim)
+            raise
 
-    async def _open_at_once(
-        self, order: Record, payment: ProviderPayment, claim_: Claim, kept: StoredAnswer
-    ) -> bool:
-        if self._express is None:
-            return False
-        effect = Effect(
-            values={
-                "key": claim_.key,
-                "order_id": order["order_id"],
-                "payment_id": payment.payment_id,
-                "payment_url": payment.payment_url,
-                "answer": kept.body.decode(),
-            },
-            facts=(),
-            apart=(f"key:{claim_.key}",),
+    async def _submitted(self, command: OrderCommand) -> Purchase | Replay:
+        order_id = new_id("ord", self._clock.now())
+        new = NewOrder(
+            order_id,
+            self._tokens.hash_of(order_id),
+            self._seal.seal(command.customer),
+            self._index.of(command.customer.email),
         )
-        return bool(await write(self._signals, "open_payment", self._express.open(effect)))
+
+        def decide(seen: Seen[HoldSight]) -> Change[Any]:
+            sight, now = seen.sight, self._clock.now()
+            written = None if sight is None else sight.purchase
+            if written is not None and written.order.order_id == order_id:
+                return unchanged(written)  # in a round of whose end nobody heard
+            begun = judged(seen.key, command.claim, now)
+            if isinstance(begun, Replay):
+                return unchanged(begun)
+            return submit(sight, begun, command, new, now)
+
+        look = HoldLook(command.hold_id, command.claim.key)
+        submitted: Purchase | Replay = await self._changes.rounds("submit_order", look, decide)
+        return submitted
 
     async def read(self, order_id: str, token: str) -> dict[str, Any]:
         """Raises `OrderUnknown` when there is none or the token does not fit."""
-        order = for_holder(await self._store.read_order(order_id), token)
-        return order_wire(order, self._settings)
-
-    async def cancel(self, order_id: str, token: str, claim_: Claim) -> StoredAnswer | Replay:
-        """Withdraw before handover; a paid deposit goes back in full."""
-        now = self._clock.now()
-        async with self._store.begin() as transaction:
-            begun = await claim(transaction, claim_, now)
-            if isinstance(begun, Replay):
-                return begun
-            order = for_holder(await transaction.lock_order(order_id), token)
-            if not allowed(order["state"], "cancelled"):
-                raise TransitionRefused(f"An order that is {order['state']} cannot be cancelled.")
-            if order["handed_over_at"] is not None:
-                raise TransitionRefused("The car was handed over: return it instead of cancelling.")
-            await withdraw(transaction, order, "shopper", now)
-            moved = await transaction.order(order_id)
-            stored = answer(200, order_wire(moved or order, self._settings))
-            await transaction.answer_key(claim_.key, stored)
-        self._signals.order_moved(order_id, state="cancelled", reason="withdrawn")
-        return stored
+        purchase = for_holder(await self._store.read_order(order_id), token)
+        return order_wire(purchase, pick_up_seconds=self._pick_up_seconds)
 
     async def hand_over(
-        self, order_id: str, claim_: Claim, *, reported_by: str
+        self, order_id: str, claim: Claim, *, reported_by: str
     ) -> StoredAnswer | Replay:
         """The dealer, named by their key, reports that the shopper has the keys."""
-        now = self._clock.now()
-        async with self._store.begin() as transaction:
-            begun = await claim(transaction, claim_, now)
-            if isinstance(begun, Replay):
-                return begun
-            order = await transaction.lock_order(order_id)
-            if order is None:
-                raise OrderUnknown("There is no such order.")
-            if order["handed_over_at"] is not None:
-                raise TransitionRefused(
-                    f"The car was handed over already, at {rfc3339(order['handed_over_at'])}."
-                )
-            if not await transaction.mark_handed_over(order_id, now):
-                raise TransitionRefused(
-                    "Only a confirmed order can be handed over; this one is"
-                    f" {order['state']}. Keep the keys."
-                )
-            await transaction.move_car(order["car_id"], ["reserved"], "sold")
-            context = as_context(order["context"])
-            await transaction.record(CarHandedOver(order_id, order["car_id"], reported_by), context)
-            await transaction.record(CarStateChanged(order["car_id"], "sold"), context)
-            stored = answer(200, order_wire({**order, "handed_over_at": now}, self._settings))
-            await transaction.answer_key(claim_.key, stored)
-        self._signals.order_moved(order_id, state="handed_over", reason="dealer")
+        stored = await self._changes.once(
+            "hand_over",
+            OrderLook(order_id, key=claim.key),
+            claim,
+            lambda sight, key: hand_over(
+                sight,
+                key,
+                claim,
+                self._clock.now(),
+                reported_by=reported_by,
+                pick_up_seconds=self._pick_up_seconds,
+            ),
+        )
+        if not isinstance(stored, Replay):
+            self._signals.order_moved(order_id, state="handed_over", reason="dealer")
         return stored
 
-    async def lapse(self) -> int:
-        """Cancel orders that were not picked up in time, one by one; returns how many."""
-        now = self._clock.now()
-        since = now - timedelta(seconds=self._settings.pick_up_seconds)
-        overdue = await self._store.orders_not_picked_up(waiting_since=since, now=now)
-        return await self._lapses.each(overdue, self._lapse)
 
-    async def _lapse(self, overdue: Record) -> bool:
-        async with self._store.begin() as transaction:
-            order = await transaction.lock_order(overdue["order_id"])
-            if order is None or order["state"] != "confirmed" or order["handed_over_at"]:
-                return False  # handed over or withdrawn meanwhile
-            await withdraw(transaction, order, "lapsed", self._clock.now())
-        self._signals.order_moved(overdue["order_id"], state="cancelled", reason="lapsed")
-        return True
+def _expected(submitted: Purchase, claim: Claim, now: datetime) -> Seen[OrderSight]:
+    """What there is to see of an order that was just written, if nobody else was there since."""
+    car = replace(submitted.car, version=submitted.car.version + 1)
+    order = submitted.order
+    sight = OrderSight(order, submitted.payment, submitted.hold, car, order.order_id, False, False)
+    key = Key(claim.key, claim.fingerprint, order.order_id, None, None, None, now, now + LOCK)
+    return Seen(sight, key)
 
 
-def _submitted(order: Record, car: Record, command: OrderCommand) -> OrderSubmitted:
-    """What a submitted order states."""
-    return OrderSubmitted(
-        order_id=order["order_id"],
-        hold_id=order["hold_id"],
-        car_id=order["car_id"],
-        model_id=car["model_id"],
-        price=order["price"],
-        deposit=order["deposit"],
-        currency=order["currency"],
-        provider=order["provider"],
-        **command.labels,
-    )
-
-
-def _with_hold(order: Record, hold: Record, car: Record) -> dict[str, Any]:
-    """A new order with what its payment and its answer need."""
-    return {
-        **order,
-        "title": car["title"],
-        "expires_at": hold["expires_at"],
-        "hold_context": hold["context"],
-    }
-
-
-async def withdraw(
-    transaction: CheckoutTransaction,
-    order: Record,
-    reason: Literal["shopper", "lapsed"],
-    now: datetime,
-) -> None:
-    """End an order before handover: the car is free again, a captured deposit is owed back."""
-    order_id, car_id, before = order["order_id"], order["car_id"], order["state"]
-    context = now_context(order)
-    message = "lapsed" if reason == "lapsed" else "withdrawn"
-    await transaction.move_order(order_id, before, "cancelled", ended_at=now, message=message)
-    if order["payment_state"] == "captured":
-        await transaction.set_payment(order_id, state="refund_due")
-    if before == "payment_pending":
-        await transaction.set_payment(order_id, state="cancelled")
-        await transaction.record(
-            OrderEnded(order_id, order["hold_id"], car_id, "cancelled"), context
-        )
-        return  # the hold lives on: the shopper may order again until it ends
-    await transaction.move_car(car_id, ["reserved"], "available")
-    await transaction.record(OrderCancelled(order_id, car_id, reason), context)
-    await transaction.record(CarStateChanged(car_id, "available"), context)
-
-
-def order_wire(order: Record, settings: CheckoutSettings) -> dict[str, Any]:
-    """An order as the API shows it (`contracts.checkout.Order`)."""
-
-    def money(key: str) -> dict[str, Any]:
-        return {"amount": order[key], "currency": order["currency"]}
-
-    def moment(value: datetime | None) -> str | None:
-        return None if value is None else rfc3339(value)
-
-    confirmed_at, ready_at = order.get("confirmed_at"), order.get("ready_for_handover_at")
-    waiting = order["state"] == "payment_pending"
-    return {
-        "order_id": order["order_id"],
-        "hold_id": order["hold_id"],
-        "car_id": order["car_id"],
-        "state": order["state"],
-        "price": money("price"),
-        "vat": money("vat"),
-        "deposit": money("deposit"),
-        "created_at": rfc3339(order["created_at"]),
-        "confirmed_at": moment(confirmed_at),
-        "handed_over_at": moment(order.get("handed_over_at")),
-        "expires_at": moment(order["expires_at"]) if waiting else None,
-        "ready_for_handover_at": moment(ready_at),
-        "pick_up_by": moment(
-            order.get("pick_up_by")
-            # A version before calendars confirmed it, and promised so much time on the clock.
-            or kept_until(ready_at, None, confirmed_at, pick_up_seconds=settings.pick_up_seconds)
-            if order["state"] == "confirmed" and confirmed_at
-            else None
-        ),
-        "refund": REFUNDS.get(order.get("payment_state", "")),
-        "message": _message(order),
-        "payment_url": order.get("payment_url") if waiting else None,
-    }
-
-
-def _message(order: Record) -> str | None:
-    """Why an order ended, and where its money is; None while there is nothing to explain."""
-    why = WHY.get(order.get("message") or "")
-    if why is None or order["state"] in LIVE:
-        return None
-    return f"{why} {MONEY.get(order['payment_state'], '')}".strip()
-
-
-def _payment_order(order: Record, command: OrderCommand) -> PaymentOrder:
+def _payment_order(submitted: Purchase, command: OrderCommand) -> PaymentOrder:
+    order = submitted.order
     return PaymentOrder(
-        reference=order["order_id"],
-        amount=Money(order["deposit"], order["currency"]),
-        description=f"Deposit: {order['title']}"[:200],
+        reference=order.order_id,
+        amount=Money(order.deposit, order.currency),
+        description=f"Deposit: {submitted.car.title}"[:200],
         return_url=command.return_url,
         cancel_url=command.cancel_url,
         language=command.language,
         traceparent=current_traceparent() or "",
-        created_at=order["created_at"],
+        created_at=order.created_at,
     )

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from app.checkout.change import Change, Changes, Look, Put, Sight
+from app.checkout.change import Change, Changes, Put, unchanged
 from app.checkout.errors import ProviderNotOffered, ProviderUnknown, WebhookTooLarge
+from app.checkout.looks import OrderLook, OrderSight
 from app.checkout.models import PAYMENT_EVENTS
 from app.checkout.movements import Told, move_money
 from app.checkout.providers.protocol import (
@@ -127,7 +128,7 @@ class Payments:
             payment = await self._decide(name, payment)
         found = await self._changes.settled(
             "settle_payment",
-            Look(payment.reference, event.event_id),
+            OrderLook(payment.reference, event.event_id),
             lambda sight: self._applied(sight, name, event, payment),
         )
         if found is None:
@@ -140,12 +141,12 @@ class Payments:
         return "applied"
 
     def _applied(
-        self, sight: Sight | None, name: str, event: ProviderEvent, payment: ProviderPayment
-    ) -> Change[Found] | Found:
+        self, sight: OrderSight | None, name: str, event: ProviderEvent, payment: ProviderPayment
+    ) -> Change[Found]:
         if sight is None or sight.order.provider != name:
-            return None
+            return unchanged(None)
         if sight.event_known:
-            return "duplicate", sight.order
+            return unchanged(("duplicate", sight.order))
         now = self._clock.now()
         change: Change[Found] = _caused_by(event, sight, now)
         change.answer = apply_payment(change, sight, payment, now, self._terms), sight.order
@@ -158,18 +159,18 @@ class Payments:
             # Without our reference it is about somebody else's payment in the same account.
             return "ignored"
 
-        def decide(sight: Sight | None) -> Change[str] | str:
+        def decide(sight: OrderSight | None) -> Change[str]:
             if sight is None or sight.order.provider != name:
-                return "unknown_order"
+                return unchanged("unknown_order")
             if sight.event_known:
-                return "duplicate"
+                return unchanged("duplicate")
             now = self._clock.now()
             change: Change[str] = _caused_by(event, sight, now)
             change.answer = move_money(change, sight, moved, now)
             return change
 
         told: Told | str = await self._changes.settled(
-            "move_money", Look(order_id, event.event_id), decide
+            "move_money", OrderLook(order_id, event.event_id), decide
         )
         if told == "unknown_order":
             return self._without_order(name, moved.reference) if moved.reference else "ignored"
@@ -187,7 +188,7 @@ class Payments:
 
     async def _decide(self, name: str, payment: ProviderPayment) -> ProviderPayment:
         """Take authorised money while the car can be had, else let it go; what it became."""
-        sight = await self._changes.seen(Look(payment.reference))
+        sight = await self._changes.seen(OrderLook(payment.reference))
         if sight is None or sight.order.provider != name:
             return payment  # not ours to decide
         if sight.payment.state in SETTLED and sight.payment.payment_id == payment.payment_id:
@@ -230,7 +231,7 @@ Found = tuple[Effect | Literal["duplicate"], Order] | None
 """What a message did, and to which order as it was before; None when there is no such order."""
 
 
-def _caused_by(event: ProviderEvent, sight: Sight, now: datetime) -> Change[Any]:
+def _caused_by(event: ProviderEvent, sight: OrderSight, now: datetime) -> Change[Any]:
     """A change that begins with a provider's message, which counts once."""
     order = sight.order
     return Change(

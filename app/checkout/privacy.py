@@ -8,11 +8,16 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from app.checkout import store_customers
+from app.checkout.change import Change, Changes, unchanged
 from app.checkout.customers import CustomerIndex, CustomerSeal, NotOpened, normalised
 from app.checkout.errors import OrderOpen, OrderUnknown
-from app.checkout.idempotency import Claim, Replay, answer, claim
+from app.checkout.idempotency import ERASED_REQUEST, Claim, Replay, StoredAnswer, answer
+from app.checkout.looks import OrderLook, OrderSight
+from app.checkout.models import CUSTOMERS, IDEMPOTENCY
+from app.checkout.rows import Key
 from app.checkout.signals import Signals
-from app.checkout.store import CheckoutTransaction, Record, Store, StoredAnswer
+from app.checkout.store import Store
+from app.checkout.store_customers import Customer
 from app.checkout.tokens import for_holder
 from app.kernel.clock import Clock, rfc3339
 
@@ -41,38 +46,43 @@ class Rotated:
 
 
 class Privacy:
-    """Use cases about the sealed rows. Each order is erased in a transaction of its own."""
+    """Use cases about the sealed rows. Each order is erased in a change of its own."""
 
     def __init__(
         self,
         store: Store,
+        changes: Changes,
         seal: CustomerSeal,
         index: CustomerIndex,
         signals: Signals,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._changes = changes
         self._seal = seal
         self._index = index
         self._signals = signals
         self._clock = clock
 
-    async def erase_own(self, order_id: str, token: str, claim_: Claim) -> StoredAnswer | Replay:
+    async def erase_own(self, order_id: str, token: str, claim: Claim) -> StoredAnswer | Replay:
         """Erase on the shopper's own request; asking again is fine.
 
-        Raises `OrderUnknown`, `OrderOpen`, and what `idempotency.claim` raises.
+        Raises `OrderUnknown`, `OrderOpen`, and what `idempotency.judged` raises.
         """
-        now = self._clock.now()
-        async with self._store.begin() as transaction:
-            begun = await claim(transaction, claim_, now)
-            if isinstance(begun, Replay):
-                return begun
-            order = for_holder(await transaction.lock_order(order_id), token)
-            erased_at = await _erase(transaction, order, now)
-            wire = {"order_id": order_id, "erased_at": rfc3339(erased_at)}
-            stored = answer(200, wire)
-            await transaction.answer_key(claim_.key, stored)
-        self._signals.customer_erased(order_id, by="shopper")
+
+        def decide(sight: OrderSight | None, key: Key | None) -> Change[StoredAnswer]:
+            sight, now = for_holder(sight, token), self._clock.now()
+            change = erase(sight, now)
+            erased_at = sight.order.erased_at or now
+            stored = answer(200, {"order_id": order_id, "erased_at": rfc3339(erased_at)})
+            change.answer = stored
+            change.keep(claim, key, now, stored)
+            return change
+
+        look = OrderLook(order_id, key=claim.key)
+        stored = await self._changes.once("erase", look, claim, decide)
+        if not isinstance(stored, Replay):
+            self._signals.customer_erased(order_id, by="shopper")
         return stored
 
     async def erase_order(self, order_id: str) -> Erased:
@@ -87,17 +97,17 @@ class Privacy:
         The index finds them; rows that this key did not index are opened one by one.
         """
         result = Erased()
-        async with self._store.begin() as transaction:
-            found = await store_customers.orders_by_index(transaction, self._index.of(email))
+        async with self._store.begin() as connection:
+            found = await store_customers.orders_by_index(connection, self._index.of(email))
         async for rows in self._batches(besides=self._index.prefix):
             for row in rows:
                 try:
-                    customer = self._seal.open(row["sealed"])
+                    customer = self._seal.open(row.sealed)
                 except NotOpened:
-                    result.unreadable.append(row["order_id"])
+                    result.unreadable.append(row.order_id)
                     continue
                 if normalised(customer.email) == normalised(email):
-                    found.append(row["order_id"])
+                    found.append(row.order_id)
         for order_id in found:
             await self._erase_into(result, order_id)
         return result
@@ -109,12 +119,12 @@ class Privacy:
         """
         result = Rotated()
         async for rows in self._batches():
-            changed: list[tuple[Record, dict[str, Any]]] = []
+            changed: list[tuple[Customer, dict[str, Any]]] = []
             for row in rows:
                 try:
                     values = self._refreshed(row)
                 except NotOpened:
-                    result.unreadable.append(row["order_id"])
+                    result.unreadable.append(row.order_id)
                     continue
                 if values:
                     changed.append((row, values))
@@ -123,48 +133,49 @@ class Privacy:
             result.resealed += await self._replace(changed)
         return result
 
-    def _refreshed(self, row: Record) -> dict[str, Any]:
+    def _refreshed(self, row: Customer) -> dict[str, Any]:
         """What the newest keys make of a row; nothing when it is theirs. Raises `NotOpened`."""
-        newest = self._seal.is_newest(row["sealed"])
-        if newest and (row["email_index"] or "").startswith(self._index.prefix):
+        newest = self._seal.is_newest(row.sealed)
+        if newest and (row.email_index or "").startswith(self._index.prefix):
             return {}
-        customer = self._seal.open(row["sealed"])
+        customer = self._seal.open(row.sealed)
         return {
             "email_index": self._index.of(customer.email),
-            "sealed": row["sealed"] if newest else self._seal.seal(customer),
+            "sealed": row.sealed if newest else self._seal.seal(customer),
         }
 
-    async def _replace(self, changed: Sequence[tuple[Record, dict[str, Any]]]) -> int:
+    async def _replace(self, changed: Sequence[tuple[Customer, dict[str, Any]]]) -> int:
         """How many rows were replaced: not those that were erased or refreshed meanwhile."""
         if not changed:
             return 0
         replaced = 0
-        async with self._store.begin() as transaction:
+        async with self._store.begin() as connection:
             for row, values in changed:
                 replaced += await store_customers.set_customer(
-                    transaction, row["order_id"], was=row["sealed"], **values
+                    connection, row.order_id, was=row.sealed, **values
                 )
         return replaced
 
-    async def _batches(self, *, besides: str = "") -> AsyncIterator[list[Record]]:
+    async def _batches(self, *, besides: str = "") -> AsyncIterator[list[Customer]]:
         after = ""
         while True:
-            async with self._store.begin() as transaction:
+            async with self._store.begin() as connection:
                 rows = await store_customers.customers(
-                    transaction, after=after, limit=BATCH, besides=besides
+                    connection, after=after, limit=BATCH, besides=besides
                 )
             yield rows
             if len(rows) < BATCH:
                 return
-            after = rows[-1]["order_id"]
+            after = rows[-1].order_id
 
     async def _erase_into(self, result: Erased, order_id: str) -> None:
+        def decide(sight: OrderSight | None) -> Change[None]:
+            if sight is None:
+                raise OrderUnknown("There is no such order.")
+            return erase(sight, self._clock.now())
+
         try:
-            async with self._store.begin() as transaction:
-                order = await transaction.lock_order(order_id)
-                if order is None:
-                    raise OrderUnknown("There is no such order.")
-                await _erase(transaction, order, self._clock.now())
+            await self._changes.settled("erase", OrderLook(order_id), decide)
         except OrderOpen:
             result.still_open.append(order_id)
             return
@@ -172,15 +183,18 @@ class Privacy:
         result.erased.append(order_id)
 
 
-async def _erase(transaction: CheckoutTransaction, order: Record, now: datetime) -> datetime:
-    """Erase whose order it was; when it was erased. Raises `OrderOpen`."""
-    if order["erased_at"] is not None:
-        erased_before: datetime = order["erased_at"]
-        return erased_before
+def erase(sight: OrderSight, now: datetime) -> Change[Any]:
+    """Forget whose order it was; what was sold, paid and stated stays as it is.
+
+    Asking again is fine. Raises `OrderOpen`.
+    """
+    order = sight.order
+    if order.erased_at is not None:
+        return unchanged(None)
     waits: Literal["payment", "handover", ""] = ""
-    if order["state"] == "payment_pending":
+    if order.state == "payment_pending":
         waits = "payment"
-    elif order["state"] in ("confirmed", "disputed") and order["handed_over_at"] is None:
+    elif order.state in ("confirmed", "disputed") and order.handed_over_at is None:
         waits = "handover"
     if waits:
         raise OrderOpen(
@@ -188,5 +202,11 @@ async def _erase(transaction: CheckoutTransaction, order: Record, now: datetime)
             " Cancel it first, or ask again when it is over.",
             waits_for=waits,
         )
-    await store_customers.erase(transaction, order["order_id"], now)
-    return now
+    change: Change[Any] = Change(sight.car, answer=None)
+    change.end(CUSTOMERS, order.order_id)
+    change.set(order, erased_at=now)
+    change.set(sight.hold, address_hash="")
+    # The fingerprint is a hash of name, e-mail and phone too. The key stays taken: a copy of the
+    # request that is still on its way must not order again.
+    change.set_by(IDEMPOTENCY, "resource_id", order.order_id, fingerprint=ERASED_REQUEST, body=b"")
+    return change

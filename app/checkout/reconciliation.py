@@ -10,9 +10,10 @@ from typing import Final
 from app.checkout.moves import Moves
 from app.checkout.payments import Payments
 from app.checkout.providers.protocol import MoneyMoved, ProviderEvent, ProviderPayment
+from app.checkout.rows import Purchase
 from app.checkout.settlement import SETTLED
 from app.checkout.signals import Signals
-from app.checkout.store import Record, Store
+from app.checkout.store import Store
 from app.checkout.work import WorkList
 from app.contracts.checkout import OrderState
 from app.kernel.clock import Clock
@@ -52,7 +53,9 @@ class Reconciliation:
         self._payments = payments
         self._signals = signals
         self._clock = clock
-        self._work = WorkList("reconcile", "order_id", store, signals, clock)
+        self._work: WorkList[Purchase] = WorkList(
+            "reconcile", lambda purchase: purchase.order.order_id, store, signals, clock
+        )
         self._glanced: dict[str, str] = {}
 
     async def unsettled(
@@ -83,7 +86,7 @@ class Reconciliation:
                 )
                 if not await self._ask_all(orders, found):
                     break
-                after, page = orders[-1]["order_id"], len(orders)
+                after, page = orders[-1].order.order_id, len(orders)
         return found
 
     async def kept(self) -> list[Difference]:
@@ -92,7 +95,7 @@ class Reconciliation:
         for provider in self._payments.known:
             orders = await self._kept(provider, self._glanced.get(provider, ""), GLANCE)
             await self._ask_all(orders, found)
-            self._glanced[provider] = orders[-1]["order_id"] if len(orders) == GLANCE else ""
+            self._glanced[provider] = orders[-1].order.order_id if len(orders) == GLANCE else ""
         return found
 
     async def all_kept(self) -> list[Difference]:
@@ -104,49 +107,50 @@ class Reconciliation:
                 orders = await self._kept(provider, after, PAGE)
                 if not await self._ask_all(orders, found):
                     break
-                after, page = orders[-1]["order_id"], len(orders)
+                after, page = orders[-1].order.order_id, len(orders)
         return found
 
-    async def _kept(self, provider: str, after: str, limit: int) -> list[Record]:
+    async def _kept(self, provider: str, after: str, limit: int) -> list[Purchase]:
         since = self._clock.now() - timedelta(seconds=KEPT_SECONDS)
         return await self._store.payments_kept(
             provider=provider, confirmed_after=since, after=after, limit=limit
         )
 
-    async def _ask_all(self, orders: Sequence[Record], found: list[Difference]) -> bool:
+    async def _ask_all(self, orders: Sequence[Purchase], found: list[Difference]) -> bool:
         """Whether all were asked about; not when there were none, or the provider is down."""
 
-        async def ask(order: Record) -> bool:
+        async def ask(order: Purchase) -> bool:
             found.extend([difference for difference in [await self._ask(order)] if difference])
             return True
 
         return bool(orders) and await self._work.each(orders, ask) == len(orders)
 
-    async def _ask(self, order: Record) -> Difference | None:
-        order_id, provider = order["order_id"], order["provider"]
+    async def _ask(self, asked: Purchase) -> Difference | None:
+        order, provider = asked.order, asked.order.provider
         with self._signals.provider_call(provider):
-            seen = await self._payments.provider(provider).find(order["payment_id"])
-        for event, found in _news(order, seen):
+            seen = await self._payments.provider(provider).find(asked.payment.payment_id or "")
+        for event, found in _news(asked, seen):
             if await self._payments.apply(provider, event) == "applied":
-                self._signals.reconciled(order_id, was=order["state"], found=found)
-                return Difference(order_id, order["state"], found)
+                self._signals.reconciled(order.order_id, was=order.state, found=found)
+                return Difference(order.order_id, order.state, found)
         return None
 
 
-def _news(order: Record, seen: ProviderPayment) -> Iterator[tuple[ProviderEvent, str]]:
+def _news(asked: Purchase, seen: ProviderPayment) -> Iterator[tuple[ProviderEvent, str]]:
     """What a provider's answer says that we do not know: as messages, and in a word."""
-    order_id = order["order_id"]
+    order, payment = asked.order, asked.payment
+    order_id = order.order_id
 
     def event(what: str, **said: object) -> tuple[ProviderEvent, str]:
         values = {"payment": None, **said}
         return ProviderEvent(f"found:{order_id}:{what}", "reconciled", **values), what  # type: ignore[arg-type]
 
-    settled = order["payment_state"] in SETTLED
+    settled = payment.state in SETTLED
     gone = MoneyMoved(seen.payment_id, order_id, "refunded", seen.refunded, asked=True)
-    known = Moves.of(order["moves"], order["refunded_amount"], order["dispute"])
-    if not settled and seen.refunded >= order["deposit"] > 0:
+    known = Moves.of_payment(payment)
+    if not settled and seen.refunded >= order.deposit > 0:
         yield event("refunded", moved=gone)
-    elif not settled and seen.state not in ("pending", "action_required", order["payment_state"]):
+    elif not settled and seen.state not in ("pending", "action_required", payment.state):
         yield event(seen.state, payment=seen)
     elif settled and seen.refunded > known.refunded:
         yield event(f"refunded:{seen.refunded}", moved=gone)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from app.checkout.change import Change, Changes, Look, Sight
+from app.checkout.change import Change, Changes, unchanged
 from app.checkout.errors import OrderUnknown, TransitionRefused
+from app.checkout.looks import OrderLook, OrderSight
 from app.checkout.movements import paid_back
 from app.checkout.payments import Payments
 from app.checkout.providers.protocol import ProviderRefused
+from app.checkout.rows import Purchase
 from app.checkout.signals import Signals
-from app.checkout.store import Record, Store
+from app.checkout.store import Store
 from app.checkout.work import WorkList
 from app.kernel.clock import Clock
 from app.kernel.errors import VitrineError
@@ -29,7 +31,9 @@ class Refunds:
         self._payments = payments
         self._signals = signals
         self._clock = clock
-        self._work = WorkList("refunds", "order_id", store, signals, clock)
+        self._work: WorkList[Purchase] = WorkList(
+            "refunds", lambda purchase: purchase.order.order_id, store, signals, clock
+        )
 
     async def pay_back(self) -> int:
         """Pay back what is owed, each provider for itself; returns how many refunds were made."""
@@ -41,25 +45,27 @@ class Refunds:
             done += await self._work.each(due, self._refund)
         return done
 
-    async def _refund(self, order: Record) -> bool:
+    async def _refund(self, owed: Purchase) -> bool:
         """Asked for with the order as its reference: however often, it is paid back once."""
-        order_id, provider = order["order_id"], order["provider"]
+        order_id, provider = owed.order.order_id, owed.order.provider
         try:
             with self._signals.provider_call(provider):
-                await self._payments.provider(provider).refund(order["payment_id"], order_id)
+                await self._payments.provider(provider).refund(
+                    owed.payment.payment_id or "", order_id
+                )
         except ProviderRefused as error:
             self._signals.provider_failed(order_id, provider=provider, error=error)
             return await self._refused(order_id)
         except VitrineError as error:
             self._signals.provider_failed(order_id, provider=provider, error=error)
             raise
-        if not await self._changes.settled("refund", Look(order_id), _paid_back):
+        if not await self._changes.settled("refund", OrderLook(order_id), _paid_back):
             return False  # its message was faster
         self._signals.order_moved(order_id, state="refunded", reason="refund_due")
         return True
 
     async def _refused(self, order_id: str) -> bool:
-        refused = await self._changes.settled("refund", Look(order_id), _refused)
+        refused = await self._changes.settled("refund", OrderLook(order_id), _refused)
         if refused:
             self._signals.refund_refused(order_id)
         return refused
@@ -70,32 +76,30 @@ class Refunds:
         Raises `OrderUnknown`, or `TransitionRefused` when there is nothing to decide.
         """
         await self._changes.settled(
-            "refund", Look(order_id), lambda sight: _decided(sight, order_id, how)
+            "refund", OrderLook(order_id), lambda sight: _decided(sight, order_id, how)
         )
         self._signals.refund_decided(order_id, how=how)
 
 
-def _paid_back(sight: Sight | None) -> Change[bool] | bool:
+def _paid_back(sight: OrderSight | None) -> Change[bool]:
     """The provider has given back what was owed."""
     if sight is None or sight.payment.state != "refund_due":
-        return False
+        return unchanged(False)
     change = Change(sight.car, answer=True)
     paid_back(change, sight)
     return change
 
 
-def _refused(sight: Sight | None) -> Change[bool] | bool:
+def _refused(sight: OrderSight | None) -> Change[bool]:
     """The provider will not give back what is owed."""
     if sight is None or sight.payment.state != "refund_due":
-        return False
+        return unchanged(False)
     change = Change(sight.car, answer=True)
     change.set(sight.payment, state="refund_refused")
     return change
 
 
-def _decided(
-    sight: Sight | None, order_id: str, how: Literal["retry", "end"]
-) -> Change[None] | None:
+def _decided(sight: OrderSight | None, order_id: str, how: Literal["retry", "end"]) -> Change[None]:
     if sight is None:
         raise OrderUnknown(f"There is no order {order_id}.")
     decidable = {"retry": ("refund_refused",), "end": ("refund_refused", "refund_due")}

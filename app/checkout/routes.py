@@ -13,13 +13,15 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.checkout.change import Changes
 from app.checkout.desk import Desk
 from app.checkout.errors import CarUnknown, OrderUnknown
 from app.checkout.holds import HoldCommand, Holds
-from app.checkout.idempotency import EXAMPLE, Claim, Replay, is_kept, keep, read_claim
+from app.checkout.idempotency import EXAMPLE, Claim, Replay, StoredAnswer, is_kept, read_claim
 from app.checkout.invariants import check
 from app.checkout.limits import RequestLimits
-from app.checkout.orders import OrderCommand, Orders, order_wire
+from app.checkout.order_wire import order_wire
+from app.checkout.orders import OrderCommand, Orders
 from app.checkout.payments import Payments
 from app.checkout.privacy import Privacy
 from app.checkout.reconciliation import Reconciliation
@@ -27,7 +29,8 @@ from app.checkout.refunds import Refunds
 from app.checkout.returns import Returns
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.checkout.store import Store, StoredAnswer
+from app.checkout.store import Store
+from app.checkout.withdrawals import Withdrawals
 from app.checkout.work import WORK_KINDS
 from app.contracts.checkout import (
     DeskSale,
@@ -61,6 +64,7 @@ class UseCases:
 
     holds: Holds
     orders: Orders
+    withdrawals: Withdrawals
     payments: Payments
     returns: Returns
     desk: Desk
@@ -69,6 +73,7 @@ class UseCases:
     privacy: Privacy
     limits: RequestLimits
     dealer_keys: DealerKeys
+    changes: Changes
     store: Store
     signals: Signals
     settings: CheckoutSettings
@@ -218,7 +223,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         key: KeyHeader = None,
     ) -> Response:
         claim = _claim(request, token, _admitted(request, use))
-        return await _once(request, use, claim, use.orders.cancel(order_id, token, claim))
+        return await _once(request, use, claim, use.withdrawals.cancel(order_id, token, claim))
 
     @router.post(
         "/orders/{order_id}/return",
@@ -397,7 +402,7 @@ def internal_routes(use: UseCases) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 500,
     ) -> dict[str, Any]:
         found = await use.store.orders_in(state or [], after=after, limit=limit)
-        items = [order_wire(order, use.settings) for order in found]
+        items = [order_wire(each, pick_up_seconds=use.settings.pick_up_seconds) for each in found]
         return {
             "items": items,
             "next_after": items[-1]["order_id"] if len(items) == limit else None,
@@ -465,7 +470,7 @@ async def _once(
         response = problems.of_error(request, error)
         if not is_kept(error):
             return response
-        await keep(use.store, claim, _kept(request, error), use.platform.clock.now())
+        await use.changes.keep(claim, _kept(request, error))
     else:
         response = _answer(result)
         if isinstance(result, Replay):
@@ -506,7 +511,7 @@ async def _dealer_of_car(car_id: str, token: str, use: UseCases) -> KeyHolder:
     car = await use.store.read_car(car_id)
     if car is None:
         raise CarUnknown(f"There is no car {car_id} in our stock.")
-    holder.check_dealer(car["dealer_id"])
+    holder.check_dealer(car.dealer_id)
     return holder
 
 
@@ -520,10 +525,10 @@ async def _dealer_of(order_id: str, token: str, use: UseCases) -> KeyHolder:
     Raises `NotAuthorised`, `DealerKeyElsewhere` for another dealer's, `OrderUnknown`.
     """
     holder = use.dealer_keys.holder(token)
-    order = await use.store.read_order(order_id)
-    if order is None:
+    purchase = await use.store.read_order(order_id)
+    if purchase is None:
         raise OrderUnknown("There is no such order.")
-    holder.check_dealer(order["dealer_id"])
+    holder.check_dealer(purchase.car.dealer_id)
     return holder
 
 

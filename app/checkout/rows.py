@@ -86,3 +86,35 @@ class Payment:
     refunded_amount: int | None
     dispute: str | None
     moves: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An Idempotency-Key; `status` is None while its first request is under way."""
+
+    key: str
+    fingerprint: str
+    resource_id: str | None
+    status: int | None
+    media_type: str | None
+    body: bytes | None
+    created_at: datetime
+    locked_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSale:
+    car_id: str
+    sold_at: datetime
+    reported_by: str
+    left_feed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """An order and all that belongs to it."""
+
+    order: Order
+    payment: Payment
+    hold: Hold
+    car: Car

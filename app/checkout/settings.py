@@ -38,7 +38,6 @@ class CheckoutSettings(BaseSettings):
         300, ge=1, description="how old a signature of a provider's message may be"
     )
     sweep_seconds: float = Field(1.0, gt=0, description="how often holds that ran out are ended")
-    express: bool = Field(True, description="write common effects in one statement")
     providers: str = Field(
         "",
         description="payment providers by commas, the offered one first; empty = stripe when it has"

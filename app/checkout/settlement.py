@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from app.checkout.change import Change, Sight
+from app.checkout.change import Change
 from app.checkout.collection import kept_until
+from app.checkout.looks import OrderSight
 from app.checkout.moves import Moves
 from app.checkout.providers.protocol import ProviderPayment
 from app.checkout.rows import Order
@@ -55,7 +56,7 @@ def expected_amount(order: Order, payment: ProviderPayment) -> bool:
     return (payment.amount, payment.currency) == (order.deposit, order.currency)
 
 
-def wanted(sight: Sight, payment: ProviderPayment) -> bool:
+def wanted(sight: OrderSight, payment: ProviderPayment) -> bool:
     """Whether money that a provider keeps ready would buy the car as things are.
 
     Not a promise: it is decided when the money was taken, and what came too late after all is
@@ -67,7 +68,7 @@ def wanted(sight: Sight, payment: ProviderPayment) -> bool:
 
 
 def apply(
-    change: Change[Any], sight: Sight, payment: ProviderPayment, now: datetime, terms: Terms
+    change: Change[Any], sight: OrderSight, payment: ProviderPayment, now: datetime, terms: Terms
 ) -> Effect:
     """Let the order follow; what that was."""
     waits = sight.order.state == "payment_pending"
@@ -98,7 +99,7 @@ def apply(
 
 
 def _succeeded(
-    change: Change[Any], sight: Sight, payment: ProviderPayment, now: datetime, terms: Terms
+    change: Change[Any], sight: OrderSight, payment: ProviderPayment, now: datetime, terms: Terms
 ) -> Effect:
     order = sight.order
     accepted_at = payment.accepted_at or now
@@ -116,7 +117,7 @@ def _succeeded(
 
 def _bought_or_not(
     change: Change[Any],
-    sight: Sight,
+    sight: OrderSight,
     payment: ProviderPayment,
     now: datetime,
     accepted_at: datetime,
@@ -167,7 +168,7 @@ def _bought_or_not(
     return "confirmed" if in_time else "late_confirmed"
 
 
-def _in_time(sight: Sight) -> bool:
+def _in_time(sight: OrderSight) -> bool:
     """Whether the car is still held for this order.
 
     A refused card that is accepted after all counts as long as no newer order of the same hold
@@ -181,7 +182,7 @@ def _in_time(sight: Sight) -> bool:
     )
 
 
-def _free_again(sight: Sight) -> bool:
+def _free_again(sight: OrderSight) -> bool:
     """Whether money that came late can still buy the car."""
     free = sight.car.state == "available" and sight.car.listed
     return free and not sight.taken_elsewhere and allowed(sight.order.state, "confirmed")
@@ -189,7 +190,7 @@ def _free_again(sight: Sight) -> bool:
 
 def _in_vain(
     change: Change[Any],
-    sight: Sight,
+    sight: OrderSight,
     why: Literal["paid_too_late", "wrong_amount"],
     now: datetime,
 ) -> Effect:
@@ -203,7 +204,7 @@ def _in_vain(
 
 def _end(
     change: Change[Any],
-    sight: Sight,
+    sight: OrderSight,
     state: Literal["declined", "cancelled"],
     message: str,
     now: datetime,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Column, Table
 
-from app.checkout.change import Change, Put, Set
+from app.checkout.change import Change, End, Put, Set
 from app.checkout.models import CARS
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One row that is written: inserted, or updated by its primary key `by`."""
+    """One row that is inserted, or those that are updated or deleted by their column `by`."""
 
     name: str
     table: Table
@@ -27,47 +28,85 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`car` are the columns of the car that change beside its version."""
+    """What a change guards itself with, and its parts in the order in which they are written.
 
-    car: tuple[str, ...]
-    event: bool
+    `car` are the columns of the car that change beside its version; None when no car does.
+    `event` and `key` are among the parts.
+    """
+
+    car: tuple[str, ...] | None
+    event: Part | None
+    key: Part | None
+    room: bool
     parts: tuple[Part, ...]
+    names: tuple[tuple[str, ...], ...]
+    """Of the values of each part, in a wish."""
 
 
 def shape_of(change: Change[Any]) -> Shape:
-    return Shape(
-        tuple(_values_of_car(change)),
+    return _shape(
+        None if change.car is None else tuple(_of_car(change)),
         change.event is not None,
-        tuple(part for part, _, _ in _parts(change)),
+        change.key is not None,
+        change.room is not None,
+        tuple((row.table, row.by, tuple(row.values)) for row in _rows(change)),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _shape(
+    car: tuple[str, ...] | None,
+    event: bool,
+    key: bool,
+    room: bool,
+    rows: tuple[tuple[Table, str, tuple[str, ...]], ...],
+) -> Shape:
+    parts = tuple(
+        Part(f"r{number}", table, columns, by) for number, (table, by, columns) in enumerate(rows)
+    )
+    return Shape(
+        car,
+        parts[0] if event else None,
+        parts[int(event)] if key else None,
+        room,
+        parts,
+        tuple(tuple(f"{part.name}_{column}" for column in part.columns) for part in parts),
     )
 
 
 def wish_of(change: Change[Any]) -> dict[str, Any]:
     """The values of a change, by the names that its statements use."""
-    wish = {"car_id": change.car.car_id, "seen_version": change.car.version}
-    wish |= {f"car_{name}": value for name, value in _values_of_car(change).items()}
-    for part, key, values in _parts(change):
+    shape = shape_of(change)
+    wish: dict[str, Any] = {}
+    if change.car is not None:
+        wish = {"car_id": change.car.car_id, "seen_version": change.car.version}
+        wish |= {f"car_{name}": value for name, value in _of_car(change).items()}
+    if change.room is not None:
+        wish["room_session"] = change.room.session_id
+        wish["room_address"] = change.room.address_hash
+        wish["room_of_session"] = change.room.most_of_session
+        wish["room_of_address"] = change.room.most_of_address
+    for part, names, row in zip(shape.parts, shape.names, _rows(change), strict=True):
         if part.by:
-            wish[f"{part.name}_by"] = key
-        wish |= {f"{part.name}_{name}": value for name, value in values.items()}
+            wish[f"{part.name}_by"] = row.key
+        wish.update(zip(names, map(_text, row.values.values()), strict=True))
     return wish
 
 
-def _values_of_car(change: Change[Any]) -> dict[str, Any]:
-    entry = change.sets.get((CARS.name, change.car.car_id))
-    return {} if entry is None else dict(sorted(entry.values.items()))
+def _text(value: Any) -> Any:
+    """All bytes that we store are those of texts, and travel as such."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
-def _parts(change: Change[Any]) -> Iterator[tuple[Part, str, dict[str, Any]]]:
-    """Each row with its part, its key and its values; what others refer to comes first."""
-    puts = ([change.event] if change.event else []) + change.puts
-    rows: list[Put | Set] = [*puts]
+def _of_car(change: Change[Any]) -> Mapping[str, Any]:
+    entry = None if change.car is None else change.sets.get((CARS.name, change.car.car_id))
+    return {} if entry is None else entry.values
+
+
+def _rows(change: Change[Any]) -> list[Put | Set | End]:
+    """What lets go of something comes before what takes it, what others refer to before them."""
+    rows: list[Put | Set | End] = [each for each in (change.event, change.key) if each]
     rows += [row for row in change.sets.values() if row.table is not CARS]
-    for number, row in enumerate(rows):
-        values = dict(sorted(row.values.items()))
-        name = f"r{number}"
-        if isinstance(row, Set):
-            by = row.table.primary_key.columns[0].name
-            yield Part(name, row.table, tuple(values), by), row.key, values
-        else:
-            yield Part(name, row.table, tuple(values)), "", values
+    rows += change.puts
+    rows += change.ends
+    return rows

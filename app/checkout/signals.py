@@ -18,7 +18,7 @@ from app.kernel.errors import VitrineError
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.checkout import (
     CHECKOUT_DESK_SALES,
-    CHECKOUT_EXPRESS_EFFECTS,
+    CHECKOUT_EFFECTS,
     CHECKOUT_HOLD_ATTEMPTS,
     CHECKOUT_INVARIANT_VIOLATIONS,
     CHECKOUT_LATE_PAYMENTS,
@@ -39,18 +39,26 @@ from telemetry.catalogue.labels import Traffic
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, link_to
 
-ExpressEffect = Literal[
+Effect = Literal[
     "read",
     "place_hold",
+    "end_hold",
     "submit_order",
     "open_payment",
     "settle_payment",
     "move_money",
     "refund",
+    "hand_over",
+    "withdraw",
+    "return_car",
+    "desk_sale",
+    "erase",
+    "refuse",
 ]
+"""What is done to the database in one statement; `refuse` only tells or lets go of a key."""
 
 FAILURE_TOLD_SECONDS: Final = 10.0
-"""A lane that is down fails with every request: one line in ten seconds is enough."""
+"""A database that is away fails with every request: one line in ten seconds is enough."""
 
 _CIRCUIT_VALUES: Final[Mapping[CircuitState, float]] = {"closed": 0, "half_open": 1, "open": 2}
 
@@ -76,7 +84,7 @@ class Signals:
         self._refused_refunds = instruments.gauge(CHECKOUT_REFUNDS_REFUSED)
         self._moved = instruments.counter(CHECKOUT_MONEY_MOVED)
         self._limited = instruments.counter(CHECKOUT_RATE_LIMITED)
-        self._express = instruments.counter(CHECKOUT_EXPRESS_EFFECTS)
+        self._effects = instruments.counter(CHECKOUT_EFFECTS)
         self._desk = instruments.counter(CHECKOUT_DESK_SALES)
         self._failure_told_at = -FAILURE_TOLD_SECONDS
 
@@ -211,16 +219,16 @@ class Signals:
                 perf_counter() - started, provider=provider, outcome=outcome.value
             )
 
-    def express_answered(self, effect: ExpressEffect, *, done: bool) -> None:
-        self._express.inc(effect=effect, result="done" if done else "refused")
+    def effect_answered(self, effect: Effect, *, done: bool) -> None:
+        self._effects.inc(effect=effect, result="done" if done else "outrun")
 
-    def express_failed(self, effect: ExpressEffect, error: BaseException | None) -> None:
-        """The shop goes on step by step, slower: nobody would notice without this."""
-        self._express.inc(effect=effect, result="failed")
+    def effect_failed(self, effect: Effect, error: BaseException | None) -> None:
+        """Its outcome is not known; it is looked up, and tried once more."""
+        self._effects.inc(effect=effect, result="failed")
         if perf_counter() - self._failure_told_at >= FAILURE_TOLD_SECONDS:
             self._failure_told_at = perf_counter()
             self._log.warning(
-                "express.failed", effect=effect, error=type(error).__name__, detail=str(error)
+                "effect.failed", effect=effect, error=type(error).__name__, detail=str(error)
             )
 
     def effect(self, name: str) -> AbstractContextManager[None]:

@@ -29,15 +29,11 @@ BUSY_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """An effect: its statements, the values that they name, and its facts.
-
-    `apart` names what it must have for itself in a batch.
-    """
+    """An effect: its statements, the values that they name, and its facts."""
 
     statements: tuple[str, ...]
     values: Mapping[str, Any]
     facts: Sequence[FactRow]
-    apart: tuple[str, ...] = ()
 
 
 class SqliteFile:
@@ -53,7 +49,7 @@ class SqliteFile:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkout-writer")
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
-        self._batches: Batches[Write, bool] = Batches(self._run, apart=lambda write: write.apart)
+        self._batches: Batches[Write, bool] = Batches(self._run)
 
     def row(self, query: str, values: Mapping[str, Any]) -> sqlite3.Row | None:
         """One row by keys, in some 10 microseconds: less than the way to another thread and back.
@@ -134,6 +130,8 @@ def _connected(path: str) -> sqlite3.Connection:
     # What `frame.database` sets: a confirmed order survives a crash of process or machine.
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    # Overwrites what it deletes, which otherwise stays readable in the file's free pages.
+    connection.execute("PRAGMA secure_delete=ON")
     return connection
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from app.checkout import store_desk
-from app.checkout.store import Store
+from app.checkout.store_stock import StockRows
 from app.contracts.events import (
     CarListed,
     CarStateChanged,
@@ -15,6 +14,7 @@ from app.contracts.events import (
     DeskSaleUndone,
     fact_of,
 )
+from app.frame.outbox import Outbox
 from app.frame.undigested import Diet
 from app.kernel import opening
 from app.kernel.facts import Event, EventContext
@@ -34,16 +34,16 @@ DIET: Final = Diet(
 class Stock:
     """Applies the catalogue's events to checkout's own table of cars."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
-        """Store the effect of some events in the consumer's transaction."""
-        transaction = self._store.within(connection)
+        """Store the effect of some events in the consumer's rows."""
+        rows = StockRows(connection, self._outbox)
         for event in events:
             fact = fact_of(event)
             if isinstance(fact, CarListed):
-                state = await transaction.list_car(
+                state = await rows.list_car(
                     {
                         "car_id": fact.car_id,
                         "model_id": fact.model_id,
@@ -61,19 +61,18 @@ class Stock:
                     },
                     resale_before=datetime.fromisoformat(event.time) - RESALE_AFTER,
                 )
-                if state == "sold" and await transaction.relist_returned(fact.car_id):
-                    context = EventContext(market=fact.market)
-                    await transaction.record(CarStateChanged(fact.car_id, "available"), context)
-                if state == "sold" and await store_desk.end_sale(
-                    transaction, fact.car_id, if_left_feed=True
-                ):
-                    context = EventContext(market=fact.market)
-                    await transaction.record(DeskSaleUndone(fact.car_id, "feed"), context)
-                    await transaction.record(CarStateChanged(fact.car_id, "available"), context)
+                context, free = (
+                    EventContext(market=fact.market),
+                    CarStateChanged(fact.car_id, "available"),
+                )
+                if state == "sold" and await rows.relist_returned(fact.car_id):
+                    await rows.record(context, free)
+                if state == "sold" and await rows.end_sale_of_left(fact.car_id):
+                    await rows.record(context, DeskSaleUndone(fact.car_id, "feed"), free)
             elif isinstance(fact, CarWithdrawn):
-                await transaction.unlist_car(fact.car_id)
+                await rows.unlist_car(fact.car_id)
                 if not fact.in_feed:
-                    await store_desk.note_left_feed(transaction, fact.car_id)
+                    await rows.note_left_feed(fact.car_id)
 
 
 def _moment(rfc3339: str) -> datetime | None:

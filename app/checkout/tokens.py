@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
 
 from app.checkout.errors import OrderUnknown
-from app.checkout.store import Record, StoredAnswer
+from app.checkout.idempotency import StoredAnswer
+from app.checkout.rows import Purchase
+
+Bought = TypeVar("Bought", bound=Purchase)
 
 _KEPT: Final = b'"order_token":"derived"'
 """Stands for the token in a stored answer. These bytes cannot come from a shopper: within a JSON
@@ -45,11 +48,11 @@ class OrderTokens:
         )
 
 
-def for_holder(order: Record | None, token: str) -> Record:
+def for_holder(purchase: Bought | None, token: str) -> Bought:
     """The order, for whoever has its token; raises `OrderUnknown` for anybody else."""
-    if order is None or not hmac.compare_digest(order["token_hash"], _hash(token)):
+    if purchase is None or not hmac.compare_digest(purchase.order.token_hash, _hash(token)):
         raise OrderUnknown("There is no such order, or the token does not fit it.")
-    return order
+    return purchase
 
 
 def _hash(token: str) -> str:

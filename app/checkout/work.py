@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final, get_args
+from typing import Final, Generic, TypeVar, get_args
 
 from app.checkout.providers.protocol import ProviderPaused, ProviderUnavailable
 from app.checkout.signals import Signals
-from app.checkout.store import Record, Store
+from app.checkout.store import Store
 from app.kernel.clock import Clock
 from app.kernel.errors import Unavailable
 from telemetry.catalogue.checkout import WorkKind
+
+Item = TypeVar("Item")
 
 WORK_KINDS: Final[tuple[WorkKind, ...]] = get_args(WorkKind)
 
@@ -29,27 +31,32 @@ SILENCES: Final = 3
 """So many items in a row without an answer mean the provider is down, not the items odd."""
 
 
-class WorkList:
-    """One kind of work; `item_id` names an item by its row."""
+class WorkList(Generic[Item]):
+    """One kind of work; `id_of` names an item."""
 
     def __init__(
-        self, kind: WorkKind, item_id: str, store: Store, signals: Signals, clock: Clock
+        self,
+        kind: WorkKind,
+        id_of: Callable[[Item], str],
+        store: Store,
+        signals: Signals,
+        clock: Clock,
     ) -> None:
         self.kind: Final = kind
-        self._item_id = item_id
+        self._id_of = id_of
         self._store = store
         self._signals = signals
         self._clock = clock
         self._put_off: set[str] = set()
 
-    async def each(self, items: Sequence[Record], do: Callable[[Record], Awaitable[object]]) -> int:
+    async def each(self, items: Sequence[Item], do: Callable[[Item], Awaitable[object]]) -> int:
         """Do it for each item; returns how many said that they are done.
 
         Raises `Unavailable` when something that all items need is away.
         """
         done = silences = 0
         for item in items:
-            item_id = str(item[self._item_id])
+            item_id = self._id_of(item)
             try:
                 done += bool(await do(item))
             except ProviderPaused:
@@ -70,16 +77,14 @@ class WorkList:
         return done
 
     async def _put_it_off(self, item_id: str, error: Exception, longest: timedelta) -> None:
-        now = self._clock.now()
-        async with self._store.begin() as transaction:
-            attempts = await transaction.put_off(self.kind, item_id, now)
-            pause = min(FIRST_PAUSE * 2 ** min(attempts, 20), longest)
-            await transaction.put_off_until(self.kind, item_id, now + pause)
+        def pause(attempts: int) -> timedelta:
+            return min(FIRST_PAUSE * (1 << min(attempts, 20)), longest)
+
+        attempts = await self._store.put_off(self.kind, item_id, self._clock.now(), pause)
         self._put_off.add(item_id)
         self._signals.work_put_off(self.kind, item_id, attempts=attempts, error=error)
 
     async def _done_with(self, item_id: str) -> None:
         if item_id in self._put_off:
             self._put_off.discard(item_id)
-            async with self._store.begin() as transaction:
-                await transaction.forget_work(self.kind, item_id)
+            await self._store.forget_work(self.kind, item_id)

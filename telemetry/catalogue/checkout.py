@@ -53,24 +53,31 @@ RETRY_RESULT = Label(
     ("retried", "over_budget"),
     "Whether a failed attempt was repeated, or not because repeats would be over 10 % of calls.",
 )
-EXPRESS_EFFECT = Label(
+EFFECT = Label(
     "effect",
     (
         "read",
         "place_hold",
+        "end_hold",
         "submit_order",
         "open_payment",
         "settle_payment",
         "move_money",
         "refund",
+        "hand_over",
+        "withdraw",
+        "return_car",
+        "desk_sale",
+        "erase",
+        "refuse",
     ),
     "What was to be written, or read for it, in one statement.",
 )
-EXPRESS_RESULT = Label(
+EFFECT_RESULT = Label(
     "result",
-    ("done", "refused", "failed"),
-    "Done; refused because the car had changed, or it was not the common case; failed as a whole."
-    " The last two go on: by another look, or step by step.",
+    ("done", "outrun", "failed"),
+    "Done; outrun because something else happened to the car since it was looked at, so that it is"
+    " looked at and decided anew; failed with its outcome unknown, so that it is looked up.",
 )
 LIMITED_BY = Label(
     "limited_by", ("session", "address"), "Whose requests were too many: a session, an address."
@@ -119,11 +126,11 @@ CHECKOUT_WEBHOOKS = Metric(
     owner="checkout",
     shown_on="services",
 )
-CHECKOUT_EXPRESS_EFFECTS = Metric(
-    name="checkout_express_effects_total",
+CHECKOUT_EFFECTS = Metric(
+    name="checkout_effects_total",
     kind="counter",
-    description="Effects that were tried in one statement; one that failed is done step by step.",
-    labels=(SERVICE, EXPRESS_EFFECT, EXPRESS_RESULT),
+    description="Statements that write all of an effect or nothing, by what became of them.",
+    labels=(SERVICE, EFFECT, EFFECT_RESULT),
     unit="effects",
     owner="checkout",
     shown_on="services",
@@ -233,7 +240,7 @@ METRICS = (
     CHECKOUT_PAYMENT_SUBMISSIONS,
     CHECKOUT_PAYMENT_DURATION,
     CHECKOUT_WEBHOOKS,
-    CHECKOUT_EXPRESS_EFFECTS,
+    CHECKOUT_EFFECTS,
     CHECKOUT_LATE_PAYMENTS,
     CHECKOUT_DESK_SALES,
     CHECKOUT_INVARIANT_VIOLATIONS,

@@ -1,4 +1,4 @@
-"""What checkout saw of an order, for rules that are tried without a database."""
+"""What checkout saw of a car, a hold or an order, for rules that are tried without a database."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.checkout.change import Sight
-from app.checkout.rows import Car, Hold, Order, Payment
+from app.checkout.change import Change
+from app.checkout.idempotency import Claim
+from app.checkout.looks import CarSight, DeskSight, HoldSight, OrderSight
+from app.checkout.rows import Car, DeskSale, Hold, Key, Order, Payment
+from app.checkout.tokens import OrderTokens
 
 NOW = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
 
@@ -90,9 +93,9 @@ def a_sight(
     car: dict[str, Any] | None = None,
     last_of_hold: str = "ord_1",
     taken_elsewhere: bool = False,
-) -> Sight:
+) -> OrderSight:
     """An order that waits for its payment, changed where it is said."""
-    return Sight(
+    return OrderSight(
         order=replace(ORDER, **(order or {})),
         payment=replace(PAYMENT, **(payment or {})),
         hold=replace(HOLD, **(hold or {})),
@@ -101,3 +104,65 @@ def a_sight(
         taken_elsewhere=taken_elsewhere,
         event_known=False,
     )
+
+
+TOKENS = OrderTokens("a key of the tests' own")
+TOKEN = TOKENS.of("ord_1")
+CLAIM = Claim("ses_1/a key", "what was asked")
+UNFINISHED = Key(
+    key=CLAIM.key,
+    fingerprint=CLAIM.fingerprint,
+    resource_id=None,
+    status=None,
+    media_type=None,
+    body=None,
+    created_at=NOW - timedelta(minutes=1),
+    locked_until=NOW - timedelta(seconds=45),
+)
+"""The key of a request that never finished, and keeps nobody waiting any more."""
+SALE = DeskSale("car_1", NOW - timedelta(hours=1), "umea", left_feed=False)
+OVERDUE: dict[str, Any] = {"expires_at": NOW}
+"""A hold that was not swept yet."""
+
+FREE_CAR = replace(CAR, state="available")
+
+
+def a_car_sight(**seen: Any) -> CarSight:
+    """A car that is free, of somebody who holds none, changed where it is said."""
+    nothing: dict[str, Any] = {"hold": None, "order": None, "elsewhere": ""}
+    return CarSight(**{"car": FREE_CAR, **nothing, "of_session": 0, "of_address": 0, **seen})
+
+
+def a_hold_sight(
+    *,
+    hold: dict[str, Any] | None = None,
+    order: dict[str, Any] | None = None,
+    payment: dict[str, Any] | None = None,
+) -> HoldSight:
+    """A running hold, with an order that waits for its payment when one is said."""
+    return HoldSight(
+        hold=replace(HOLD, **(hold or {})),
+        car=CAR,
+        order=None if order is None else replace(ORDER, **order),
+        payment=None if order is None else replace(PAYMENT, **(payment or {})),
+    )
+
+
+def a_desk_sight(**seen: Any) -> DeskSight:
+    """A car that is free, changed where it is said."""
+    nothing: dict[str, Any] = {"hold": None, "last": None, "sale": None, "in_force": None}
+    return DeskSight(**{"car": FREE_CAR, **nothing, "elsewhere": "", **seen})
+
+
+def states_after(change: Change[Any]) -> dict[str, Any]:
+    """The new states by table."""
+    return {
+        each.table.name: each.values["state"]
+        for each in change.sets.values()
+        if "state" in each.values
+    }
+
+
+def facts_of(change: Change[Any]) -> list[str]:
+    """The facts by their short names, in order."""
+    return [fact.TYPE.removeprefix("checkout.") for fact, _ in change.facts]

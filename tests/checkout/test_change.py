@@ -9,19 +9,34 @@ from typing import Any
 
 import pytest
 
-from app.checkout.change import FAILURES, ROUNDS, Busy, Change, Changes, Lines, Look, Sight
+from app.checkout.change import FAILURES, ROUNDS, Busy, Change, Changes, Lines, unchanged
+from app.checkout.idempotency import Claim, StoredAnswer
+from app.checkout.looks import KeyLook, Look, OrderLook, OrderSight, Seen
 from app.checkout.main import lines_to
-from app.checkout.models import CARS, HOLDS, ORDERS, OUTBOX, PAYMENT_EVENTS, PAYMENTS
-from app.checkout.rows import Car, Hold, Order, Payment
+from app.checkout.models import (
+    CARS,
+    DESK_SALES,
+    HOLDS,
+    IDEMPOTENCY,
+    ORDERS,
+    OUTBOX,
+    PAYMENT_EVENTS,
+    PAYMENTS,
+)
+from app.checkout.rows import Car, DeskSale, Hold, Key, Order, Payment
 from app.checkout.signals import Signals
+from app.contracts.events import HoldRefused
 from app.frame.batches import BatchFailed
 from app.frame.outbox import Outbox
+from app.kernel.facts import EventContext
 from tests.builders.shop import Shop
 from tests.builders.sights import a_sight
 
 TYPES = {
     "BIGINT": "int",
+    "BLOB": "bytes",
     "BOOLEAN": "bool",
+    "INTEGER": "int",
     "TEXT": "str",
     "JSON": "dict[str, Any]",
     "DATETIME": "datetime",
@@ -29,7 +44,15 @@ TYPES = {
 
 
 @pytest.mark.parametrize(
-    ("row", "table"), [(Car, CARS), (Hold, HOLDS), (Order, ORDERS), (Payment, PAYMENTS)]
+    ("row", "table"),
+    [
+        (Car, CARS),
+        (DeskSale, DESK_SALES),
+        (Hold, HOLDS),
+        (Key, IDEMPOTENCY),
+        (Order, ORDERS),
+        (Payment, PAYMENTS),
+    ],
 )
 def test_rows_are_what_the_tables_say(row: Any, table: Any) -> None:
     def of(column: Any) -> str:
@@ -47,9 +70,9 @@ class Memory:
         self.lost, self.failed = lost, failed
         self.looks = 0
 
-    async def look(self, look: Look) -> Sight | None:
+    async def look(self, look: Look[Any]) -> Seen[Any]:
         self.looks += 1
-        return a_sight()
+        return Seen(a_sight(), None)
 
     async def write(self, change: Change[Any]) -> bool:
         if self.failed:
@@ -62,10 +85,10 @@ class Memory:
 
 
 def changes_over(lines: Lines, shop: Shop) -> Changes:
-    return Changes(lines, Signals(shop.checkout.service.telemetry))
+    return Changes(lines, Signals(shop.checkout.service.telemetry), shop.clock)
 
 
-def _decide(sight: Sight | None) -> Change[str] | str:
+def _decide(sight: OrderSight | None) -> Change[str]:
     assert sight is not None
     return Change(sight.car, answer="done")
 
@@ -74,7 +97,8 @@ async def test_a_lost_race_is_the_next_round_with_a_fresh_look(sqlite_shop: Shop
     memory = Memory(lost=3)
 
     assert (
-        await changes_over(memory, sqlite_shop).settled("refund", Look("ord_1"), _decide) == "done"
+        await changes_over(memory, sqlite_shop).settled("refund", OrderLook("ord_1"), _decide)
+        == "done"
     )
     assert memory.looks == 4
 
@@ -88,7 +112,7 @@ async def test_who_cannot_get_through_is_told_to_come_again(
     memory: Memory, looks: int, sqlite_shop: Shop
 ) -> None:
     with pytest.raises(Busy) as refused:
-        await changes_over(memory, sqlite_shop).settled("refund", Look("ord_1"), _decide)
+        await changes_over(memory, sqlite_shop).settled("refund", OrderLook("ord_1"), _decide)
 
     assert refused.value.outcome.value == "unavailable"
     assert memory.looks == looks
@@ -97,7 +121,8 @@ async def test_who_cannot_get_through_is_told_to_come_again(
 async def test_an_outcome_that_nobody_heard_of_is_looked_up(sqlite_shop: Shop) -> None:
     memory = Memory(failed=1)
     assert (
-        await changes_over(memory, sqlite_shop).settled("refund", Look("ord_1"), _decide) == "done"
+        await changes_over(memory, sqlite_shop).settled("refund", OrderLook("ord_1"), _decide)
+        == "done"
     )
 
 
@@ -117,11 +142,11 @@ async def test_what_a_rule_refuses_is_raised_and_nothing_is_written(
     order = await shop.ordered()
     before = await shop.rows("SELECT version FROM cars ORDER BY car_id")
 
-    def refuse(sight: Sight | None) -> str:
+    def refuse(sight: OrderSight | None) -> Change[str]:
         raise LookupError(sight.order.state if sight else "")
 
     with pytest.raises(LookupError, match="payment_pending"):
-        await changes_over(lines, shop).settled("refund", Look(order["order_id"]), refuse)
+        await changes_over(lines, shop).settled("refund", OrderLook(order["order_id"]), refuse)
     assert await shop.rows("SELECT version FROM cars ORDER BY car_id") == before
 
 
@@ -129,7 +154,7 @@ async def test_of_changes_to_one_car_that_saw_the_same_exactly_one_is_written(
     shop: Shop, lines: Lines
 ) -> None:
     order = await shop.ordered()
-    sight = await lines.look(Look(order["order_id"]))
+    sight = (await lines.look(OrderLook(order["order_id"]))).sight
     assert sight is not None
     changes = []
     for number in range(20):
@@ -139,7 +164,7 @@ async def test_of_changes_to_one_car_that_saw_the_same_exactly_one_is_written(
         changes.append(change)
 
     written = await asyncio.gather(*[lines.write(change) for change in changes])
-    again = await lines.look(Look(order["order_id"]))
+    again = (await lines.look(OrderLook(order["order_id"]))).sight
 
     assert sorted(written) == [False] * 19 + [True]
     assert again is not None
@@ -153,7 +178,7 @@ async def test_what_cannot_be_written_fails_alone(shop: Shop, lines: Lines) -> N
     orders = [await shop.ordered(f"car_{number}") for number in range(1, 5)]
     changes = []
     for number, order in enumerate(orders):
-        sight = await lines.look(Look(order["order_id"]))
+        sight = (await lines.look(OrderLook(order["order_id"]))).sight
         assert sight is not None
         change: Change[None] = Change(sight.car, answer=None)
         event_id = "evt_of_two" if number < 2 else f"evt_{number}"
@@ -171,3 +196,29 @@ async def test_what_cannot_be_written_fails_alone(shop: Shop, lines: Lines) -> N
 
     assert (sum(written[:2]), written[2:]) == (1, [True, True])
     assert await shop.rows("SELECT COUNT(*) FROM payment_events") == [(3,)]
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["a new key", "one that never finished"])
+async def test_of_answers_under_one_key_exactly_one_is_kept_with_its_fact(
+    shop: Shop, lines: Lines, *, taken: bool
+) -> None:
+    claim, now = Claim("ses_1/one key", "one request"), shop.clock.now()
+    if taken:
+        begun = unchanged(None)
+        begun.bind(claim, None, now, "ord_1")
+        assert await lines.write(begun)
+    seen = await lines.look(KeyLook(claim.key))
+    changes = []
+    for number in range(20):
+        change = unchanged(None)
+        change.keep(claim, seen.key, now, StoredAnswer(409, "text/plain", b"%d" % number))
+        change.say(EventContext(), HoldRefused("car_1", f"att_{number}"))
+        changes.append(change)
+
+    written = await asyncio.gather(*[lines.write(change) for change in changes])
+    kept = (await lines.look(KeyLook(claim.key))).key
+
+    assert sorted(written) == [False] * 19 + [True]
+    assert kept is not None
+    assert kept.body == b"%d" % written.index(True)
+    assert (await shop.fact_types()).count("hold.refused") == 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.checkout.change import Changes
 from app.checkout.customers import CustomerIndex, CustomerSeal
+from app.checkout.main import lines_to
 from app.checkout.models import OUTBOX
 from app.checkout.privacy import BATCH, Erased, Privacy, Rotated
 from app.checkout.signals import Signals
@@ -30,17 +34,35 @@ async def _bought(shop: Shop, car_id: str = "car_1") -> dict[str, Any]:
     return order
 
 
-def _privacy(shop: Shop, *, keys: str = KEY_A, index: str = KEYS["session_key"]) -> Privacy:
-    """What the operator's commands use, with keys of their own."""
+Operator = Callable[..., Privacy]
+"""What the operator's commands use, with keys of their own."""
+
+
+@asynccontextmanager
+async def an_operator_of(shop: Shop) -> AsyncIterator[Operator]:
     service = shop.checkout.service
     outbox = Outbox("checkout", service.database, OUTBOX, shop.clock)
-    return Privacy(
-        Store(service.database, outbox),
-        CustomerSeal(keys),
-        CustomerIndex(index),
-        Signals(service.telemetry),
-        shop.clock,
-    )
+    signals = Signals(service.telemetry)
+    changes = Changes(lines_to(service.database, outbox), signals, shop.clock)
+
+    def privacy(*, keys: str = KEY_A, index: str = KEYS["session_key"]) -> Privacy:
+        return Privacy(
+            Store(service.database),
+            changes,
+            CustomerSeal(keys),
+            CustomerIndex(index),
+            signals,
+            shop.clock,
+        )
+
+    yield privacy
+    await changes.close()
+
+
+@pytest.fixture
+async def operator(shop: Shop) -> AsyncIterator[Operator]:
+    async with an_operator_of(shop) as opened:
+        yield opened
 
 
 def _bytes_of(folder: Path, pattern: str) -> bytes:
@@ -178,14 +200,16 @@ async def test_money_that_comes_after_the_erasure_goes_back_though_the_car_is_fr
     assert await shop.broken_invariants() == {}
 
 
-async def test_all_orders_of_an_address_are_found_however_it_was_written(shop: Shop) -> None:
+async def test_all_orders_of_an_address_are_found_however_it_was_written(
+    shop: Shop, operator: Operator
+) -> None:
     mine = [await _bought(shop, "car_1"), await _bought(shop, "car_2")]
     somebody = {**CUSTOMER, "email": "nils@example.se"}
     other = (await shop.order((await shop.held("car_3"))["hold_id"], customer=somebody)).json()
     await shop.act(other, "cancellation")
     again = (await shop.order(other["hold_id"])).json()  # mine, and waits for its payment
 
-    result = await _privacy(shop).erase_customer("  ASA.Oberg@Example.SE ")
+    result = await operator().erase_customer("  ASA.Oberg@Example.SE ")
 
     assert (sorted(result.erased), result.still_open, result.unreadable) == (
         sorted(order["order_id"] for order in mine),
@@ -196,34 +220,40 @@ async def test_all_orders_of_an_address_are_found_however_it_was_written(shop: S
     assert left == {other["order_id"], again["order_id"]}
 
 
-async def test_rows_that_another_version_or_key_indexed_are_found_too(shop: Shop) -> None:
+async def test_rows_that_another_version_or_key_indexed_are_found_too(
+    shop: Shop, operator: Operator
+) -> None:
     orders = [await _bought(shop, "car_1"), await _bought(shop, "car_2")]
     await shop.damage(
         f"UPDATE customers SET email_index = NULL WHERE order_id = '{orders[0]['order_id']}'"  # noqa: S608
     )
 
-    result = await _privacy(shop, index="another key").erase_customer(CUSTOMER["email"])
+    result = await operator(index="another key").erase_customer(CUSTOMER["email"])
 
     assert sorted(result.erased) == sorted(order["order_id"] for order in orders)
 
 
-async def test_a_row_that_cannot_be_opened_is_named_not_passed_over(shop: Shop) -> None:
+async def test_a_row_that_cannot_be_opened_is_named_not_passed_over(
+    shop: Shop, operator: Operator
+) -> None:
     order = await _bought(shop)
 
-    privacy = _privacy(shop, keys=KEY_B, index="another key")
+    privacy = operator(keys=KEY_B, index="another key")
 
     assert await privacy.erase_customer(CUSTOMER["email"]) == Erased(unreadable=[order["order_id"]])
     assert await privacy.rotate() == Rotated(unreadable=[order["order_id"]])
     assert await privacy.erase_order(order["order_id"]) == Erased(erased=[order["order_id"]])
 
 
-async def test_new_keys_seal_every_row_once_and_the_old_one_may_go(shop: Shop) -> None:
+async def test_new_keys_seal_every_row_once_and_the_old_one_may_go(
+    shop: Shop, operator: Operator
+) -> None:
     orders = [await _bought(shop, f"car_{number}") for number in (1, 2, 3)]
     await shop.damage(
         f"UPDATE customers SET email_index = NULL WHERE order_id = '{orders[0]['order_id']}'"  # noqa: S608
     )
 
-    rotating = _privacy(shop, keys=f"{KEY_B},{KEY_A}")
+    rotating = operator(keys=f"{KEY_B},{KEY_A}")
 
     assert await rotating.rotate() == Rotated(resealed=3)
     assert await rotating.rotate() == Rotated(fresh=3)
@@ -236,13 +266,13 @@ async def test_new_keys_seal_every_row_once_and_the_old_one_may_go(shop: Shop) -
 
 
 async def test_rotation_goes_on_where_it_was_interrupted_and_leaves_the_erased_alone(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.checkout.privacy.BATCH", 1)
     assert BATCH > 1
     bought = [await _bought(shop, f"car_{number}") for number in (1, 2, 3)]
     orders = sorted(bought, key=lambda order: str(order["order_id"]))  # as rotation takes them
-    rotating = _privacy(shop, keys=f"{KEY_B},{KEY_A}")
+    rotating = operator(keys=f"{KEY_B},{KEY_A}")
     seal = CustomerSeal.seal
     sealed: list[int] = []
 
@@ -281,7 +311,8 @@ async def test_the_audit_line_says_that_and_not_whom(
     async with open_shop(tmp_path, clock, {}) as shop:
         order = await _bought(shop)
         await shop.act(order, "erasure")
-        await _privacy(shop).erase_customer(CUSTOMER["email"])
+        async with an_operator_of(shop) as operator:
+            await operator().erase_customer(CUSTOMER["email"])
 
     log = "".join(capfd.readouterr())
     lines = [line for line in log.splitlines() if "customer.erased" in line]

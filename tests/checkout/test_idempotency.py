@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from app.checkout.change import Change, Lines
 from app.checkout.idempotency import EXAMPLE, is_drawn
+from app.checkout.lines_postgresql import PostgresqlLines
+from app.checkout.lines_sqlite import SqliteLines
 from tests.builders.shop import CUSTOMER, DECLINED, PAYS, Shop, bearer, set_flag
 
 PATHS = ("holds", "orders", "orders/ord_1/cancellation", "orders/ord_1/return")
@@ -274,6 +278,33 @@ async def test_a_crash_between_the_two_transactions_is_finished_by_a_retry(shop:
     assert (await shop.fact_types()).count("order.submitted") == 1
     await shop.pay(resumed.json(), PAYS)
     assert (await shop.read(resumed.json()))["state"] == "confirmed"
+
+
+async def test_an_order_whose_payment_page_could_not_be_noted_is_finished_by_a_retry_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = await shop.held()
+    on_sqlite = shop.checkout.service.database.dialect == "sqlite"
+    lines: type[Lines] = SqliteLines if on_sqlite else PostgresqlLines
+    write = lines.write
+
+    async def losing(self: Lines, change: Change[Any]) -> bool:
+        opens = ("payments", "payment_url") in {
+            (each.table.name, name) for each in change.sets.values() for name in each.values
+        }
+        return False if opens else await write(self, change)
+
+    monkeypatch.setattr(lines, "write", losing)
+    fought_over = await shop.order(hold["hold_id"], key='"a busy moment"')
+    monkeypatch.undo()
+    retried = await shop.order(hold["hold_id"], key='"a busy moment"')
+
+    assert (fought_over.status_code, fought_over.headers["retry-after"]) == (503, "1")
+    assert retried.status_code == 201
+    assert await shop.rows("SELECT order_id FROM orders") == [(retried.json()["order_id"],)]
+    assert (await shop.fact_types()).count("order.submitted") == 1
+    await shop.pay(retried.json(), PAYS)
+    assert (await shop.read(retried.json()))["state"] == "confirmed"
 
 
 async def test_answers_are_forgotten_after_a_day(shop: Shop) -> None:

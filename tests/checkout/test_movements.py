@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.checkout.change import Change, Sight
+from app.checkout.change import Change
+from app.checkout.looks import OrderSight
 from app.checkout.models import CARS, ORDERS, PAYMENTS
 from app.checkout.movements import Told, move_money, paid_back
 from app.checkout.providers.protocol import MoneyMove, MoneyMoved, ProviderPayment
@@ -25,7 +26,7 @@ DEPOSIT = ORDER.deposit
 
 def _sight(
     state: OrderState = "confirmed", payment: str = "captured", *, message: str | None = None
-) -> Sight:
+) -> OrderSight:
     """An order that was paid, or waits for its payment."""
     waits = state in ("payment_pending", "declined")
     return a_sight(
@@ -36,7 +37,7 @@ def _sight(
     )
 
 
-def _after(sight: Sight, change: Change[Any]) -> Sight:
+def _after(sight: OrderSight, change: Change[Any]) -> OrderSight:
     """What is seen once a change was written."""
     values = {table: each.values for (table, _), each in change.sets.items()}
     return replace(
@@ -47,7 +48,7 @@ def _after(sight: Sight, change: Change[Any]) -> Sight:
     )
 
 
-def _told(sight: Sight, *moves: MoneyMoved) -> tuple[Sight, list[Told]]:
+def _told(sight: OrderSight, *moves: MoneyMoved) -> tuple[OrderSight, list[Told]]:
     """What is seen after some messages, and what each of them meant."""
     meant: list[Told] = []
     for move in moves:
@@ -57,7 +58,7 @@ def _told(sight: Sight, *moves: MoneyMoved) -> tuple[Sight, list[Told]]:
     return sight, meant
 
 
-def _is(sight: Sight) -> tuple[str, str, str, int]:
+def _is(sight: OrderSight) -> tuple[str, str, str, int]:
     payment = sight.payment
     return sight.order.state, sight.car.state, payment.state, payment.refunded_amount or 0
 
@@ -178,9 +179,12 @@ def test_refunds_add_up_and_no_total_counts_twice(moves: Sequence[MoneyMoved]) -
     ids=["total", "one pending", "one failed"],
 )
 def test_a_part_leaves_the_order_standing(moves: Sequence[MoneyMoved]) -> None:
-    sight, _ = _told(_sight(), *moves)
+    for order in itertools.permutations(moves):
+        if order.index(moves[-1]) < order.index(moves[-2]) and moves[-1] == _total(DEPOSIT):
+            continue  # a sum does not say what of it is pending: the refund's own word comes first
+        sight, _ = _told(_sight(), *order, *order)
 
-    assert _is(sight) == (*STANDS, 200_000)
+        assert _is(sight) == (*STANDS, 200_000)
 
 
 def test_a_refund_counts_when_its_money_has_moved() -> None:
@@ -263,7 +267,7 @@ def test_a_withdrawn_order_whose_dispute_is_lost_is_owed_no_more() -> None:
 SUCCESS = ProviderPayment("pi_1", "ord_1", "succeeded", DEPOSIT, "SEK", "", NOW)
 
 
-def _succeeded(sight: Sight) -> Sight:
+def _succeeded(sight: OrderSight) -> OrderSight:
     change: Change[Any] = Change(sight.car, answer=None)
     apply_payment(change, sight, SUCCESS, NOW, Terms(3600, 600))
     return _after(sight, change)

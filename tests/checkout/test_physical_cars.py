@@ -145,3 +145,15 @@ async def test_a_returned_car_is_free_under_another_id_once_its_dealer_has_it(sh
 
     assert (on_its_way.status_code, (await shop.hold("car_2")).status_code) == (409, 201)
     assert await shop.broken_invariants() == {}
+
+
+async def test_cars_that_no_catalogue_knows_apart_stay_on_offer_while_others_are_taken(
+    shop: Shop,
+) -> None:
+    await shop.held("car_2")
+    hold = await shop.held("car_1")
+
+    await shop.list_car("car_1")  # its feed says the same once more
+    await shop.checkout.public.delete(f"/api/checkout/v1/holds/{hold['hold_id']}")
+
+    assert (await shop.hold("car_1")).status_code == 201

@@ -12,6 +12,7 @@ from app.checkout.providers.protocol import ProviderRefused, ProviderUnavailable
 from app.checkout.providers.sandbox import SandboxProvider
 from tests.builders.services import refunds_of
 from tests.builders.shop import LOST, PAYS, Shop
+from tests.builders.sights import a_sight
 
 
 async def _cancelled(shop: Shop, car_id: str) -> dict[str, Any]:
@@ -161,19 +162,10 @@ async def test_a_provider_that_is_down_ends_the_questions_of_no_other(
 
 
 def test_refunds_are_shown_to_whoever_decides() -> None:
-    table = commands.refunds_table(
-        [
-            {
-                "order_id": "ord_1",
-                "provider": "stripe",
-                "payment_id": "pi_1",
-                "deposit": 500_000,
-                "currency": "SEK",
-                "ended_at": None,
-                "payment_state": "refund_refused",
-            }
-        ]
+    owed = a_sight(
+        order={"provider": "stripe"}, payment={"payment_id": "pi_1", "state": "refund_refused"}
     )
+    table = commands.refunds_table([owed])
 
     assert [next(iter(column.cells)) for column in table.columns] == [
         "ord_1",

@@ -11,7 +11,7 @@ from app.checkout.change import Change
 from app.checkout.providers.protocol import PaymentState, ProviderPayment
 from app.checkout.settlement import Terms, apply, wanted
 from app.contracts.events import OrderConfirmed
-from tests.builders.sights import NOW, a_sight
+from tests.builders.sights import NOW, a_sight, facts_of, states_after
 
 TERMS = Terms(pick_up_seconds=72 * 3600, hold_extension_seconds=600)
 FREE = {"hold": {"state": "expired"}, "car": {"state": "available"}}
@@ -36,13 +36,7 @@ def applied(word: ProviderPayment, **seen: Any) -> tuple[str, dict[str, Any], li
     sight = a_sight(**seen)
     change: Change[None] = Change(sight.car, answer=None)
     effect = apply(change, sight, word, NOW, TERMS)
-    states = {
-        each.table.name: each.values["state"]
-        for each in change.sets.values()
-        if "state" in each.values
-    }
-    facts = [fact.TYPE.removeprefix("checkout.") for fact, _ in change.facts]
-    return effect, states, facts
+    return effect, states_after(change), facts_of(change)
 
 
 IN_TIME = {"cars": "reserved", "holds": "ordered", "orders": "confirmed", "payments": "captured"}

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from app.checkout.lines_postgresql import CONNECTIONS as OF_LINES
-from app.checkout.store_postgresql import PostgresqlExpress, _Line
 from app.frame.settings import CONNECTIONS
 from rigs.pgbouncer import CONFIGURATION as POOLED
 from rigs.postgres import CONFIGURATION
@@ -21,12 +20,10 @@ def _number(path: Path, setting: str) -> int:
 
 
 def test_all_services_and_second_replicas_of_the_busiest_two_fit() -> None:
-    express = PostgresqlExpress("postgresql+asyncpg://checkout@127.0.0.1/checkout")
-    lanes = sum(isinstance(each, _Line) for each in vars(express).values()) + OF_LINES
-    once = len(SERVICES) * CONNECTIONS + lanes
-    again = 2 * CONNECTIONS + lanes  # checkout and storefront
+    once = len(SERVICES) * CONNECTIONS + OF_LINES
+    again = 2 * CONNECTIONS + OF_LINES  # checkout and storefront
 
-    assert (once, once + again + FOR_PEOPLE_AND_WATCHERS) == (79, 118)
+    assert (once, once + again + FOR_PEOPLE_AND_WATCHERS) == (76, 112)
     assert once + again + FOR_PEOPLE_AND_WATCHERS <= _number(CONFIGURATION, "max_connections")
 
 

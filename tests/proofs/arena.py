@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import httpx
 import orjson
@@ -19,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.checkout.errors import TransitionRefused
 from app.checkout.invariants import INVARIANTS
 from app.checkout.main import build as build_checkout
+from app.frame.settings import Pooler
 from app.kernel.clock import ManualClock
 from app.kernel.errors import Unavailable
 from rigs.neighbours import Neighbours
@@ -61,17 +61,20 @@ class Arena:
         return True
 
     def ask_again_for_refused(self) -> bool:
-        """A person has every refund that was refused asked for again; False as in `run_job`."""
+        """A person has every refund that was refused asked for again; False as in `run_job`.
+
+        And when what was decided is written but was not heard of: it cannot be decided twice.
+        """
         refunds = refunds_of(self.checkout)
 
         async def ask() -> None:
-            for order in await refunds._store.refunds_owed():
-                if order["payment_state"] == "refund_refused":
-                    await refunds.decide(order["order_id"], "retry")
+            for owed in await refunds._store.refunds_owed():
+                if owed.payment.state == "refund_refused":
+                    await refunds.decide(owed.order.order_id, "retry")
 
         try:
             self.runner.run(ask())
-        except Unavailable:
+        except (Unavailable, TransitionRefused):
             return False
         return True
 
@@ -114,9 +117,9 @@ class Arena:
 
 @contextmanager
 def open_arena(
-    folder: Path, database_url: str, *, express: bool, cars: int = CARS, twins: bool = False
+    folder: Path, database_url: str, *, pooler: Pooler = "", cars: int = CARS, twins: bool = False
 ) -> Iterator[Arena]:
-    """A fresh checkout on an empty database, with `cars` cars; its express lane open or closed.
+    """A fresh checkout on an empty database, with `cars` cars; `pooler` stands before that.
 
     With `twins` the first two cars are one physical car.
     """
@@ -132,7 +135,6 @@ def open_arena(
     }
     with ExitStack() as held:
         held.enter_context(counting_sqlite(fuse))
-        held.enter_context(patch.dict(os.environ, {"CHECKOUT_EXPRESS": str(express)}))
         runner = held.enter_context(asyncio.Runner())
         opened = AsyncExitStack()
         held.callback(lambda: runner.run(opened.aclose()))
@@ -145,6 +147,7 @@ def open_arena(
                     clock=clock,
                     others=others,
                     databases={"checkout": await _through_proxy(database_url, fuse, opened)},
+                    pooler=pooler,
                 )
             )
             await services["checkout"].job("consume:catalog")()

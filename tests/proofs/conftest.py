@@ -5,16 +5,61 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from app.frame.settings import Pooler
 from rigs.checkout import LocalCheckout, Neighbours
+from rigs.pgbouncer import LocalPgbouncer
 from rigs.postgres import LocalPostgres
 from rigs.shop import new_secrets
 from tests.conftest import NewDatabase
 from tests.proofs.books import Books, OutboxReader
 from tests.proofs.shopping import Behaviour, Shopping
+
+NUMBERS = count(1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A kind of database: `new` makes an empty one by its name and returns its address."""
+
+    name: str
+    new: NewDatabase
+    pooler: Pooler = ""
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: LocalPostgres) -> Iterator[LocalPgbouncer]:
+    """In front of the tests' server, a few connections for each database."""
+    with LocalPgbouncer(postgres, settings={"default_pool_size": "4"}) as pooler:
+        yield pooler
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.integration),
+        pytest.param("pgbouncer", marks=pytest.mark.integration),
+    ]
+)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Runs a proof on SQLite, on PostgreSQL, and on PostgreSQL behind a pooler."""
+    if request.param == "sqlite":
+        return Place("sqlite", lambda name: f"sqlite+aiosqlite:///{tmp_path / name}.db")
+    server: LocalPostgres = request.getfixturevalue("postgres")
+    pooled = request.param == "pgbouncer"
+    reach = request.getfixturevalue("pgbouncer").url if pooled else server.url
+    number = next(NUMBERS)
+
+    def make(name: str) -> str:
+        fresh = f"proof_{name}_{number}"
+        server.query(f'CREATE DATABASE "{fresh}"')
+        return str(reach(fresh))
+
+    return Place(request.param, make, "transaction" if pooled else "")
 
 
 @dataclass(frozen=True)
@@ -42,7 +87,7 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    folder: Path, *, database_url: str, workers: int, insight: bool = False
+    folder: Path, *, database_url: str, workers: int, insight: bool = False, pooler: Pooler = ""
 ) -> Iterator[Stack]:
     secrets = new_secrets()
     with (
@@ -54,6 +99,7 @@ def running_stack(
             database_url=database_url,
             workers=workers,
             insight=insight,
+            environment={"CHECKOUT_DATABASE_POOLER": pooler},
         ) as checkout,
     ):
         yield Stack(checkout, neighbours)
@@ -63,12 +109,10 @@ StartStack = Callable[..., AbstractContextManager[Stack]]
 
 
 @pytest.fixture
-def start_stack(
-    new_database: NewDatabase, tmp_path: Path, request: pytest.FixtureRequest
-) -> StartStack:
+def start_stack(place: Place, tmp_path: Path) -> StartStack:
     """Starts a stack on an empty database: two workers on PostgreSQL, one on SQLite."""
-    url = new_database("checkout")
-    on_sqlite = url.startswith("sqlite")
+    url = place.new("checkout")
+    on_sqlite = place.name == "sqlite"
 
     def start(*, insight: bool = False) -> AbstractContextManager[Stack]:
         return running_stack(
@@ -76,6 +120,7 @@ def start_stack(
             database_url="" if on_sqlite else url,
             workers=1 if on_sqlite else 2,
             insight=insight,
+            pooler=place.pooler,
         )
 
     return start

@@ -11,4 +11,4 @@ OUTAGES = 3 if LONG else 1
 """Rounds of every kind of outage."""
 EXAMPLES = 75 if LONG else 5
 STEPS = 60 if LONG else 30
-"""Of the stateful model, per database and lane."""
+"""Of the stateful model, per database."""

@@ -18,7 +18,6 @@ from typing import Any, ClassVar, get_args
 
 import httpx
 import orjson
-import pytest
 import stamina
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -35,8 +34,8 @@ from app.contracts.checkout import OrderState
 from rigs.neighbours import MOVING, as_signed
 from tests.builders.platform import KEYS
 from tests.builders.services import DEALER
-from tests.conftest import NewDatabase
 from tests.proofs.arena import CARS, JOBS, Arena, open_arena
+from tests.proofs.conftest import Place
 from tests.proofs.length import EXAMPLES, STEPS
 from tests.proofs.shopping import CUSTOMER
 
@@ -99,9 +98,7 @@ class AnyOrder(RuleBasedStateMachine):
     """Shoppers, a dealer, a provider, time and a database that goes away."""
 
     folder: ClassVar[Path]
-    express: ClassVar[bool]
-    database: ClassVar[NewDatabase]
-    """Where an example finds an empty database; as a static method."""
+    place: ClassVar[Place]
     numbers: ClassVar[Iterator[int]] = count(1)
 
     def __init__(self) -> None:
@@ -110,9 +107,8 @@ class AnyOrder(RuleBasedStateMachine):
         name = f"checkout_{next(self.numbers)}"
         folder = self.folder / name
         folder.mkdir()
-        url = type(self).database(name)
         self.arena: Arena = self._held.enter_context(
-            open_arena(folder, url, express=self.express, twins=True)
+            open_arena(folder, self.place.new(name), pooler=self.place.pooler, twins=True)
         )
         self.keys = count(1)
         self.sent: dict[str, Sent] = {}
@@ -338,6 +334,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _send(self, sent: Sent, breaks: Break) -> None:
         answer = self._answer(sent, breaks)
+        if answer.status_code == 422 and "/desk-sale" in sent.path:
+            assert "stands no longer" in answer.text  # it was taken back since
+            return
         assert answer.status_code in (200, 201, 404, 409, 429, 503), answer.text
         if answer.status_code == 503:
             assert answer.json()["retry_after_seconds"] > 0
@@ -411,12 +410,10 @@ class AnyOrder(RuleBasedStateMachine):
         return [event["data"]["order_id"] for event in self._of(type_)]
 
 
-@pytest.mark.parametrize("express", [True, False], ids=["express", "careful"])
 def test_whatever_happens_in_whatever_order_everything_stays_true(
-    new_database: NewDatabase, tmp_path: Path, *, express: bool
+    place: Place, tmp_path: Path
 ) -> None:
-    here = {"database": staticmethod(new_database), "folder": tmp_path, "express": express}
-    machine = type("AnyOrderHere", (AnyOrder,), here)
+    machine = type("AnyOrderHere", (AnyOrder,), {"place": place, "folder": tmp_path})
     stamina.set_testing(True, attempts=1)
     try:
         run_state_machine_as_test(

@@ -11,8 +11,8 @@ from typing import get_args
 import pytest
 from sqlalchemy import text
 
-from app.checkout.signals import ExpressEffect
-from app.checkout.store_postgresql import PAUSE_SECONDS
+from app.checkout.lines_postgresql import PAUSE_SECONDS
+from app.checkout.signals import Effect
 from app.embedded import SERVICES as BUILDS
 from app.frame.database import Database
 from app.frame.settings import ServiceSettings
@@ -31,14 +31,12 @@ SELECT current_setting('enable_seqscan') AS setting, current_setting('lock_timeo
        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks
 """
 POOL = 3
-"""Connections per service: fewer than checkout's twelve, let alone those of its express lane."""
+"""Connections per service: fewer than checkout's pool, let alone those of its lines."""
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalPostgres]:
-    with LocalPostgres(
-        databases=(*SERVICES, "lane_true", "lane_false", "narrow", "bare")
-    ) as server:
+    with LocalPostgres(databases=(*SERVICES, "race", "narrow", "bare")) as server:
         yield server
 
 
@@ -64,18 +62,13 @@ async def test_six_services_migrate_and_stock_up_through_it(
     assert _connections(server, tuple(builds)) <= POOL * len(builds)
 
 
-@pytest.mark.parametrize("express", ["true", "false"])
 async def test_twenty_shoppers_who_race_for_a_car_have_one_winner_who_buys_it(
-    express: str,
     tmp_path: Path,
     clock: ManualClock,
     pooler: LocalPgbouncer,
     server: LocalPostgres,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("CHECKOUT_EXPRESS", express)
-    database = f"lane_{express}"
-    urls = {"checkout": pooler.url(database)}
+    urls = {"checkout": pooler.url("race")}
     async with open_shop(tmp_path, clock, urls, cars=21, pooler="transaction") as shop:
         raced = await asyncio.gather(
             *(shop.hold("car_1", **{"x-forwarded-for": f"198.51.100.{n}"}) for n in range(20))
@@ -94,18 +87,16 @@ async def test_twenty_shoppers_who_race_for_a_car_have_one_winner_who_buys_it(
         assert Counter(answer.status_code for answer in others) == {201: 20}
         assert (await shop.read(order))["state"] == "confirmed"
         assert await shop.broken_invariants() == {}
-        assert _express(shop, "failed") == 0
-        assert (_express(shop, "done", ("place_hold",)) > 0) is (express == "true")
-        assert _connections(server, (database,)) <= POOL
+        assert _effects(shop, "failed") == 0
+        assert _effects(shop, "done") > 0
+        assert _connections(server, ("race",)) <= POOL
         assert await _left_behind(urls["checkout"]) == {("on", "5s", 0, 0)}
 
 
-def _express(shop: Shop, result: str, effects: tuple[str, ...] = get_args(ExpressEffect)) -> float:
+def _effects(shop: Shop, result: str) -> float:
+    named = {"service": "checkout", "result": result}
     return sum(
-        shop.metric(
-            "checkout_express_effects_total", service="checkout", effect=effect, result=result
-        )
-        for effect in effects
+        shop.metric("checkout_effects_total", effect=effect, **named) for effect in get_args(Effect)
     )
 
 
