@@ -13,6 +13,7 @@ from sqlalchemy import JSON, LargeBinary
 
 from app.checkout.change import Change
 from app.checkout.looks import QUERIES, Look, Query, Seen, query_of
+from app.checkout.models import ACTIVE_BY
 from app.checkout.shapes import Part, Shape, shape_of, wish_of
 from app.checkout.sqlite_file import SqliteFile, Write, moment_of
 from app.frame.batches import BatchFailed
@@ -105,11 +106,11 @@ def _guards(shape: Shape) -> Iterator[str]:
     if shape.room:
         yield (
             "(:room_session = '' OR :room_of_session > (SELECT COUNT(*) FROM holds"
-            " WHERE state = 'active' AND session_id = :room_session))"
+            f" WHERE {ACTIVE_BY['session_id']} AND session_id = :room_session))"
         )
         yield (
             ":room_of_address > (SELECT COUNT(*) FROM holds"
-            " WHERE state = 'active' AND address_hash = :room_address)"
+            f" WHERE {ACTIVE_BY['address_hash']} AND address_hash = :room_address)"
         )
 
 

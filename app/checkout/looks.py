@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Column, Table
 
-from app.checkout.models import CARS, DESK_SALES, HOLDS, IDEMPOTENCY, ORDERS, PAYMENTS
+from app.checkout.models import ACTIVE_BY, CARS, DESK_SALES, HOLDS, IDEMPOTENCY, ORDERS, PAYMENTS
 from app.checkout.rows import Car, DeskSale, Hold, Key, Order, Payment, Purchase
 
 Sight_co = TypeVar("Sight_co", covariant=True)
@@ -129,10 +129,13 @@ _ELSEWHERE: Final = """
            AND t.state <> 'available' LIMIT 1)
 """
 
-_HELD_BY: Final = """
-       (SELECT COUNT(*) FROM holds x WHERE x.state = 'active'
+_HELD_BY: Final = {
+    column: f"""
+       (SELECT COUNT(*) FROM holds x WHERE {active}
            AND x.{column} = q.{column} AND q.{column} <> '')
 """
+    for column, active in ACTIVE_BY.items()
+}
 
 _IN_FORCE: Final = f"""
        COALESCE(
@@ -267,8 +270,8 @@ QUERIES: Final[Mapping[type[Look[Any]], Query[Any]]] = {
         _CARS_HOLD,
         (
             _ELSEWHERE,
-            _HELD_BY.format(column="session_id"),
-            _HELD_BY.format(column="address_hash"),
+            _HELD_BY["session_id"],
+            _HELD_BY["address_hash"],
         ),
     ),
     DeskLook: Query(

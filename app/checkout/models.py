@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -108,12 +110,23 @@ Index(
     postgresql_where=text("state = 'active'"),
     sqlite_where=text("state = 'active'"),
 )
-for _limited in ("session_id", "address_hash"):
+
+ACTIVE_BY: Final = {
+    "session_id": "state || '' = 'active'",
+    "address_hash": "'' || state = 'active'",
+}
+"""How a query by this column says `state = 'active'`: no index but the column's own will do.
+
+While next to nothing is active PostgreSQL finds a walk through any index of active holds as cheap,
+keeps that plan, and walks through thousands an hour later.
+"""
+
+for _limited, _active in ACTIVE_BY.items():
     Index(
-        f"ix_holds_active_{_limited}",
+        f"ix_holds_active_by_{_limited}",
         HOLDS.c[_limited],
-        postgresql_where=text("state = 'active'"),
-        sqlite_where=text("state = 'active'"),
+        postgresql_where=text(_active),
+        sqlite_where=text(_active),
     )
 
 ORDERS = Table(

@@ -21,7 +21,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.checkout.models import CARS, HOLDS, IDEMPOTENCY, ORDERS, OUTBOX, PAYMENTS, WORK
+from app.checkout.models import (
+    ACTIVE_BY,
+    CARS,
+    HOLDS,
+    IDEMPOTENCY,
+    ORDERS,
+    OUTBOX,
+    PAYMENTS,
+    WORK,
+)
 from app.checkout.rows import Car, Hold, Order, Payment, Purchase
 from app.contracts.checkout import OrderState
 from app.frame.database import Database, UtcTime
@@ -84,7 +93,7 @@ class Store:
             select(HOLDS)
             .where(
                 HOLDS.c.session_id == session_id,
-                HOLDS.c.state == "active",
+                text(ACTIVE_BY["session_id"]),
                 HOLDS.c.expires_at > now,
             )
             .order_by(HOLDS.c.expires_at, HOLDS.c.hold_id)
