@@ -271,7 +271,8 @@ class Changes:
                 if len(failed) == FAILURES:
                     break
         cause = failed[-1] if failed else None
-        raise Busy("Ask again in a moment.", retry_after_seconds=1) from cause
+        # A database that was not reached is not asked again before a second has gone by.
+        raise Busy("Ask again in a moment.", retry_after_seconds=2 if failed else 1) from cause
 
     async def keep(self, claim: Claim, refusal: StoredAnswer) -> None:
         """Store an error as the key's answer, unless it has another one meanwhile."""

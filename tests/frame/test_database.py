@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from app import checkout
+from app.checkout.lines_postgresql import PAUSE_SECONDS
 from app.checkout.models import METADATA as CHECKOUT
 from app.frame.database import Database, DatabaseUnavailable, _means_gone, damaged
 from app.frame.migrations import migrate, newest_revision
@@ -199,6 +200,7 @@ async def test_without_its_database_checkout_answers_503_and_recovers_by_itself(
             ready.append((await shop.checkout.internal.get("/health/ready")).status_code)
             alive = (await shop.checkout.internal.get("/health/live")).status_code
             await asyncio.to_thread(server.start)
+            await asyncio.sleep(PAUSE_SECONDS)  # until then nobody tries
 
             up = await shop.hold("car_2", key='"during-outage"')
             ready.append((await shop.checkout.internal.get("/health/ready")).status_code)
