@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from app.checkout.change import Change, Changes, unchanged
@@ -18,6 +19,10 @@ from app.kernel.clock import Clock
 from app.kernel.errors import VitrineError
 
 PAGE: Final = 50
+
+Decision = Literal["retry", "end"]
+AFTER: Final[Mapping[Decision, str]] = {"retry": "refund_due", "end": "refunded"}
+"""The payment's state once a person has decided so."""
 
 
 class Refunds:
@@ -70,14 +75,21 @@ class Refunds:
             self._signals.refund_refused(order_id)
         return refused
 
-    async def decide(self, order_id: str, how: Literal["retry", "end"]) -> None:
+    async def decide(self, order_id: str, how: Decision) -> None:
         """A person decides about a refund: ask the provider again, or it was paid back by hand.
 
         Raises `OrderUnknown`, or `TransitionRefused` when there is nothing to decide.
         """
-        await self._changes.settled(
-            "refund", OrderLook(order_id), lambda sight: _decided(sight, order_id, how)
-        )
+        tried = False
+
+        def decide(sight: OrderSight | None) -> Change[None]:
+            nonlocal tried
+            if tried and sight is not None and sight.payment.state == AFTER[how]:
+                return unchanged(None)  # written in a round of whose end nobody heard
+            tried = True
+            return _decided(sight, order_id, how)
+
+        await self._changes.settled("refund", OrderLook(order_id), decide)
         self._signals.refund_decided(order_id, how=how)
 
 
@@ -99,7 +111,7 @@ def _refused(sight: OrderSight | None) -> Change[bool]:
     return change
 
 
-def _decided(sight: OrderSight | None, order_id: str, how: Literal["retry", "end"]) -> Change[None]:
+def _decided(sight: OrderSight | None, order_id: str, how: Decision) -> Change[None]:
     if sight is None:
         raise OrderUnknown(f"There is no order {order_id}.")
     decidable = {"retry": ("refund_refused",), "end": ("refund_refused", "refund_due")}

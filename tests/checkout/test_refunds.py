@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from app.checkout import commands
+from app.checkout.change import Change
 from app.checkout.payments import Payments
 from app.checkout.providers.protocol import ProviderRefused, ProviderUnavailable
 from app.checkout.providers.sandbox import SandboxProvider
+from app.checkout.refunds import Decision
+from app.frame.batches import BatchFailed
 from tests.builders.services import refunds_of
 from tests.builders.shop import LOST, PAYS, Shop
 from tests.builders.sights import a_sight
@@ -122,6 +125,29 @@ async def test_a_refused_refund_waits_for_a_person_who_ends_it(
     assert [(await shop.read(order))["state"] for order in (first, second)] == ["refunded"] * 2
     assert (await shop.fact_types()).count("order.refunded") == 2
     assert await shop.broken_invariants() == {}
+
+
+@pytest.mark.parametrize(("how", "after"), [("retry", "refund_due"), ("end", "refunded")])
+async def test_a_decision_that_was_written_unheard_is_made_once_and_not_refused(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, how: Decision, after: str
+) -> None:
+    order = await _cancelled(shop, "car_1")
+    _fail(monkeypatch, "refund", ProviderRefused("No."))
+    await shop.checkout.job("refunds")()
+    refunds = refunds_of(shop.checkout)
+    lines = refunds._changes._lines
+    write = lines.write
+
+    async def unheard(change: Change[Any]) -> bool:
+        monkeypatch.setattr(lines, "write", write)
+        assert await write(change)
+        raise BatchFailed("the connection was lost")
+
+    monkeypatch.setattr(lines, "write", unheard)
+    await refunds.decide(order["order_id"], how)
+
+    assert await _states(shop) == [after]
+    assert (await shop.fact_types()).count("order.refunded") == (how == "end")
 
 
 async def test_an_odd_hold_or_payment_stops_neither_sweep_nor_questions(

@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.checkout.errors import TransitionRefused
 from app.checkout.invariants import INVARIANTS
 from app.checkout.main import build as build_checkout
 from app.frame.settings import Pooler
@@ -61,10 +60,7 @@ class Arena:
         return True
 
     def ask_again_for_refused(self) -> bool:
-        """A person has every refund that was refused asked for again; False as in `run_job`.
-
-        And when what was decided is written but was not heard of: it cannot be decided twice.
-        """
+        """A person has every refund that was refused asked for again; False as in `run_job`."""
         refunds = refunds_of(self.checkout)
 
         async def ask() -> None:
@@ -74,7 +70,7 @@ class Arena:
 
         try:
             self.runner.run(ask())
-        except (Unavailable, TransitionRefused):
+        except Unavailable:
             return False
         return True
 
