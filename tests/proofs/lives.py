@@ -6,6 +6,7 @@ statement and then repeated as its caller would, until its answer is final.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import orjson
 
+from app.checkout.lines_postgresql import PAUSE_SECONDS
 from rigs.neighbours import as_signed
 from tests.builders.platform import KEYS
 from tests.builders.services import DEALER
@@ -166,6 +168,8 @@ class Life:
             tries += 1
             assert tries <= TRIES, f"{verb} was not done"
             self.wait(LOCK_SECONDS)
+            if tries > 1:
+                time.sleep(PAUSE_SECONDS)  # after nobody answered in time, nobody tries for so long
             done = ask()
         if self.statement == 0 or tries:
             assert self.arena.broken(settled=False) == {}, verb
