@@ -29,9 +29,9 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary
 from sqlalchemy.engine import make_url
 
 from app.checkout.change import Change
-from app.checkout.looks import QUERIES, Look, Query, Seen, query_of
+from app.checkout.looks import QUERIES, Look, Query, Reading, Seen
 from app.checkout.models import CARS
-from app.checkout.shapes import Part, Shape, shape_of, wish_of
+from app.checkout.shapes import Part, Shape, shape_of, untaken, wish_of
 from app.frame.batches import Batches, BatchFailed, LineDown
 from app.frame.database import UtcTime
 from app.frame.outbox import Outbox
@@ -102,25 +102,15 @@ _LOST: Final = (
 """Somebody else was faster: the next look shows it."""
 
 
-class _Reading:
-    """A query's text for a batch of looks, and which of its columns are JSON."""
-
-    def __init__(self, query: Query[Any]) -> None:
-        arrays = ", ".join(f"${n + 1}::text[]" for n in range(len(query.asked)))
-        names = ", ".join((*query.asked, "n"))
-        asked = f"(SELECT * FROM unnest({arrays}) WITH ORDINALITY AS asked({names}))"
-        self.text = query.text(asked).replace("SELECT ", "SELECT q.n, ", 1)
-        self._json = [n for n, column in enumerate(query.columns) if isinstance(column.type, JSON)]
-
-    def values(self, row: Sequence[Any]) -> list[Any]:
-        values = list(row[1:])
-        for n in self._json:
-            if values[n] is not None:
-                values[n] = orjson.loads(values[n])
-        return values
+def _reading(query: Query[Sight]) -> Reading[Sight]:
+    arrays = ", ".join(f"${n + 1}::text[]" for n in range(len(query.asked)))
+    names = ", ".join((*query.asked, "n"))
+    asked = f"(SELECT * FROM unnest({arrays}) WITH ORDINALITY AS asked({names}))"
+    text = query.text(asked).replace("SELECT ", "SELECT q.n, ", 1)
+    return Reading(query, text, {JSON: orjson.loads})
 
 
-_READINGS: Final = {look: _Reading(query) for look, query in QUERIES.items()}
+_READINGS: Final = {look: _reading(query) for look, query in QUERIES.items()}
 
 
 class PostgresqlLines:
@@ -155,10 +145,10 @@ class PostgresqlLines:
         await self._connections.close()
 
     async def _look(self, looks: Sequence[Look[Sight]]) -> list[Seen[Sight]]:
-        query, reading = query_of(looks[0]), _READINGS[type(looks[0])]
-        asked = [[getattr(look, name) for look in looks] for name in query.asked]
+        reading = _READINGS[type(looks[0])]
+        asked = [[getattr(look, name) for look in looks] for name in reading.asked]
         rows = await self._connections.fetch(reading.text, *asked)
-        found = {row[0]: query.seen(reading.values(row)) for row in rows}
+        found = {row[0]: reading.seen(row[1:]) for row in rows}
         return [found[n + 1] for n in range(len(looks))]
 
     async def _write(
@@ -166,7 +156,7 @@ class PostgresqlLines:
     ) -> Sequence[bool | Exception]:
         statement = statement_of(shape)
         try:
-            rows = await self._connections.fetch(statement, *self._arguments(changes))
+            rows = await self._connections.fetch(statement, *self._arguments(shape, changes))
         except asyncpg.PostgresError as error:
             if len(changes) == 1:
                 return [False if isinstance(error, _LOST) else error]
@@ -174,8 +164,8 @@ class PostgresqlLines:
         done = {row["n"] for row in rows}
         return [n in done for n in range(len(changes))]
 
-    def _arguments(self, changes: Sequence[Change[Any]]) -> tuple[str, str]:
-        wishes = [{"n": n, **wish_of(change)} for n, change in enumerate(changes)]
+    def _arguments(self, shape: Shape, changes: Sequence[Change[Any]]) -> tuple[str, str]:
+        wishes = [{"n": n, **wish_of(change, shape)} for n, change in enumerate(changes)]
         facts = [
             {"n": n, "m": m, **fact}
             for n, change in enumerate(changes)
@@ -335,18 +325,7 @@ def _guarding(shape: Shape) -> Part | None:
 
 
 def _guards(shape: Shape) -> Iterator[str]:
-    if shape.event is not None:
-        yield (
-            "NOT EXISTS (SELECT FROM payment_events e"
-            f" WHERE e.event_id = w.{shape.event.name}_event_id)"
-        )
-    if shape.key is not None and shape.key.by:
-        yield (
-            "EXISTS (SELECT FROM idempotency k"
-            f" WHERE k.key = w.{shape.key.name}_by AND k.status IS NULL)"
-        )
-    elif shape.key is not None:
-        yield (f"NOT EXISTS (SELECT FROM idempotency k WHERE k.key = w.{shape.key.name}_key)")
+    yield from untaken(shape, "w.")
     if shape.room:
         of = ("session", "address", "of_session", "of_address")
         yield f"room_for_hold({', '.join(f'w.room_{name}' for name in of)})"
@@ -369,7 +348,7 @@ def _statement(part: Part, shape: Shape) -> str:
     )
     return (
         f"INSERT INTO {part.table.name} ({names})"
-        f" SELECT {new} FROM wish w JOIN standing USING (n) WHERE {before or 'true'}"
+        f" SELECT {new} FROM {wishes} WHERE {before or 'true'}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -12,9 +12,9 @@ import orjson
 from sqlalchemy import JSON, LargeBinary
 
 from app.checkout.change import Change
-from app.checkout.looks import QUERIES, Look, Query, Seen, query_of
+from app.checkout.looks import QUERIES, Look, Query, Reading, Seen
 from app.checkout.models import ACTIVE_BY
-from app.checkout.shapes import Part, Shape, shape_of, wish_of
+from app.checkout.shapes import Part, Shape, shape_of, untaken, wish_of
 from app.checkout.sqlite_file import SqliteFile, Write, moment_of
 from app.frame.batches import BatchFailed
 from app.frame.database import UtcTime
@@ -23,29 +23,12 @@ from app.frame.outbox import Outbox
 Sight = TypeVar("Sight")
 
 
-class _Reading:
-    """A query's text, and which of its columns are stored otherwise than Python has them."""
-
-    def __init__(self, query: Query[Any]) -> None:
-        self.text = query.text(
-            f"(SELECT {', '.join(f':{each} AS {each}' for each in query.asked)})"
-        )
-        types = [column.type for column in query.columns]
-        self._moments = [n for n, each in enumerate(types) if isinstance(each, UtcTime)]
-        self._json = [n for n, each in enumerate(types) if isinstance(each, JSON)]
-
-    def values(self, row: Sequence[Any]) -> list[Any]:
-        values = list(row)
-        for n in self._moments:
-            if values[n] is not None:
-                values[n] = moment_of(values[n])
-        for n in self._json:
-            if values[n] is not None:
-                values[n] = orjson.loads(values[n])
-        return values
+def _reading(query: Query[Sight]) -> Reading[Sight]:
+    asked = ", ".join(f":{each} AS {each}" for each in query.asked)
+    return Reading(query, query.text(f"(SELECT {asked})"), {UtcTime: moment_of, JSON: orjson.loads})
 
 
-_READINGS: Final = {look: _Reading(query) for look, query in QUERIES.items()}
+_READINGS: Final = {look: _reading(query) for look, query in QUERIES.items()}
 
 
 class SqliteLines:
@@ -58,17 +41,17 @@ class SqliteLines:
         self._outbox = outbox
 
     async def look(self, look: Look[Sight]) -> Seen[Sight]:
-        query, reading = query_of(look), _READINGS[type(look)]
-        asked = {name: getattr(look, name) for name in query.asked}
+        reading = _READINGS[type(look)]
+        asked = {name: getattr(look, name) for name in reading.asked}
         try:
             row = self._file.row(reading.text, asked)
         except sqlite3.Error as error:
             raise BatchFailed(type(error).__name__) from error
-        return query.seen(reading.values(row or ()))  # there always is one
+        return reading.seen(row or ())  # there always is one
 
     async def write(self, change: Change[Any]) -> bool:
-        statements, facts = statements_of(shape_of(change)), self._outbox.rows(change.facts)
-        return await self._file.write(Write(statements, wish_of(change), facts))
+        shape, facts = shape_of(change), self._outbox.rows(change.facts)
+        return await self._file.write(Write(statements_of(shape), wish_of(change, shape), facts))
 
     async def close(self) -> None:
         await self._file.close()
@@ -79,8 +62,7 @@ def statements_of(shape: Shape) -> tuple[str, ...]:
     """The guard, which moves the car or else takes the key, and a statement for each other row."""
     guards = "".join(f" AND {guard}" for guard in _guards(shape))
     if shape.car is None:
-        first = next(part for part in shape.parts if part is shape.key)
-        rest = [part for part in shape.parts if part is not first]
+        first, *rest = shape.parts  # its key
         return (_statement(first, guards), *(_statement(part) for part in rest))
     moved = "".join(f", {name} = :car_{name}" for name in shape.car)
     guard = (
@@ -91,18 +73,7 @@ def statements_of(shape: Shape) -> tuple[str, ...]:
 
 
 def _guards(shape: Shape) -> Iterator[str]:
-    if shape.event is not None:
-        yield (
-            "NOT EXISTS (SELECT 1 FROM payment_events"
-            f" WHERE event_id = :{shape.event.name}_event_id)"
-        )
-    if shape.key is not None and shape.key.by:
-        yield (
-            "EXISTS (SELECT 1 FROM idempotency"
-            f" WHERE key = :{shape.key.name}_by AND status IS NULL)"
-        )
-    elif shape.key is not None:
-        yield f"NOT EXISTS (SELECT 1 FROM idempotency WHERE key = :{shape.key.name}_key)"
+    yield from untaken(shape, ":")
     if shape.room:
         yield (
             "(:room_session = '' OR :room_of_session > (SELECT COUNT(*) FROM holds"

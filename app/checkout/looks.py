@@ -161,6 +161,18 @@ TABLES: Final[Mapping[type, Table]] = {
 }
 
 
+def rows_in(values: Sequence[Any], kinds: Sequence[type]) -> list[Any]:
+    """The rows of some tables, one after the other; None for one that is not there."""
+    found: list[Any] = []
+    start = 0
+    for kind in kinds:
+        width = len(TABLES[kind].columns)
+        # The first column is the primary key.
+        found.append(None if values[start] is None else kind(*values[start : start + width]))
+        start += width
+    return found
+
+
 class Query(Generic[Sight_co]):
     """Reads `rows` (alias and class of each table; the key is always one of them) and `values`."""
 
@@ -183,7 +195,7 @@ class Query(Generic[Sight_co]):
             f" FROM {{asked}} q {joins} LEFT JOIN idempotency k ON k.key = q.key"
         )
         self._make = make
-        self._widths = [(row, len(fields(row))) for _, row in all_rows]
+        self._rows = [row for _, row in all_rows]
 
     def text(self, asked: str) -> str:
         """The query, over a table expression with what is asked for."""
@@ -191,15 +203,30 @@ class Query(Generic[Sight_co]):
 
     def seen(self, values: Sequence[Any]) -> Seen[Sight_co]:
         """A row of it; values are Python's, moments with their zone and JSON as dictionaries."""
-        found: list[Any] = []
-        start = 0
-        for row, width in self._widths:
-            # The first column is the primary key.
-            found.append(None if values[start] is None else row(*values[start : start + width]))
-            start += width
-        *rows, key = found
-        sight = self._make(*rows, *values[start:]) if not rows or rows[0] is not None else None
+        *rows, key = rows_in(values, self._rows)
+        told = values[len(self.columns) :]
+        sight = self._make(*rows, *told) if not rows or rows[0] is not None else None
         return Seen(sight, key)
+
+
+class Reading(Generic[Sight_co]):
+    """A query as one dialect asks it: `text`, and how values of some types become Python's."""
+
+    def __init__(
+        self, query: Query[Sight_co], text: str, convert: Mapping[type, Callable[[Any], Any]]
+    ) -> None:
+        self.text: Final = text
+        self.asked: Final = query.asked
+        self._query = query
+        kinds = [type(column.type) for column in query.columns]
+        self._convert = [(n, convert[kind]) for n, kind in enumerate(kinds) if kind in convert]
+
+    def seen(self, row: Sequence[Any]) -> Seen[Sight_co]:
+        values = list(row)
+        for n, convert in self._convert:
+            if values[n] is not None:
+                values[n] = convert(values[n])
+        return self._query.seen(values)
 
 
 def _order_sight(
@@ -286,7 +313,3 @@ QUERIES: Final[Mapping[type[Look[Any]], Query[Any]]] = {
     KeyLook: Query(KeyLook, lambda: None, (), ""),
 }
 """How each look is answered, in one row; a key that is not asked for is that of nobody."""
-
-
-def query_of(look: Look[Sight_co]) -> Query[Sight_co]:
-    return QUERIES[type(look)]

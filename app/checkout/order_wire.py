@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, get_args
 
+from app.checkout.change import Change
 from app.checkout.collection import kept_until
-from app.checkout.rows import Order, Payment, Purchase
+from app.checkout.idempotency import Claim, StoredAnswer, answer
+from app.checkout.rows import Key, Order, Payment, Purchase
 from app.checkout.states import LIVE
 from app.contracts.checkout import ReturnReason
 from app.kernel.clock import rfc3339
@@ -76,6 +78,22 @@ def order_wire(purchase: Purchase, *, pick_up_seconds: int) -> dict[str, Any]:
         "message": _message(order, payment),
         "payment_url": payment.payment_url if waiting else None,
     }
+
+
+def answer_with_order(
+    change: Change[Any],
+    seen: Purchase,
+    claim: Claim,
+    key: Key | None,
+    now: datetime,
+    *,
+    pick_up_seconds: int,
+) -> StoredAnswer:
+    """The order as it is when the change has happened, as an answer that its key keeps."""
+    wire = order_wire(change.purchase_after(seen), pick_up_seconds=pick_up_seconds)
+    stored = answer(200, wire)
+    change.keep(claim, key, now, stored)
+    return stored
 
 
 def _moment(value: datetime | None) -> str | None:

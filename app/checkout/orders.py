@@ -15,7 +15,7 @@ from app.checkout.holds import check_running, owned
 from app.checkout.idempotency import LOCK, Claim, Replay, StoredAnswer, answer, answer_in, judged
 from app.checkout.looks import HoldLook, HoldSight, OrderLook, OrderSight, Seen
 from app.checkout.models import CUSTOMERS
-from app.checkout.order_wire import order_wire
+from app.checkout.order_wire import answer_with_order, order_wire
 from app.checkout.payments import Payments
 from app.checkout.pricing import vat_of
 from app.checkout.providers.protocol import PaymentOrder, ProviderPayment
@@ -217,9 +217,9 @@ def hand_over(
         CarHandedOver(order.order_id, order.car_id, reported_by),
         CarStateChanged(order.car_id, "sold"),
     )
-    wire = order_wire(change.purchase_after(sight), pick_up_seconds=pick_up_seconds)
-    change.answer = answer(200, wire)
-    change.keep(claim, key, now, change.answer)
+    change.answer = answer_with_order(
+        change, sight, claim, key, now, pick_up_seconds=pick_up_seconds
+    )
     return change
 
 

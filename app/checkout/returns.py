@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from app.checkout.change import Change, Changes
 from app.checkout.errors import OrderUnknown, TransitionRefused
-from app.checkout.idempotency import Claim, Replay, StoredAnswer, answer
+from app.checkout.idempotency import Claim, Replay, StoredAnswer
 from app.checkout.looks import RECEIVED, OrderLook, OrderSight
-from app.checkout.order_wire import RETURN, order_wire
+from app.checkout.order_wire import RETURN, answer_with_order
 from app.checkout.rows import Key, Order
 from app.checkout.settings import CheckoutSettings
 from app.checkout.settlement import stated_now
@@ -60,9 +60,9 @@ def request(
     change: Change[Any] = Change(sight.car, answer=None)
     change.set(order, state="return_requested", message=RETURN + reason)
     change.say(stated_now(order), ReturnRequested(order.order_id, order.car_id, reason))
-    wire = order_wire(change.purchase_after(sight), pick_up_seconds=terms.pick_up_seconds)
-    change.answer = answer(200, wire)
-    change.keep(claim, key, now, change.answer)
+    change.answer = answer_with_order(
+        change, sight, claim, key, now, pick_up_seconds=terms.pick_up_seconds
+    )
     return change
 
 
@@ -94,9 +94,10 @@ def receive(
         if sight.car.state == "sold":
             change.set(sight.car, state="available")
         change.say(context, CarStateChanged(order.car_id, "available"))
-    wire = order_wire(change.purchase_after(sight), pick_up_seconds=terms.pick_up_seconds)
-    change.answer = Received(answer(200, wire), state, reason)
-    change.keep(claim, key, now, change.answer.stored)
+    stored = answer_with_order(
+        change, sight, claim, key, now, pick_up_seconds=terms.pick_up_seconds
+    )
+    change.answer = Received(stored, state, reason)
     return change
 
 

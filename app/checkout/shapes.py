@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -74,9 +74,24 @@ def _shape(
     )
 
 
-def wish_of(change: Change[Any]) -> dict[str, Any]:
-    """The values of a change, by the names that its statements use."""
-    shape = shape_of(change)
+def untaken(shape: Shape, value: str) -> Iterator[str]:
+    """What must not be taken, as conditions of both dialects; `value` stands before a wish's name.
+
+    A key whose request never finished must still be without an answer.
+    """
+    if shape.event is not None:
+        wanted = f"{value}{shape.event.name}_event_id"
+        yield f"NOT EXISTS (SELECT 1 FROM payment_events e WHERE e.event_id = {wanted})"
+    if shape.key is not None and shape.key.by:
+        wanted = f"{value}{shape.key.name}_by"
+        yield f"EXISTS (SELECT 1 FROM idempotency k WHERE k.key = {wanted} AND k.status IS NULL)"
+    elif shape.key is not None:
+        wanted = f"{value}{shape.key.name}_key"
+        yield f"NOT EXISTS (SELECT 1 FROM idempotency k WHERE k.key = {wanted})"
+
+
+def wish_of(change: Change[Any], shape: Shape) -> dict[str, Any]:
+    """The values of a change of this shape, by the names that its statements use."""
     wish: dict[str, Any] = {}
     if change.car is not None:
         wish = {"car_id": change.car.car_id, "seen_version": change.car.version}

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
-    Row,
     and_,
     bindparam,
     exists,
@@ -21,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.checkout.looks import TABLES, rows_in
 from app.checkout.models import (
     ACTIVE_BY,
     CARS,
@@ -56,7 +56,7 @@ class Store:
     async def read_car(self, car_id: str) -> Car | None:
         """A car as of now."""
         found = await self._rows(select(CARS).where(CARS.c.car_id == car_id))
-        return Car(*_values(found[0])) if found else None
+        return Car(*found[0]) if found else None
 
     async def bought(self, car_id: str, session_id: str) -> Bought | None:
         """The order by which this session has bought a car, with its hold."""
@@ -72,7 +72,7 @@ class Store:
             )
         )
         found = await self._rows(query)
-        return Bought(*_values(found[0])) if found else None
+        return Bought(*found[0]) if found else None
 
     async def overdue_holds(self, *, now: datetime, limit: int) -> list[Hold]:
         query = (
@@ -85,7 +85,7 @@ class Store:
             .order_by(HOLDS.c.expires_at)
             .limit(limit)
         )
-        return [Hold(*_values(row)) for row in await self._rows(query)]
+        return [Hold(*row) for row in await self._rows(query)]
 
     async def holds_of(self, session_id: str, *, now: datetime) -> list[Hold]:
         """A session's running holds, the one that ends first first."""
@@ -99,7 +99,7 @@ class Store:
             .order_by(HOLDS.c.expires_at, HOLDS.c.hold_id)
             .limit(100)
         )
-        return [Hold(*_values(row)) for row in await self._rows(query)]
+        return [Hold(*row) for row in await self._rows(query)]
 
     async def orders_not_picked_up(
         self, *, waiting_since: datetime, now: datetime
@@ -304,12 +304,12 @@ class Store:
             )
         return result.rowcount
 
-    async def _rows(self, query: Any) -> Sequence[Row[Any]]:
+    async def _rows(self, query: Any) -> Sequence[Sequence[Any]]:
         async with self._database.read() as connection:
             return (await connection.execute(query)).all()
 
     async def _purchases(self, query: Any) -> list[Purchase]:
-        return [_purchase(row) for row in await self._rows(query)]
+        return [Purchase(*rows_in(row, _PARTS)) for row in await self._rows(query)]
 
 
 def _not_put_off(kind: str, item_id: Any, now: datetime) -> Any:
@@ -317,26 +317,12 @@ def _not_put_off(kind: str, item_id: Any, now: datetime) -> Any:
     return ~exists().where(WORK.c.kind == kind, WORK.c.item_id == item_id, WORK.c.due_at > now)
 
 
-_PARTS: Final = ((Order, ORDERS), (Payment, PAYMENTS), (Hold, HOLDS), (Car, CARS))
+_PARTS: Final = (Order, Payment, Hold, Car)
 
 _PURCHASES: Final = (
-    select(*(column for _, table in _PARTS for column in table.columns))
+    select(*(column for part in _PARTS for column in TABLES[part].columns))
     .select_from(ORDERS)
     .join(PAYMENTS, PAYMENTS.c.order_id == ORDERS.c.order_id)
     .join(HOLDS, HOLDS.c.hold_id == ORDERS.c.hold_id)
     .join(CARS, CARS.c.car_id == ORDERS.c.car_id)
 )
-
-
-def _values(row: Row[Any]) -> Sequence[Any]:
-    return row
-
-
-def _purchase(row: Sequence[Any]) -> Purchase:
-    parts: list[Any] = []
-    start = 0
-    for kind, table in _PARTS:
-        width = len(table.columns)
-        parts.append(kind(*row[start : start + width]))
-        start += width
-    return Purchase(*parts)

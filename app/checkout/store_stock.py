@@ -55,9 +55,8 @@ class StockRows:
         another = CARS.alias("another")
         twice = and_(
             CARS.c.identity.is_(None),
-            literal(
-                values["identity"] is not None
-            ),  # else compared with IS NULL: any unknown car's
+            # None would be compared with IS NULL, which any unknown car is.
+            literal(values["identity"] is not None),
             exists().where(
                 another.c.identity == values["identity"],
                 another.c.car_id != values["car_id"],

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from app.checkout.change import Change, Changes, unchanged
 from app.checkout.errors import TransitionRefused
-from app.checkout.idempotency import Claim, Replay, StoredAnswer, answer
+from app.checkout.idempotency import Claim, Replay, StoredAnswer
 from app.checkout.looks import OrderLook, OrderSight
-from app.checkout.order_wire import order_wire
+from app.checkout.order_wire import answer_with_order
 from app.checkout.rows import Key, Purchase
 from app.checkout.settings import CheckoutSettings
 from app.checkout.settlement import stated_now
@@ -39,9 +39,9 @@ def cancel(
         raise TransitionRefused("The car was handed over: return it instead of cancelling.")
     change: Change[Any] = Change(sight.car, answer=None)
     _withdraw(change, sight, "shopper", now)
-    wire = order_wire(change.purchase_after(sight), pick_up_seconds=pick_up_seconds)
-    change.answer = answer(200, wire)
-    change.keep(claim, key, now, change.answer)
+    change.answer = answer_with_order(
+        change, sight, claim, key, now, pick_up_seconds=pick_up_seconds
+    )
     return change
 
 

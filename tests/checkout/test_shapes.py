@@ -57,7 +57,8 @@ def test_changes_of_the_same_columns_share_a_shape_whatever_their_values() -> No
 
 
 def test_a_wish_has_each_value_by_the_name_that_its_statements_use() -> None:
-    wish = wish_of(a_change())
+    change = a_change()
+    wish = wish_of(change, shape_of(change))
 
     assert (wish["car_id"], wish["seen_version"], wish["car_state"]) == ("car_1", 3, "reserved")
     assert (wish["r0_event_id"], wish["r2_by"], wish["r2_confirmed_at"]) == ("evt_1", "ord_1", NOW)
@@ -68,7 +69,7 @@ def test_a_wish_has_each_value_by_the_name_that_its_statements_use() -> None:
 def test_a_change_that_sets_nothing_of_its_car_still_moves_its_version() -> None:
     change = Change(SIGHT.car, answer=None)
     assert shape_of(change).car == ()
-    assert wish_of(change) == {"car_id": "car_1", "seen_version": 3}
+    assert wish_of(change, shape_of(change)) == {"car_id": "car_1", "seen_version": 3}
 
 
 @pytest.mark.parametrize("key", [None, UNFINISHED], ids=["a new key", "one that never finished"])
