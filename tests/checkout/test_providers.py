@@ -412,6 +412,19 @@ async def test_a_provider_that_is_down_is_left_alone_and_tried_again_later(rig: 
     assert heard.states == ["open", "half_open", "open"]
 
 
+async def test_a_call_without_an_answer_is_made_three_times_in_all(rig: Rig) -> None:
+    heard = Heard()
+    async with (
+        bad_server(http_answer("503 Service Unavailable", b"{}")) as server,
+        httpx.AsyncClient(base_url=server.base_url, trust_env=False) as http,
+    ):
+        guarded = GuardedProvider(rig.at(http), heard)
+        with pytest.raises(ProviderUnavailable):
+            await guarded.create(payment_order())
+
+    assert (server.requests, heard.retries) == (3, ["retried", "retried"])
+
+
 async def test_a_provider_that_is_back_is_asked_again(rig: Rig) -> None:
     heard, clock = Heard(), [0.0]
     (port,) = free_ports(1)

@@ -109,6 +109,10 @@ class GuardedProvider:
             raise _unavailable(max(1, math.ceil(error.seconds)), ProviderPaused) from error
 
     async def _repeated(self, call: Callable[[], Awaitable[T]], until: float) -> T:
+        try:
+            return await self._once(call, until)
+        except NoAnswer as error:
+            failure = error
         # Waits and jitter are stamina's; whether a repeat is allowed at all is ours to say.
         failures = count(1)
         async for attempt in stamina.retry_context(
@@ -120,6 +124,8 @@ class GuardedProvider:
             wait_max=WAIT_MAX_SECONDS,
         ):
             with attempt:
+                if attempt.num == 1:
+                    raise failure  # it was the first: most calls have no second
                 return await self._once(call, until)
         raise AssertionError("retry_context always returns or raises")
 
