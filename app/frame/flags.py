@@ -6,16 +6,19 @@ good state and is reported in the log.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
 from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.contrib.provider.flagd import FlagdProvider
 from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.event import EventDetails, ProviderEvent
 from openfeature.exception import OpenFeatureError
+from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from app.kernel.errors import CannotStart
@@ -32,6 +35,7 @@ FAULTS: Final[dict[str, float | bool]] = {
 
 
 _NUMBER: Final = count(1)
+T = TypeVar("T", float, bool)
 
 
 class Flags:
@@ -58,12 +62,15 @@ class Flags:
                 " one with every flag at rest is made."
             ) from error
         self._client: OpenFeatureClient = api.get_client(domain=self._domain)
+        self._static: dict[str, float | bool] = {}
+        """Values that hold until the file changes; a change brings an empty one."""
+        self._client.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, self._changed)
 
     def number(self, key: str) -> float:
-        return float(self._client.get_float_value(key, float(FAULTS[key])))
+        return float(self._value(key, self._client.get_float_details, float(FAULTS[key])))
 
     def enabled(self, key: str) -> bool:
-        return self._client.get_boolean_value(key, bool(FAULTS[key]))
+        return bool(self._value(key, self._client.get_boolean_details, bool(FAULTS[key])))
 
     def active(self) -> dict[str, bool]:
         """By flag: whether it has another value than the one that means "nothing unusual"."""
@@ -75,6 +82,23 @@ class Flags:
     def close(self) -> None:
         """Stop watching the file; every flag is at rest from now on."""
         api.set_provider(NoOpProvider(), self._domain)
+        self._client.remove_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, self._changed)
+        self._static = {}
+
+    def _value(
+        self, key: str, evaluate: Callable[[str, T], FlagEvaluationDetails[T]], rest: T
+    ) -> float | bool:
+        static = self._static  # what is found out while the file changes is not kept
+        if key not in static:
+            found = evaluate(key, rest)
+            if found.reason != Reason.STATIC:
+                return found.value
+            static[key] = found.value
+        return static[key]
+
+    def _changed(self, details: EventDetails) -> None:
+        del details
+        self._static = {}
 
 
 def resting_state() -> dict[str, object]:

@@ -189,6 +189,25 @@ def test_a_flag_of_the_wrong_kind_or_missing_is_at_rest(tmp_path: Path) -> None:
     flags.close()
 
 
+def test_a_rule_of_a_flag_is_asked_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "flags.json"
+    early = {"<": [{"var": "$flagd.timestamp"}, 100]}
+    document: dict[str, object] = {"flags": {"sandbox-latency-seconds": {"state": "ENABLED",
+        "variants": {"on": 2.0, "rest": 0.0}, "defaultVariant": "rest",
+        "targeting": {"if": [early, "on", "rest"]}}}}  # fmt: skip
+    path.write_bytes(orjson.dumps(document))
+    flags, seen = Flags(path), []
+    for now in (99.0, 101.0):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        seen.append(flags.number("sandbox-latency-seconds"))
+    monkeypatch.undo()
+
+    assert seen == [2.0, 0.0]
+    flags.close()
+
+
 def test_two_platforms_of_one_process_have_flags_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(_with(sandbox_error_ratio=0.5))
     one, other = Flags(tmp_path / "a.json"), Flags(tmp_path / "b.json")
