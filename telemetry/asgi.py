@@ -14,7 +14,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, Tracer
 from structlog.typing import FilteringBoundLogger
 
 from telemetry.catalogue import Outcome
@@ -40,8 +40,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Under this key of the scope an application says how its request ended.
 OUTCOME_KEY = "vitrine.outcome"
 ATTRIBUTES_KEY = "vitrine.attributes"
-SPAN_KEY = "vitrine.span"
-CALLER_KEY = "vitrine.caller"
+_EXCHANGE_KEY = "vitrine.exchange"
 
 _TRACE_HEADERS = frozenset(
     {b"traceparent", b"tracestate", b"baggage", b"b3"}
@@ -61,7 +60,7 @@ class ObservedApp:
     """An ASGI application whose every HTTP request is measured, traced and logged.
 
     With `own_spans` false the spans come from elsewhere (the contrib instrumentation), which
-    leaves its span in `scope["vitrine.span"]`; everything else is the same.
+    hands them over by `leave_span`; everything else is the same.
     """
 
     def __init__(
@@ -82,18 +81,18 @@ class ObservedApp:
         self._access_log = access_log
         self._own_spans = own_spans
         self._duration = instruments.histogram(HTTP_SERVER_REQUEST_DURATION)
-        self._active = instruments.gauge(HTTP_SERVER_ACTIVE_REQUESTS)
-        self._active.set(0)
+        self._active = 0
+        instruments.gauge(HTTP_SERVER_ACTIVE_REQUESTS).follow(lambda: self._active)
         self._known_routes: set[tuple[str, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, describe_early=not self._own_spans)
-        token = None
         claimed, vouched = self._claimed(scope["headers"])
         caller = None if vouched else span_context_from(claimed)
+        exchange = _Exchange(scope, receive, send, caller, describe_early=not self._own_spans)
+        token = None
         if self._own_spans:
             parent = context_from(claimed if vouched else None)
             span = self._tracer.start_span(
@@ -101,11 +100,9 @@ class ObservedApp:
                 context=parent,
                 kind=SpanKind.SERVER,
                 attributes=exchange.start_attributes(),
-                links=_links(caller),
                 record_exception=False,
             )
-            _tell_caller(span, caller)
-            scope[SPAN_KEY] = span
+            exchange.adopt(span)
             token = otel_context.attach(trace.set_span_in_context(span, parent))
         else:
             # The contrib instrumentation believes whatever header it finds.
@@ -114,15 +111,15 @@ class ObservedApp:
                 *(pair for pair in scope["headers"] if pair[0] not in _TRACE_HEADERS),
                 *((kept,) if kept else ()),
             ]
-            scope[CALLER_KEY] = caller
-        self._active.inc()
+            scope[_EXCHANGE_KEY] = exchange
+        self._active += 1
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
             exchange.error = error
             raise
         finally:
-            self._active.inc(-1)
+            self._active -= 1
             self._finish(exchange)
             if token is not None:
                 exchange.span.end()
@@ -144,29 +141,25 @@ class ObservedApp:
         if (method, route) not in self._known_routes:
             self._known_routes.add((method, route))
             for known in _FROM_ZERO:
-                self._duration.touch(
-                    http_request_method=method, http_route=route, outcome=known.value
-                )
-        context = exchange.span.get_span_context()
-        trace_id = f"{context.trace_id:032x}" if context.is_valid else None
+                self._duration.touch(http_request_method=method, http_route=route, outcome=known)
         self._duration.observe(
             seconds,
-            exemplar_trace_id=trace_id if context.trace_flags.sampled else None,
+            exemplar_trace_id=exchange.trace_id if exchange.sampled else None,
             http_request_method=method,
             http_route=route,
-            outcome=outcome.value,
+            outcome=outcome,
         )
         fields: dict[str, Any] = {
             "http_request_method": method,
             "http_route": route,
             "status": exchange.status,
-            "outcome": outcome.value,
+            "outcome": outcome,
             "duration_seconds": round(seconds, 6),
         }
-        if trace_id is not None:
+        if exchange.trace_id:
             # Given by hand, because in contrib mode the span is no longer current here.
-            fields["trace_id"] = trace_id
-            fields["span_id"] = f"{context.span_id:016x}"
+            fields["trace_id"] = exchange.trace_id
+            fields["span_id"] = exchange.span_id
         if route == UNMATCHED_ROUTE:
             fields["path"] = redact_text(str(exchange.scope.get("path", "")))[:_LONGEST_PATH]
         if exchange.disconnected:
@@ -183,47 +176,38 @@ class ObservedApp:
 
 
 def leave_span(span: Span, scope: Scope) -> None:
-    """What the contrib instrumentation does with its new span: leave it where we look for it."""
-    scope[SPAN_KEY] = span
-    caller: SpanContext | None = scope.get(CALLER_KEY)
-    for link in _links(caller):
-        span.add_link(link.context, link.attributes)
-    _tell_caller(span, caller)
-
-
-def _links(caller: SpanContext | None) -> list[Link]:
-    return [] if caller is None else [Link(caller, CALLER)]
-
-
-def _tell_caller(span: Span, caller: SpanContext | None) -> None:
-    if caller is not None:
-        span.set_attribute("vitrine.caller.trace_id", f"{caller.trace_id:032x}")
+    """What the contrib instrumentation does with its new span: hand it to the exchange."""
+    exchange: _Exchange = scope[_EXCHANGE_KEY]
+    exchange.adopt(span)
 
 
 class _Exchange:
     """One request and its response, as far as the middleware needs to remember them."""
 
     __slots__ = (
-        "_describe_early",
-        "_receive",
-        "_send",
-        "disconnected",
-        "error",
-        "method",
-        "outcome",
-        "responded",
-        "route",
-        "scope",
-        "started",
-        "status",
-    )
+        "_caller", "_describe_early", "_receive", "_send", "_traceparent", "disconnected", "error",
+        "method", "outcome", "responded", "route", "sampled", "scope", "span", "span_id", "started",
+        "status", "trace_id",
+    )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, describe_early: bool) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        caller: SpanContext | None,
+        *,
+        describe_early: bool,
+    ) -> None:
         # The contrib instrumentation ends its span with the response, before we finish.
         self._describe_early = describe_early
         self.scope = scope
         self._receive = receive
         self._send = send
+        self._caller = caller
+        self.span: Span = trace.INVALID_SPAN
+        self.trace_id = self.span_id = ""
+        self.sampled = False
         self.started = time.perf_counter()
         method = str(scope["method"]).upper()
         self.method = method if method in _KNOWN_METHODS else "_OTHER"
@@ -234,11 +218,17 @@ class _Exchange:
         self.disconnected = False
         self.responded = False
 
-    @property
-    def span(self) -> Span:
-        """The server span: ours, or the one that the contrib instrumentation left."""
-        found: Span = self.scope.get(SPAN_KEY, trace.INVALID_SPAN)
-        return found
+    def adopt(self, span: Span) -> None:
+        """Take the server span: ours, or the one that the contrib instrumentation made."""
+        self.span = span
+        context = span.get_span_context()
+        if context.is_valid:
+            self.sampled = context.trace_flags.sampled
+            self._traceparent = traceparent_of(context)
+            _, self.trace_id, self.span_id, _ = self._traceparent.split("-")
+        if self._caller is not None:
+            span.add_link(self._caller, CALLER)
+            span.set_attribute("vitrine.caller.trace_id", f"{self._caller.trace_id:032x}")
 
     def start_attributes(self) -> dict[str, Any]:
         """What is known before the application runs. No query, no user agent: they are personal."""
@@ -267,14 +257,13 @@ class _Exchange:
         """Pass a message on; the first one gets the headers that lead to the trace."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            context = self.span.get_span_context()
-            if context.is_valid:
+            if self.trace_id:
                 message = {
                     **message,
                     "headers": [
                         *message.get("headers", ()),
-                        (b"x-trace-id", b"%032x" % context.trace_id),
-                        (b"traceparent", traceparent_of(context).encode()),
+                        (b"x-trace-id", self.trace_id.encode()),
+                        (b"traceparent", self._traceparent.encode()),
                     ],
                 }
             if self._describe_early:
@@ -306,7 +295,7 @@ class _Exchange:
     def _describe(self, span: Span) -> None:
         attributes: dict[str, Any] = {
             "http.response.status_code": self.status,
-            "vitrine.outcome": self.outcome.value,
+            "vitrine.outcome": str(self.outcome),
         }
         if self.route == UNMATCHED_ROUTE:
             span.update_name(self.method)

@@ -7,10 +7,11 @@ otherwise fill the trace store with nothing. Parameters are never recorded.
 import re
 from typing import Any, NamedTuple
 
-from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
+
+from telemetry.tracing import current_span
 
 _LONGEST_STATEMENT = 2000
 _STATEMENTS_REMEMBERED = 1000
@@ -33,7 +34,7 @@ def instrument_engine(engine: Engine, tracer: Tracer) -> None:
     described: dict[str, _Described] = {}
 
     def before(_: Any, __: Any, statement: str, ___: Any, context: Any, ____: bool) -> None:
-        if context is None or not trace.get_current_span().is_recording():
+        if context is None or not current_span().is_recording():
             return
         found = described.get(statement)
         if found is None:
@@ -78,7 +79,7 @@ class database_span:  # noqa: N801 - used like a function: `with database_span(.
         self._span: Span | None = None
 
     def __enter__(self) -> None:
-        if trace.get_current_span().is_recording():
+        if current_span().is_recording():
             self._span = self._tracer.start_span(
                 self._operation,
                 kind=SpanKind.CLIENT,

@@ -10,19 +10,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import IO, Any, Literal
 
 import orjson
 import structlog
-from opentelemetry import trace
-from structlog.typing import FilteringBoundLogger
+from structlog.typing import FilteringBoundLogger, Processor
 
 from telemetry.catalogue.events import STDLIB_LINE
 from telemetry.catalogue.outcomes import LogLevel
 from telemetry.redaction import redact_mapping, redact_text
+from telemetry.tracing import current_span
 
 LogFormat = Literal["json", "console"]
+Render = Callable[[Mapping[str, Any]], bytes]
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 # Set on an exception that the ASGI middleware has told already; servers log it a second time.
@@ -68,10 +69,9 @@ def logger_for(
     level: str = "info",
 ) -> FilteringBoundLogger:
     """A structlog logger that is bound to a service; it needs and touches no global set-up."""
-    render = _render_json if log_format == "json" else _render_console
     logger: FilteringBoundLogger = structlog.wrap_logger(
         writer,
-        processors=[_with_exception, _redact, _identify, render],
+        processors=[_line_by(_RENDERERS[log_format])],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,
         service=service,
@@ -95,7 +95,7 @@ class AccessLog:
     ) -> None:
         self._service = service
         self._writer = writer
-        self._render = _render_json if log_format == "json" else _render_console
+        self._render = _RENDERERS[log_format]
         self._threshold = LEVELS[level]
 
     def write(self, level: LogLevel, event: str, fields: Mapping[str, Any]) -> None:
@@ -109,7 +109,7 @@ class AccessLog:
             "service": self._service,
             **fields,
         }
-        self._writer.write(self._render(None, level, line))
+        self._writer.write(self._render(line))
 
 
 def rfc3339(seconds: float) -> str:
@@ -179,45 +179,43 @@ class StdlibRoute(logging.Handler):
 _SECOND: dict[int, str] = {}
 
 
-def _with_exception(
-    _: Any, level: str, fields: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    info = fields.pop("exc_info", level == "exception")
-    if not info:
-        return fields
+def _line_by(render: Render) -> Processor:
+    """The one step from the fields of a line to its bytes."""
+
+    def line(_: Any, level: str, fields: MutableMapping[str, Any]) -> bytes:
+        info = fields.pop("exc_info", level == "exception")
+        if info:
+            fields.update(_exception(info))
+        told: dict[str, Any] = {
+            "timestamp": rfc3339(time.time()),
+            "level": "error" if level == "exception" else level,
+            "event": "",
+        }
+        if "trace_id" not in fields:
+            context = current_span().get_span_context()
+            if context.is_valid:
+                told["trace_id"] = f"{context.trace_id:032x}"
+                told["span_id"] = f"{context.span_id:016x}"
+        # What was added above is our own and holds nobody's secret.
+        told.update(redact_mapping(fields))
+        return render(told)
+
+    return line
+
+
+def _exception(info: Any) -> dict[str, str]:
+    """What is told of an exception, of `sys.exc_info()`, or of the one that is being handled."""
     error = info if isinstance(info, BaseException) else None
     if isinstance(info, tuple):
         error = info[1]
     elif error is None:
         error = sys.exc_info()[1]
-    if error is not None:
-        fields["exception"] = "".join(traceback.format_exception(error))
-        fields["exception_type"] = type(error).__qualname__
-    return fields
-
-
-def _redact(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return redact_mapping(fields)
-
-
-def _identify(_: Any, level: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    # After redaction: what is added here is our own and holds nobody's secret.
-    line: dict[str, Any] = {
-        "timestamp": rfc3339(time.time()),
-        "level": "error" if level == "exception" else level,
-        "event": fields.pop("event", ""),
+    if error is None:
+        return {}
+    return {
+        "exception": "".join(traceback.format_exception(error)),
+        "exception_type": type(error).__qualname__,
     }
-    if "trace_id" not in fields:
-        context = trace.get_current_span().get_span_context()
-        if context.is_valid:
-            line["trace_id"] = f"{context.trace_id:032x}"
-            line["span_id"] = f"{context.span_id:016x}"
-    line.update(fields)
-    return line
-
-
-def _render_json(_: Any, __: str, fields: MutableMapping[str, Any]) -> bytes:
-    return encode_line(fields)
 
 
 def encode_line(fields: Mapping[str, Any]) -> bytes:
@@ -225,7 +223,7 @@ def encode_line(fields: Mapping[str, Any]) -> bytes:
     return orjson.dumps(fields, default=_as_text, option=orjson.OPT_NON_STR_KEYS)
 
 
-def _render_console(_: Any, __: str, fields: MutableMapping[str, Any]) -> bytes:
+def _console_line(fields: Mapping[str, Any]) -> bytes:
     line = dict(fields)
     clock = str(line.pop("timestamp"))[11:23]
     level = str(line.pop("level"))
@@ -236,6 +234,9 @@ def _render_console(_: Any, __: str, fields: MutableMapping[str, Any]) -> bytes:
     rest = " ".join(f"{key}={value}" for key, value in line.items())
     text = f"{clock} {_COLOURS.get(level, '')}{level:<7}\x1b[0m {service:<10} {event} {rest}"
     return (text.rstrip() + (f"\n{exception}" if exception else "")).encode()
+
+
+_RENDERERS: dict[LogFormat, Render] = {"json": encode_line, "console": _console_line}
 
 
 def _as_text(value: Any) -> str:

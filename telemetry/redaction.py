@@ -9,6 +9,7 @@ in free text cannot be recognised; it is kept out by never writing one under ano
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "[redacted]"
@@ -61,18 +62,20 @@ _KEY_SEPARATORS = str.maketrans("-. ", "___")
 _MAX_DEPTH = 6
 
 
+@lru_cache(maxsize=4096)
 def is_secret_key(key: str) -> bool:
     """Whether a field with this name is replaced whatever it contains.
 
     >>> is_secret_key("http.request.header.authorization"), is_secret_key("car_id")
     (True, False)
     """
-    plain = _KEY_CACHE.get(key)
-    if plain is None:
-        plain = _judge_key(key)
-        if len(_KEY_CACHE) < 4096:
-            _KEY_CACHE[key] = plain
-    return plain
+    plain = key.lower().translate(_KEY_SEPARATORS)
+    if plain in _SECRET_KEYS or plain.endswith(_SECRET_ENDINGS) or key in _PERSONAL_ATTRIBUTES:
+        return True
+    # A dotted attribute such as `customer.email` or `http.request.header.cookie`. The bare names
+    # that only mean a person at the top level (`db.name`, `code.key`) do not count here.
+    last = key.lower().rsplit(".", 1)[-1].replace("-", "_")
+    return "." in key and last in _SECRET_KEYS - _BARE_ONLY
 
 
 def redact_text(text: str) -> str:
@@ -105,10 +108,10 @@ def redact_value(key: str, value: Any, depth: int = 0) -> Any:
         return value
     if is_secret_key(key):
         return REDACTED
-    if isinstance(value, bool | float):
-        return value
     if isinstance(value, str):
         return redact_text(value)
+    if isinstance(value, bool | float):
+        return value
     if isinstance(value, int):
         return REDACTED if _is_card(str(value)) else value
     if depth >= _MAX_DEPTH:
@@ -127,21 +130,6 @@ def redact_value(key: str, value: Any, depth: int = 0) -> Any:
 def redact_mapping(fields: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the fields of a log line or the attributes of a span, fit to be written."""
     return {key: redact_value(key, value) for key, value in fields.items()}
-
-
-_KEY_CACHE: dict[str, bool] = {}
-
-
-def _judge_key(key: str) -> bool:
-    plain = key.lower().translate(_KEY_SEPARATORS)
-    if plain in _SECRET_KEYS or plain.endswith(_SECRET_ENDINGS):
-        return True
-    # A dotted attribute such as `customer.email` or `http.request.header.cookie`. The bare names
-    # that only mean a person at the top level (`db.name`, `code.key`) do not count here.
-    if key in _PERSONAL_ATTRIBUTES:
-        return True
-    last = key.lower().rsplit(".", 1)[-1].replace("-", "_")
-    return "." in key and last in _SECRET_KEYS - _BARE_ONLY
 
 
 def _card(match: re.Match[str]) -> str:

@@ -44,6 +44,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import AnyValue, Attributes
 
+from telemetry.tracing import current_span
+
 _log = logging.getLogger(__name__)
 
 # Values of exactly these types are stored as they are; everything else the SDK cleans.
@@ -92,18 +94,19 @@ class LeanTracer(trace.Tracer):
         set_status_on_exception: bool = True,
     ) -> trace.Span:
         """A started span; one that records nothing when its trace is not sampled."""
-        parent: SpanContext | None = trace.get_current_span(context).get_span_context()
+        around = current_span() if context is None else trace.get_current_span(context)
+        parent: SpanContext | None = around.get_span_context()
         if parent is None or not parent.is_valid:
             parent = None
-            trace_id = _new_id(128)
+            trace_id = getrandbits(128) or 1  # zero means "none"
             sampled = trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
             flags = _FLAGS[TraceFlags.RANDOM_TRACE_ID | sampled]
-            own = SpanContext(trace_id, _new_id(64), is_remote=False, trace_flags=flags)
+            own = SpanContext(trace_id, getrandbits(64) or 1, is_remote=False, trace_flags=flags)
         else:
             flags = _FLAGS[parent.trace_flags & _KNOWN_FLAGS]
             own = SpanContext(
                 parent.trace_id,
-                _new_id(64),
+                getrandbits(64) or 1,
                 is_remote=False,
                 trace_flags=flags,
                 trace_state=parent.trace_state,
@@ -384,14 +387,6 @@ def _is_plain(key: Any, value: Any, longest: int) -> bool:
 
 def _failed(error: BaseException) -> Status:
     return Status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
-
-
-def _new_id(bits: int) -> int:
-    """A random id; zero means "none" and is never one."""
-    found = 0
-    while not found:
-        found = getrandbits(bits)
-    return found
 
 
 def _number(limit: int | None) -> int:

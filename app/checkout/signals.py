@@ -10,8 +10,6 @@ from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Final, Literal
 
-from opentelemetry import trace
-
 from app.checkout.providers.circuit import CircuitState
 from app.checkout.providers.guard import Retried
 from app.kernel.errors import VitrineError
@@ -37,7 +35,7 @@ from telemetry.catalogue.checkout import (
 )
 from telemetry.catalogue.labels import Traffic
 from telemetry.catalogue.outcomes import Outcome
-from telemetry.tracing import KEEP_ATTRIBUTE, link_to
+from telemetry.tracing import KEEP_ATTRIBUTE, current_span, span_context_from
 
 Effect = Literal[
     "read",
@@ -89,10 +87,10 @@ class Signals:
         self._failure_told_at = -FAILURE_TOLD_SECONDS
 
     def hold_attempted(self, outcome: Outcome, *, car_id: str, hold_id: str = "") -> None:
-        self._holds.inc(outcome=outcome.value)
+        self._holds.inc(outcome=outcome)
         _mark(hold_id=hold_id, car_id=car_id, keep=outcome is Outcome.OK)
         event = "hold.placed" if outcome is Outcome.OK else "hold.refused"
-        self._log.info(event, car_id=car_id, hold_id=hold_id, outcome=outcome.value)
+        self._log.info(event, car_id=car_id, hold_id=hold_id, outcome=outcome)
 
     def hold_ended(self, hold_id: str, *, car_id: str, ended_as: str) -> None:
         self._log.info("hold.ended", hold_id=hold_id, car_id=car_id, ended_as=ended_as)
@@ -111,19 +109,19 @@ class Signals:
         traffic: str,
         caused_by: str,
     ) -> None:
-        self._submissions.inc(provider=provider, outcome=Outcome.OK.value)
+        self._submissions.inc(provider=provider, outcome=Outcome.OK)
         _mark(order_id=order_id, car_id=car_id, keep=True, caused_by=caused_by)
         self._log.info(
             "order.confirmed", order_id=order_id, car_id=car_id, market=market, traffic=traffic
         )
 
     def payment_refused(self, order_id: str, *, provider: str, caused_by: str) -> None:
-        self._submissions.inc(provider=provider, outcome=Outcome.REFUSED.value)
+        self._submissions.inc(provider=provider, outcome=Outcome.REFUSED)
         _mark(order_id=order_id, keep=True, caused_by=caused_by)
         self._log.info("payment.declined", order_id=order_id, provider=provider)
 
     def provider_failed(self, order_id: str, *, provider: str, error: VitrineError) -> None:
-        self._submissions.inc(provider=provider, outcome=error.outcome.value)
+        self._submissions.inc(provider=provider, outcome=error.outcome)
         self._log.warning(
             "payment.unavailable", order_id=order_id, provider=provider, detail=error.detail
         )
@@ -215,9 +213,7 @@ class Signals:
             outcome = Outcome.UNAVAILABLE
             raise
         finally:
-            self._provider.observe(
-                perf_counter() - started, provider=provider, outcome=outcome.value
-            )
+            self._provider.observe(perf_counter() - started, provider=provider, outcome=outcome)
 
     def effect_answered(self, effect: Effect, *, done: bool) -> None:
         self._effects.inc(effect=effect, result="done" if done else "outrun")
@@ -245,12 +241,16 @@ def _mark(
     *, order_id: str = "", hold_id: str = "", car_id: str = "", keep: bool, caused_by: str = ""
 ) -> None:
     """Put the business identifiers on the current span and link it to what led here."""
-    span = trace.get_current_span()
+    span = current_span()
     if not span.is_recording():
         return
-    named = {"vitrine.order_id": order_id, "vitrine.hold_id": hold_id, "vitrine.car_id": car_id}
-    span.set_attributes({key: value for key, value in named.items() if value})
-    if keep:
-        span.set_attribute(KEEP_ATTRIBUTE, True)
-    for link in link_to(caused_by):
-        span.add_link(link.context)
+    known: dict[str, str | bool] = {
+        "vitrine.order_id": order_id,
+        "vitrine.hold_id": hold_id,
+        "vitrine.car_id": car_id,
+        KEEP_ATTRIBUTE: keep,
+    }
+    span.set_attributes({key: value for key, value in known.items() if value})
+    cause = span_context_from(caused_by)
+    if cause is not None:
+        span.add_link(cause)

@@ -346,10 +346,8 @@ def test_a_parents_decision_is_honoured_whatever_the_ratio(flags: int, remote: b
 
 
 def test_an_id_is_never_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = iter([0, 0, 5, 0, 6])
-    monkeypatch.setattr("telemetry.spans.getrandbits", lambda bits: next(drawn))
-    context = maker(lean=True).tracer.start_span("root").get_span_context()
-    assert (context.trace_id, context.span_id) == (5, 6)
+    monkeypatch.setattr("telemetry.spans.getrandbits", lambda bits: 0)
+    assert maker(lean=True).tracer.start_span("root").get_span_context().is_valid
 
 
 def raised_inside(tracer: Tracer, error: BaseException, **options: Any) -> None:
