@@ -22,7 +22,7 @@ from app.checkout.rows import Car, Hold, Key, Order, Payment, Purchase
 from app.checkout.signals import Effect, Signals
 from app.frame.batches import BatchFailed
 from app.kernel.clock import Clock
-from app.kernel.errors import Unavailable
+from app.kernel.errors import Unavailable, VitrineError
 from app.kernel.facts import EventContext, Fact
 
 Answer = TypeVar("Answer")
@@ -33,6 +33,8 @@ ROUNDS: Final = 12
 """Each lost one means that somebody else's change was written."""
 FAILURES: Final = 2
 """So often it is tried although the database did not answer."""
+FORESEEN: Final = 2_000
+"""Sights that are kept for whoever comes next: some megabytes."""
 
 
 class Busy(Unavailable):
@@ -98,6 +100,7 @@ class Change(Generic[Answer]):
     puts: list[Put] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
     facts: list[tuple[Fact, EventContext]] = field(default_factory=list)
+    foreseen: tuple[Look[Any], Seen[Any]] | None = None
 
     def put(self, table: Table, **values: Any) -> None:
         self.puts.append(Put(table, values))
@@ -124,7 +127,14 @@ class Change(Generic[Answer]):
         """A row that was seen as it is when this has happened."""
         table, _, key = _place_of(row)
         entry = self.sets.get((table.name, key))
-        return row if entry is None else replace(row, **entry.values)
+        values = {} if entry is None else entry.values
+        if row is self.car:
+            values = {**values, "version": self.car.version + 1}
+        return replace(row, **values)
+
+    def foresee(self, look: Look[Sight], sight: Sight, key: Key | None = None) -> None:
+        """Say what there will be to see when this has happened: it saves the next one's look."""
+        self.foreseen = look, Seen(sight, key)
 
     def purchase_after(self, seen: Purchase) -> Purchase:
         return Purchase(
@@ -145,9 +155,13 @@ class Change(Generic[Answer]):
             body=answer.body,
         )
 
-    def bind(self, claim: Claim, key: Key | None, now: datetime, resource_id: str) -> None:
-        """Take the key for a request that goes on, and name what it is making."""
+    def bind(self, claim: Claim, key: Key | None, now: datetime, resource_id: str) -> Key:
+        """Take the key for a request that goes on, and name what it is making; the key's row."""
         self._take(claim, key, now, resource_id=resource_id)
+        taken_at = now if key is None else key.created_at
+        return Key(
+            claim.key, claim.fingerprint, resource_id, None, None, None, taken_at, now + LOCK
+        )
 
     def _take(self, claim: Claim, key: Key | None, now: datetime, **values: Any) -> None:
         if key is not None:
@@ -204,6 +218,7 @@ class Changes:
         self._lines = lines
         self._signals = signals
         self._clock = clock
+        self._foreseen: dict[str, Seen[Any]] = {}
 
     async def seen(self, look: Look[Sight]) -> Sight | None:
         """What is so now, for whoever changes nothing. Raises `Busy`."""
@@ -245,34 +260,62 @@ class Changes:
         name: Effect,
         look: Look[Sight],
         decide: Callable[[Seen[Sight]], Change[Answer]],
-        *,
-        first: Seen[Sight] | None = None,
     ) -> Answer:
         """The same for a rule that looks at the key itself.
 
-        `first` is what whoever has just changed it expects to see: its first look is saved. An
-        unknown outcome is the next round, in which event or key tell whether it was written.
+        An unknown outcome is the next round, in which event or key tell whether it was written.
         """
         failed: list[BatchFailed] = []
+        decided = self._decided_unseen(look, decide)
         for _ in range(ROUNDS):
             try:
-                seen, first = first or await self._lines.look(look), None
-                decided = decide(seen)
+                decided = decided or decide(await self._lines.look(look))
                 if decided.car is None and decided.key is None:
                     return decided.answer
                 with self._signals.effect(name):
                     done = await self._lines.write(decided)
                 self._signals.effect_answered(name, done=done)
                 if done:
+                    self._foresee(decided)
                     return decided.answer
             except BatchFailed as error:
                 self._signals.effect_failed(name, error.__cause__)
                 failed.append(error)
                 if len(failed) == FAILURES:
                     break
+            decided = None
         cause = failed[-1] if failed else None
         # A database that was not reached is not asked again before a second has gone by.
         raise Busy("Ask again in a moment.", retry_after_seconds=2 if failed else 1) from cause
+
+    def _decided_unseen(
+        self, look: Look[Sight], decide: Callable[[Seen[Sight]], Change[Answer]]
+    ) -> Change[Answer] | None:
+        """What a rule changes by what whoever was here last foresaw, which is then used up.
+
+        Its guards tell whether it is still so. Nothing guards a refusal or an answer without a
+        change: for those the rule looks.
+        """
+        about, key = look.about()
+        seen = self._foreseen.get(about)
+        if seen is None or (seen.key is not None and seen.key.key != key):
+            return None
+        try:
+            decided = decide(seen)
+        except VitrineError:
+            return None
+        if decided.car is None and decided.key is None:
+            return None
+        del self._foreseen[about]
+        return decided
+
+    def _foresee(self, written: Change[Any]) -> None:
+        if written.foreseen is None:
+            return
+        look, seen = written.foreseen
+        self._foreseen[look.about()[0]] = seen
+        if len(self._foreseen) > FORESEEN:
+            del self._foreseen[next(iter(self._foreseen))]
 
     async def keep(self, claim: Claim, refusal: StoredAnswer) -> None:
         """Store an error as the key's answer, unless it has another one meanwhile."""

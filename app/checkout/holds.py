@@ -128,6 +128,7 @@ def place(
                 terms.max_holds_per_session,
                 terms.max_holds_per_address,
             )
+        change.foresee(HoldLook(new.hold_id), HoldSight(new, change.after(car), None, None))
     elif hold is not None and hold.expires_at > now and _is_of(hold, command.session_id):
         # A second tab, the way back: nothing happens to the car, nobody lost a race.
         placed = Placed(answer(200, hold_wire(hold)), hold.hold_id)

@@ -21,6 +21,10 @@ Sight_co = TypeVar("Sight_co", covariant=True)
 class Look(Generic[Sight_co]):
     """What is asked for: each field is a value that its query compares with."""
 
+    def about(self) -> tuple[str, str]:
+        """Id of what is looked at, and the Idempotency-Key; nothing where no sight is foreseen."""
+        return "", ""
+
 
 @dataclass(frozen=True, slots=True)
 class OrderSight(Purchase):
@@ -38,6 +42,9 @@ class OrderLook(Look[OrderSight]):
     order_id: str
     event_id: str = ""
     key: str = ""
+
+    def about(self) -> tuple[str, str]:
+        return self.order_id, self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,9 @@ class HoldSight:
 class HoldLook(Look[HoldSight]):
     hold_id: str
     key: str = ""
+
+    def about(self) -> tuple[str, str]:
+        return self.hold_id, self.key
 
 
 @dataclass(frozen=True, slots=True)

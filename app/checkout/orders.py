@@ -12,7 +12,7 @@ from app.checkout.collection import earliest_handover
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.errors import OrderUnknown, TransitionRefused
 from app.checkout.holds import check_running, owned
-from app.checkout.idempotency import LOCK, Claim, Replay, StoredAnswer, answer, answer_in, judged
+from app.checkout.idempotency import Claim, Replay, StoredAnswer, answer, answer_in, judged
 from app.checkout.looks import HoldLook, HoldSight, OrderLook, OrderSight, Seen
 from app.checkout.models import CUSTOMERS
 from app.checkout.order_wire import answer_with_order, order_wire
@@ -97,7 +97,13 @@ def submit(
     change.add(order)
     change.put(CUSTOMERS, order_id=order.order_id, sealed=new.sealed, email_index=new.email_index)
     change.add(payment)
-    change.bind(command.claim, key, now, order.order_id)
+    bound = change.bind(command.claim, key, now, order.order_id)
+    change.foresee(
+        OrderLook(order.order_id),
+        # Nobody has this car by another id: it is held.
+        OrderSight(order, payment, hold, change.after(car), order.order_id, False, False),
+        bound,
+    )
     change.say(
         EventContext(**order.context),
         OrderSubmitted(
@@ -177,7 +183,9 @@ def open_payment(
     # Nothing happens to the car: who decides about it meanwhile need not look again.
     change: Change[Any] = Change(sight.car if key is None else None, answer=None)
     change.set(sight.payment, payment_id=payment.payment_id, payment_url=payment.payment_url)
-    wire = order_wire(change.purchase_after(sight), pick_up_seconds=pick_up_seconds)
+    after = replace(sight, payment=change.after(sight.payment), car=change.after(sight.car))
+    change.foresee(OrderLook(sight.order.order_id), after)
+    wire = order_wire(after, pick_up_seconds=pick_up_seconds)
     wire |= {
         "payment_url": payment.payment_url,
         "order_token": tokens.of(sight.order.order_id),
@@ -285,7 +293,6 @@ class Orders:
                     tokens=self._tokens,
                     pick_up_seconds=self._pick_up_seconds,
                 ),
-                first=_expected(submitted, command.claim, self._clock.now()),
             )
         except Busy:
             await self._changes.let_go(command.claim)
@@ -339,15 +346,6 @@ class Orders:
         if not isinstance(stored, Replay):
             self._signals.order_moved(order_id, state="handed_over", reason="dealer")
         return stored
-
-
-def _expected(submitted: Purchase, claim: Claim, now: datetime) -> Seen[OrderSight]:
-    """What there is to see of an order that was just written, if nobody else was there since."""
-    car = replace(submitted.car, version=submitted.car.version + 1)
-    order = submitted.order
-    sight = OrderSight(order, submitted.payment, submitted.hold, car, order.order_id, False, False)
-    key = Key(claim.key, claim.fingerprint, order.order_id, None, None, None, now, now + LOCK)
-    return Seen(sight, key)
 
 
 def _payment_order(submitted: Purchase, command: OrderCommand) -> PaymentOrder:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import fields
+from collections.abc import AsyncIterator, Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
-from app.checkout.change import FAILURES, ROUNDS, Busy, Change, Changes, Lines, unchanged
+from app.checkout.change import (
+    FAILURES,
+    FORESEEN,
+    ROUNDS,
+    Busy,
+    Change,
+    Changes,
+    Lines,
+    unchanged,
+)
 from app.checkout.idempotency import Claim, StoredAnswer
-from app.checkout.looks import KeyLook, Look, OrderLook, OrderSight, Seen
+from app.checkout.lines_postgresql import PostgresqlLines
+from app.checkout.lines_sqlite import SqliteLines
+from app.checkout.looks import CarLook, HoldLook, KeyLook, Look, OrderLook, OrderSight, Seen
 from app.checkout.main import lines_to
 from app.checkout.models import (
     CARS,
@@ -124,6 +135,105 @@ async def test_an_outcome_that_nobody_heard_of_is_looked_up(sqlite_shop: Shop) -
         await changes_over(memory, sqlite_shop).settled("refund", OrderLook("ord_1"), _decide)
         == "done"
     )
+
+
+def _foreseeing(foreseen: OrderSight, order_id: str = "ord_1") -> Callable[..., Change[str]]:
+    def decide(sight: OrderSight | None) -> Change[str]:
+        change = _decide(sight)
+        change.foresee(OrderLook(order_id), foreseen)
+        return change
+
+    return decide
+
+
+async def test_what_was_foreseen_saves_one_look(sqlite_shop: Shop) -> None:
+    memory = Memory()
+    changes = changes_over(memory, sqlite_shop)
+    foreseen = a_sight()
+    found: list[OrderSight | None] = []
+
+    def note(sight: OrderSight | None) -> Change[str]:
+        found.append(sight)
+        return _decide(sight)
+
+    await changes.settled("refund", OrderLook("ord_1"), _foreseeing(foreseen))
+    await changes.settled("refund", OrderLook("ord_1"), note)
+    assert (memory.looks, found[0] is foreseen) == (1, True)
+
+    await changes.settled("refund", OrderLook("ord_1"), note)
+    assert (memory.looks, found[1] is foreseen) == (2, False)
+
+
+async def test_a_foreseen_sight_that_is_not_so_any_more_is_a_lost_race(sqlite_shop: Shop) -> None:
+    memory = Memory()
+    changes = changes_over(memory, sqlite_shop)
+    await changes.settled("refund", OrderLook("ord_1"), _foreseeing(a_sight()))
+    memory.lost = 1
+
+    assert await changes.settled("refund", OrderLook("ord_1"), _decide) == "done"
+    assert memory.looks == 2
+
+
+async def test_nothing_is_refused_or_answered_by_what_was_foreseen(sqlite_shop: Shop) -> None:
+    memory = Memory()
+    changes = changes_over(memory, sqlite_shop)
+    foreseen = a_sight()
+
+    def refuse(sight: OrderSight | None) -> Change[str]:
+        if sight is foreseen:
+            raise Busy("as foreseen")
+        return unchanged("looked")
+
+    await changes.settled("refund", OrderLook("ord_1"), _foreseeing(foreseen))
+
+    assert await changes.settled("refund", OrderLook("ord_1"), refuse) == "looked"
+    assert await changes.seen(OrderLook("ord_1")) is not foreseen
+    assert memory.looks == 3
+
+
+async def test_of_what_was_foreseen_the_oldest_is_forgotten(sqlite_shop: Shop) -> None:
+    memory = Memory()
+    changes = changes_over(memory, sqlite_shop)
+    for number in range(FORESEEN + 1):
+        look = OrderLook(f"ord_{number}")
+        await changes.settled("refund", look, _foreseeing(a_sight(), look.order_id))
+    before = memory.looks
+
+    for number, more in ((0, 1), (1, 1), (FORESEEN, 1)):
+        await changes.settled("refund", OrderLook(f"ord_{number}"), _decide)
+        assert memory.looks == before + more
+
+
+async def test_a_purchase_sees_what_was_foreseen_and_looks_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[type] = []
+    compared: list[type] = []
+    for way in (PostgresqlLines, SqliteLines):
+
+        async def look(self: Any, asked: Look[Any], *, real: Any = way.look) -> Any:
+            looked.append(type(asked))
+            return await real(self, asked)
+
+        async def write(
+            self: Any, change: Change[Any], *, real: Any = way.write, see: Any = way.look
+        ) -> bool:
+            done: bool = await real(self, change)
+            if done and change.foreseen is not None:
+                asked, seen = change.foreseen
+                assert isinstance(asked, HoldLook | OrderLook)
+                key = "" if seen.key is None else seen.key.key
+                assert await see(self, replace(asked, key=key)) == seen
+                compared.append(type(asked))
+            return done
+
+        monkeypatch.setattr(way, "look", look)
+        monkeypatch.setattr(way, "write", write)
+
+    await shop.confirmed()
+
+    assert compared == [HoldLook, OrderLook, OrderLook]
+    assert looked == [CarLook]
 
 
 @pytest.fixture
