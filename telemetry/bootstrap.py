@@ -9,6 +9,7 @@ which is what the price of observing is measured against.
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any, Literal
 
 import httpx
@@ -25,12 +26,13 @@ from structlog.typing import FilteringBoundLogger
 
 from telemetry.asgi import ASGIApp, ObservedApp, leave_span
 from telemetry.catalogue.frame import APP_INFO, TELEMETRY_SPANS_DROPPED
+from telemetry.catalogue.http import HTTP_CLIENT_REQUEST_DURATION
 from telemetry.database import database_span, instrument_engine
 from telemetry.environment import Export
 from telemetry.export import OtlpExporter, SpanQueue
 from telemetry.instruments import Instruments, MetricRegistry
 from telemetry.logs import AccessLog, LineWriter, LogFormat, StdlibRoute, logger_for
-from telemetry.outbound import instrument_client
+from telemetry.outbound import Observe, instrument_client, observed_call
 from telemetry.spans import LeanTracer
 from telemetry.tracestore import TraceStore
 from telemetry.tracing import TraceMarks
@@ -74,13 +76,22 @@ class Telemetry:
             own_spans=own_spans,
         )
 
-    def instrument_httpx(
-        self, client: httpx.Client | httpx.AsyncClient, *, neighbour: bool = False
-    ) -> None:
-        """Observe the calls of a client; a `neighbour` on the other side continues our traces."""
-        if self.mode != "off":
-            marks = self._marks if neighbour else TraceMarks(b"")
-            instrument_client(client, self.tracer, self.instruments, marks)
+    def outbound(self, *, neighbour: bool = False) -> Observe | None:
+        """What observes a client's calls; a `neighbour` on the other side continues our traces."""
+        if self.mode == "off":
+            return None
+        return partial(
+            observed_call,
+            tracer=self.tracer,
+            duration=self.instruments.histogram(HTTP_CLIENT_REQUEST_DURATION),
+            marks=self._marks if neighbour else TraceMarks(b""),
+        )
+
+    def instrument_httpx(self, client: httpx.Client | httpx.AsyncClient) -> None:
+        """Observe the calls of a client to somebody who is no neighbour."""
+        observe = self.outbound()
+        if observe is not None:
+            instrument_client(client, observe)
 
     def instrument_engine(self, engine: Engine) -> None:
         """Trace the statements of an engine; for an async engine give its `sync_engine`."""

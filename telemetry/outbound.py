@@ -1,11 +1,13 @@
 """Calls that leave a service: a client span, a `traceparent` for the other side, and a duration.
 
-Wraps the `send` of one httpx client, or a transport that is called directly. The whole call is
-measured, time-outs and refusals included, which event hooks would miss. Streaming a response's body
-afterwards is not part of the span.
+Wraps the `send` of one httpx client, or whatever else calls `with observe(destination)`. The whole
+call is measured, time-outs and refusals included, which event hooks would miss. Streaming a
+response's body afterwards is not part of the span.
 """
 
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,9 +17,9 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from telemetry.catalogue import Outcome
-from telemetry.catalogue.http import HTTP_CLIENT_REQUEST_DURATION, METHODS
+from telemetry.catalogue.http import METHODS
 from telemetry.catalogue.labels import PEERS, SERVICES
-from telemetry.instruments import HistogramInstrument, Instruments
+from telemetry.instruments import HistogramInstrument
 from telemetry.redaction import redact_text
 from telemetry.tracing import TraceMarks, traceparent_of
 
@@ -30,98 +32,101 @@ _PEER_OF_PREFIX = {
 }
 
 
-def instrument_client(
-    client: httpx.Client | httpx.AsyncClient,
-    tracer: Tracer,
-    instruments: Instruments,
-    marks: TraceMarks,
-) -> None:
-    """Observe every request of a client; `marks` are for neighbours, who continue our traces.
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A method at an address, and what every call to it tells. Made once, it may be called often.
 
-    Doing it twice to one client does it once.
+    `peer` is the service behind it; `name` and `attributes` are its span's.
     """
+
+    method: str
+    url: httpx.URL
+    peer: str
+    name: str
+    attributes: Mapping[str, str | int]
+
+    @classmethod
+    def of(cls, method: str, url: httpx.URL, named: object = None) -> Self:
+        """Where a request goes; `named` is the peer that the caller names, if it does."""
+        peer = str(named) if named in PEERS else _peer_of(url)
+        known = method if method in _KNOWN_METHODS else "_OTHER"
+        attributes: dict[str, str | int] = {
+            "http.request.method": known,
+            "server.address": url.host,
+            "server.port": url.port or (443 if url.scheme == "https" else 80),
+            "url.full": redact_text(_without_query(url)),
+            "service.peer.name": peer,
+        }
+        return cls(method, url, peer, f"{known} {peer}", attributes)
+
+
+def instrument_client(client: httpx.Client | httpx.AsyncClient, observe: "Observe") -> None:
+    """Observe every request of a client. Doing it twice to one client does it once."""
     if getattr(client, "_vitrine_observed", False):
         return
-    duration = instruments.histogram(HTTP_CLIENT_REQUEST_DURATION)
     if isinstance(client, httpx.AsyncClient):
         send_async = client.send
 
         async def observed_async(request: httpx.Request, **options: Any) -> httpx.Response:
-            with observed_call(request, tracer, duration, marks) as call:
-                call.response = await send_async(request, **options)
-                return call.response
+            with observe(_destination(request)) as call:
+                request.headers.update(call.headers)
+                response = await send_async(request, **options)
+                call.status = response.status_code
+                return response
 
         client.send = observed_async  # type: ignore[method-assign]
     else:
         send = client.send
 
         def observed(request: httpx.Request, **options: Any) -> httpx.Response:
-            with observed_call(request, tracer, duration, marks) as call:
-                call.response = send(request, **options)
-                return call.response
+            with observe(_destination(request)) as call:
+                request.headers.update(call.headers)
+                response = send(request, **options)
+                call.status = response.status_code
+                return response
 
         client.send = observed  # type: ignore[method-assign]
     client._vitrine_observed = True  # type: ignore[union-attr]
 
 
-def peer_of(request: httpx.Request) -> str:
-    """The service a request goes to: what the caller named, or what the contract's paths say."""
-    named = request.extensions.get(PEER_EXTENSION)
-    if named in PEERS:
-        return str(named)
-    path = request.url.path
-    for prefix, service in _PEER_OF_PREFIX.items():
-        if path.startswith(prefix):
-            return service
-    return "stripe" if request.url.host.endswith(".stripe.com") else "other"
-
-
 class observed_call:  # noqa: N801 - used like a function: `with observed_call(...) as call`
-    """One call: a current client span, its `traceparent` in the request, its duration.
+    """One call: a current client span, its `traceparent` in `headers` to send, its duration.
 
-    Set `response` inside. What is raised instead is the call's outcome and goes on.
+    `marks` are for neighbours, who continue our traces. Set `status` to the answer's inside. What
+    is raised instead is the call's outcome and goes on.
     """
 
     __slots__ = (
-        "_context", "_duration", "_marks", "_peer", "_request", "_span", "_started", "_token",
-        "_tracer", "response",
+        "_context", "_duration", "_marks", "_span", "_started", "_to", "_token", "_tracer",
+        "headers", "status",
     )  # fmt: skip
 
     def __init__(
         self,
-        request: httpx.Request,
+        to: Destination,
         tracer: Tracer,
         duration: HistogramInstrument,
         marks: TraceMarks,
     ) -> None:
-        self._request = request
+        self._to = to
         self._tracer = tracer
         self._duration = duration
         self._marks = marks
-        self.response: httpx.Response | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.status = 0
 
     def __enter__(self) -> Self:
-        request = self._request
-        url = request.url
-        self._peer = peer = peer_of(request)
-        method = request.method if request.method in _KNOWN_METHODS else "_OTHER"
+        to = self._to
         self._span = span = self._tracer.start_span(
-            f"{method} {peer}",
-            kind=SpanKind.CLIENT,
-            attributes={
-                "http.request.method": method,
-                "server.address": url.host,
-                "server.port": url.port or (443 if url.scheme == "https" else 80),
-                "url.full": redact_text(_without_query(url)),
-                "service.peer.name": peer,
-            },
+            to.name, kind=SpanKind.CLIENT, attributes=to.attributes
         )
         self._context = context = span.get_span_context()
         if context.is_valid:
-            request.headers["traceparent"] = traceparent = traceparent_of(context)
+            traceparent = traceparent_of(context)
+            self.headers.append((b"traceparent", traceparent.encode()))
             mark = self._marks.of(traceparent)
             if mark is not None:
-                request.headers["tracestate"] = mark
+                self.headers.append((b"tracestate", mark.encode()))
         self._started = time.perf_counter()
         self._token = otel_context.attach(trace.set_span_in_context(span))
         return self
@@ -133,11 +138,11 @@ class observed_call:  # noqa: N801 - used like a function: `with observed_call(.
         traceback: TracebackType | None,
     ) -> None:
         otel_context.detach(self._token)
-        span, response, context = self._span, self.response, self._context
-        if response is not None:
-            span.set_attribute("http.response.status_code", response.status_code)
-            if response.status_code >= 500:
-                span.set_attribute("error.type", str(response.status_code))
+        span, status, context = self._span, self.status, self._context
+        if status:
+            span.set_attribute("http.response.status_code", status)
+            if status >= 500:
+                span.set_attribute("error.type", str(status))
                 span.set_status(Status(StatusCode.ERROR))
         elif error is not None:
             span.set_attribute("error.type", type(error).__qualname__)
@@ -146,15 +151,32 @@ class observed_call:  # noqa: N801 - used like a function: `with observed_call(.
         self._duration.observe(
             time.perf_counter() - self._started,
             exemplar_trace_id=f"{context.trace_id:032x}" if context.trace_flags.sampled else None,
-            peer_service=self._peer,
-            outcome=_outcome(response, error).value,
+            peer_service=self._to.peer,
+            outcome=_outcome(status, error).value,
         )
 
 
-def _outcome(response: httpx.Response | None, error: BaseException | None) -> Outcome:
-    """How a call ended, seen from the caller."""
-    if response is not None:
-        return Outcome.from_status(response.status_code)
+Observe = Callable[[Destination], observed_call]
+"""Observes the calls of one client."""
+
+
+def _destination(request: httpx.Request) -> Destination:
+    return Destination.of(request.method, request.url, request.extensions.get(PEER_EXTENSION))
+
+
+def _peer_of(url: httpx.URL) -> str:
+    """The service at an address, as the contract's paths say."""
+    path = url.path
+    for prefix, service in _PEER_OF_PREFIX.items():
+        if path.startswith(prefix):
+            return service
+    return "stripe" if url.host.endswith(".stripe.com") else "other"
+
+
+def _outcome(status: int, error: BaseException | None) -> Outcome:
+    """How a call ended, seen from the caller; a `status` of 0 is no answer."""
+    if status:
+        return Outcome.from_status(status)
     return Outcome.UNAVAILABLE if isinstance(error, httpx.TransportError) else Outcome.FAULT
 
 

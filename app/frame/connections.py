@@ -11,11 +11,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final
 
 import httptools
 import httpx
+
+from app.frame.http import Answer, Carrier, Header, Seconds
+from telemetry.outbound import Destination
 
 MOST_CONNECTIONS: Final = 100
 IDLE_SECONDS: Final = 4.0
@@ -24,55 +28,59 @@ IDLE_SECONDS: Final = 4.0
 Origin = tuple[str, int]
 
 
-class KeptConnections(httpx.AsyncBaseTransport):
-    """At most `MOST_CONNECTIONS` at once; deadlines are the request's own.
-
-    Raises what httpx's transport raises: `ConnectError`, `ConnectTimeout`, `ReadTimeout`,
-    `PoolTimeout`, `ReadError`, `RemoteProtocolError`.
-    """
+class KeptConnections(Carrier):
+    """At most `MOST_CONNECTIONS` at once; deadlines are the request's own."""
 
     def __init__(self) -> None:
         self._idle: dict[Origin, deque[_Connection]] = defaultdict(deque)
         self._places = asyncio.Semaphore(MOST_CONNECTIONS)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        plain = request.url.scheme == "http" and request.method != "HEAD"
-        if not plain or "transfer-encoding" in request.headers:
+    async def carry(
+        self, to: Destination, headers: Sequence[Header], body: bytes, seconds: Seconds
+    ) -> Answer:
+        if to.url.scheme != "http" or to.method == "HEAD":
+            return await self._by_httpx(to, headers, body, seconds)
+        data = _head(to, headers) + body
+        if self._places.locked():
             try:
-                return await self._rest.handle_async_request(request)
-            except (FileNotFoundError, ssl.SSLError) as error:
-                raise httpx.ConnectError(
-                    f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}", request=request
-                ) from error
-        seconds: dict[str, float | None] = request.extensions.get("timeout", {})
-        head = _head(request)
-        body = await request.aread()
+                await asyncio.wait_for(self._places.acquire(), seconds.get("pool"))
+            except TimeoutError:
+                raise httpx.PoolTimeout("too many calls at once") from None
+        else:
+            await self._places.acquire()
         try:
-            await asyncio.wait_for(self._places.acquire(), seconds.get("pool"))
-        except TimeoutError:
-            raise httpx.PoolTimeout("too many calls at once", request=request) from None
-        try:
-            return await self._exchange(request, head + body, seconds)
+            return await self._exchange((to.url.host, to.url.port or 80), data, seconds)
         finally:
             self._places.release()
+
+    async def _by_httpx(
+        self, to: Destination, headers: Sequence[Header], body: bytes, seconds: Seconds
+    ) -> Answer:
+        request = httpx.Request(
+            to.method, to.url, headers=headers, content=body, extensions={"timeout": seconds}
+        )
+        try:
+            response = await self._rest.handle_async_request(request)
+        except (FileNotFoundError, ssl.SSLError) as error:
+            raise httpx.ConnectError(
+                f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}"
+            ) from error
+        try:
+            chunks = [chunk async for chunk in response.aiter_raw()]
+        finally:
+            await response.aclose()
+        return Answer(response.status_code, response.headers.raw, b"".join(chunks))
 
     @cached_property
     def _rest(self) -> httpx.AsyncHTTPTransport:
         """Made when first needed: it reads certificates, and the environment says from where."""
         return httpx.AsyncHTTPTransport()
 
-    async def _exchange(
-        self, request: httpx.Request, data: bytes, seconds: dict[str, float | None]
-    ) -> httpx.Response:
-        origin = (request.url.host, request.url.port or 80)
+    async def _exchange(self, origin: Origin, data: bytes, seconds: Seconds) -> Answer:
         idle = self._idle[origin]
-        connection = _usable(idle) or await _opened(origin, request, seconds.get("connect"))
+        connection = _usable(idle) or await _opened(origin, seconds.get("connect"))
         try:
-            async with asyncio.timeout(seconds.get("read")):
-                await connection.exchange(data)
-        except TimeoutError:
-            connection.close()
-            raise httpx.ReadTimeout("no answer in time", request=request) from None
+            answer = await connection.exchange(data, seconds.get("read"))
         except BaseException:
             connection.close()
             raise
@@ -80,11 +88,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
             idle.append(connection)
         else:
             connection.close()
-        return httpx.Response(
-            connection.status,
-            headers=connection.headers,
-            stream=httpx.ByteStream(b"".join(connection.chunks)),
-        )
+        return answer
 
     async def aclose(self) -> None:
         for idle in self._idle.values():
@@ -105,23 +109,24 @@ def _usable(idle: deque[_Connection]) -> _Connection | None:
     return None
 
 
-async def _opened(origin: Origin, request: httpx.Request, seconds: float | None) -> _Connection:
+async def _opened(origin: Origin, seconds: float | None) -> _Connection:
     try:
         async with asyncio.timeout(seconds):
             _, connection = await asyncio.get_running_loop().create_connection(_Connection, *origin)
     except TimeoutError:
-        raise httpx.ConnectTimeout("no connection in time", request=request) from None
+        raise httpx.ConnectTimeout("no connection in time") from None
     except OSError as error:
-        raise httpx.ConnectError(str(error), request=request) from error
+        raise httpx.ConnectError(str(error)) from error
     return connection
 
 
-def _head(request: httpx.Request) -> bytes:
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
-    lines += [b"%s: %s" % header for header in request.headers.raw]
-    if any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines):
-        raise httpx.LocalProtocolError("a header would end where it must not", request=request)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+def _head(to: Destination, headers: Sequence[Header]) -> bytes:
+    lines = [b"%s %s HTTP/1.1" % (to.method.encode(), to.url.raw_path)]
+    lines += [b"%s: %s" % header for header in headers]
+    head = b"\r\n".join(lines)
+    if head.count(b"\r") >= len(lines) or head.count(b"\n") >= len(lines) or b"\0" in head:
+        raise httpx.LocalProtocolError("a header would end where it must not")
+    return head + b"\r\n\r\n"
 
 
 class _Connection(asyncio.Protocol):
@@ -129,7 +134,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: list[Header] = []
         self.chunks: list[bytes] = []
         self.kept = False
         self.closed = False
@@ -138,16 +143,23 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._complete: asyncio.Future[None] | None = None
 
-    async def exchange(self, data: bytes) -> None:
-        """Send a request; returns when its response is complete."""
+    async def exchange(self, data: bytes, seconds: float | None) -> Answer:
+        """Send a request; the response when it is complete, within so many seconds."""
         if self.closed or self._transport is None:
             raise httpx.ReadError("the connection was closed")
+        loop = asyncio.get_running_loop()
         self.status, self.headers, self.chunks, self.kept = 0, [], [], False
         self._parser = httptools.HttpResponseParser(self)
-        self._complete = asyncio.get_running_loop().create_future()
+        self._complete = loop.create_future()
         self._transport.write(data)
-        await self._complete
-        self.used_at = asyncio.get_running_loop().time()
+        deadline = None if seconds is None else loop.call_later(seconds, self._late)
+        try:
+            await self._complete
+        finally:
+            if deadline is not None:
+                deadline.cancel()
+        self.used_at = loop.time()
+        return Answer(self.status, self.headers, b"".join(self.chunks))
 
     def close(self) -> None:
         self.closed = True
@@ -176,6 +188,9 @@ class _Connection(asyncio.Protocol):
             if error
             else httpx.RemoteProtocolError("the connection ended before the response")
         )
+
+    def _late(self) -> None:
+        self._fail(httpx.ReadTimeout("no answer in time"))
 
     def _fail(self, error: Exception) -> None:
         if self._complete is not None and not self._complete.done():

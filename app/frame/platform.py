@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from app.frame.connections import KeptConnections
 from app.frame.database import Database
 from app.frame.flags import Flags
-from app.frame.http import DEADLINE, InProcessTransport, NeighbourClient
+from app.frame.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
 from app.frame.sessions import SessionCodec
 from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
 from app.kernel.clock import Clock, SystemClock
@@ -86,30 +86,29 @@ class Platform:
 
     def client(
         self, service: str, telemetry: Telemetry, *, timeout: httpx.Timeout = DEADLINE
-    ) -> httpx.AsyncClient:
+    ) -> NeighbourClient:
         """An HTTP client for another service's public API."""
         return self._client(service, telemetry, internal=False, timeout=timeout)
 
-    def internal_client(self, service: str, telemetry: Telemetry) -> httpx.AsyncClient:
+    def internal_client(self, service: str, telemetry: Telemetry) -> NeighbourClient:
         """An HTTP client for another service's internal port."""
         return self._client(service, telemetry, internal=True, timeout=DEADLINE)
 
     def _client(
         self, service: str, telemetry: Telemetry, *, internal: bool, timeout: httpx.Timeout
-    ) -> httpx.AsyncClient:
+    ) -> NeighbourClient:
         addresses = self.addresses(service)
         configured = addresses.internal_url if internal else addresses.url
-        if configured:
-            client = NeighbourClient(configured, KeptConnections(), timeout=timeout)
-        else:
+        carrier: Carrier = KeptConnections()
+        if not configured:
             self.unaddressed.add(_variable(service, internal=internal))
-            client = NeighbourClient(
-                f"http://{service}",
-                InProcessTransport(lambda: self._local(service, internal)),
-                timeout=timeout,
-            )
-        telemetry.instrument_httpx(client, neighbour=True)
-        return client
+            carrier = InProcessTransport(lambda: self._local(service, internal))
+        return NeighbourClient(
+            configured or f"http://{service}",
+            carrier,
+            timeout=timeout,
+            observe=telemetry.outbound(neighbour=True),
+        )
 
     def _local(self, service: str, internal: bool) -> ASGIApp:
         app = self.resolve(service, internal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,8 @@ from app.checkout.providers.protocol import PaymentOrder, PaymentProvider, Provi
 from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.providers.stripe import StripeProvider
 from app.contracts.sandbox import webhook_signature
+from app.frame.connections import KeptConnections
+from app.frame.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
 from app.kernel.clock import SystemClock
 from app.kernel.money import Money
 from app.sandbox.main import build as build_sandbox
@@ -88,8 +90,8 @@ class Rig(Protocol):
         """A message about nothing of ours, if the provider sends such."""
         ...
 
-    def at(self, http: httpx.AsyncClient) -> PaymentProvider:
-        """The same adapter, talking to whatever `http` reaches."""
+    def at(self, url: str) -> AbstractAsyncContextManager[PaymentProvider]:
+        """The same adapter, talking to whoever is at an address."""
         ...
 
     def sign(self, body: bytes, secret: str, at: int) -> str:
@@ -108,11 +110,17 @@ class SandboxRig:
     provider: PaymentProvider = field(init=False)
 
     def __post_init__(self) -> None:
-        self.provider = self.at(self.sandbox.public)
+        self.provider = self._provider(InProcessTransport(lambda: self.sandbox.service.api))
 
-    def at(self, http: httpx.AsyncClient) -> PaymentProvider:
+    @asynccontextmanager
+    async def at(self, url: str) -> AsyncIterator[PaymentProvider]:
+        carrier = KeptConnections()
+        yield self._provider(carrier, url)
+        await carrier.aclose()
+
+    def _provider(self, carrier: Carrier, url: str = "http://sandbox") -> PaymentProvider:
         return SandboxProvider(
-            http,
+            NeighbourClient(url, carrier, timeout=DEADLINE),
             CLOCK,
             api_key=KEYS["payment_key"],
             webhook_secret=self.secret,
@@ -182,16 +190,18 @@ class StripeRig:
     def __post_init__(self) -> None:
         self.provider = self.server.provider(self.http, payment_page=self.page)
 
-    def at(self, http: httpx.AsyncClient) -> PaymentProvider:
-        return StripeProvider(
-            http,
-            CLOCK,
-            secret_key=stripe.SECRET_KEY,
-            webhook_secret=self.secret,
-            tolerance_seconds=300,
-            api_base=str(http.base_url),
-            payment_page=self.page,
-        )
+    @asynccontextmanager
+    async def at(self, url: str) -> AsyncIterator[PaymentProvider]:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            yield StripeProvider(
+                http,
+                CLOCK,
+                secret_key=stripe.SECRET_KEY,
+                webhook_secret=self.secret,
+                tolerance_seconds=300,
+                api_base=url,
+                payment_page=self.page,
+            )
 
     async def pay(self, payment: ProviderPayment) -> None:
         await self.server.pay(payment.payment_id, stripe.PAYS)

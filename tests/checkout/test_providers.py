@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.checkout.errors import SignatureRefused
@@ -348,9 +347,9 @@ async def test_a_provider_that_cannot_be_understood_is_unavailable_in_time(
     async with (
         asyncio.timeout(30),
         bad_server(BAD_ANSWERS[trouble]) as server,
-        httpx.AsyncClient(base_url=server.base_url, trust_env=False) as http,
+        rig.at(server.base_url) as provider,
     ):
-        guarded = GuardedProvider(rig.at(http), heard, deadlines=Deadlines(0.9, 0.9))
+        guarded = GuardedProvider(provider, heard, deadlines=Deadlines(0.9, 0.9))
         with pytest.raises(ProviderUnavailable) as raised:
             await guarded.create(payment_order())
 
@@ -361,8 +360,8 @@ async def test_a_provider_that_cannot_be_understood_is_unavailable_in_time(
 
 async def test_a_provider_that_is_not_there_is_unavailable(rig: Rig) -> None:
     (port,) = free_ports(1)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-        guarded = GuardedProvider(rig.at(http), Heard())
+    async with rig.at(f"http://127.0.0.1:{port}") as provider:
+        guarded = GuardedProvider(provider, Heard())
         for call in (
             guarded.create(payment_order()),
             guarded.find("pi_1"),
@@ -379,9 +378,9 @@ async def test_a_refusal_is_not_repeated_and_not_held_against_the_provider(rig: 
     refusal = http_answer("400 Bad Request", b'{"error": {"type": "invalid_request_error"}}')
     async with (
         bad_server(refusal) as server,
-        httpx.AsyncClient(base_url=server.base_url, trust_env=False) as http,
+        rig.at(server.base_url) as provider,
     ):
-        guarded = GuardedProvider(rig.at(http), heard)
+        guarded = GuardedProvider(provider, heard)
         for _ in range(10):
             with pytest.raises(ProviderRefused):
                 await guarded.create(payment_order())
@@ -393,9 +392,9 @@ async def test_a_provider_that_is_down_is_left_alone_and_tried_again_later(rig: 
     heard, clock = Heard(), [0.0]
     async with (
         bad_server(http_answer("503 Service Unavailable", b"{}")) as server,
-        httpx.AsyncClient(base_url=server.base_url, trust_env=False) as http,
+        rig.at(server.base_url) as provider,
     ):
-        guarded = GuardedProvider(rig.at(http), heard, now=lambda: clock[0])
+        guarded = GuardedProvider(provider, heard, now=lambda: clock[0])
         waits = []
         for _ in range(50):
             with pytest.raises(ProviderUnavailable) as raised:
@@ -416,9 +415,9 @@ async def test_a_call_without_an_answer_is_made_three_times_in_all(rig: Rig) -> 
     heard = Heard()
     async with (
         bad_server(http_answer("503 Service Unavailable", b"{}")) as server,
-        httpx.AsyncClient(base_url=server.base_url, trust_env=False) as http,
+        rig.at(server.base_url) as provider,
     ):
-        guarded = GuardedProvider(rig.at(http), heard)
+        guarded = GuardedProvider(provider, heard)
         with pytest.raises(ProviderUnavailable):
             await guarded.create(payment_order())
 
@@ -428,8 +427,7 @@ async def test_a_call_without_an_answer_is_made_three_times_in_all(rig: Rig) -> 
 async def test_a_provider_that_is_back_is_asked_again(rig: Rig) -> None:
     heard, clock = Heard(), [0.0]
     (port,) = free_ports(1)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as nobody:
-        down = rig.at(nobody)
+    async with rig.at(f"http://127.0.0.1:{port}") as down:
 
         class Switched:
             """Down, then up."""

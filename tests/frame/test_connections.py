@@ -9,18 +9,20 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from app.frame import connections
 from app.frame.connections import KeptConnections
+from app.frame.http import Answer, NeighbourClient
 
 pytestmark = pytest.mark.integration
 
-Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+Answering = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 class Neighbour:
     """A server that reads whole requests; counts the connections that it was asked for."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answering) -> None:
         self._answer = answer
         self.connections = 0
         self.seen: list[bytes] = []
@@ -46,14 +48,16 @@ class Neighbour:
             writer.close()
 
 
+def _client(url: str) -> NeighbourClient:
+    return NeighbourClient(url, KeptConnections(), timeout=httpx.Timeout(0.5))
+
+
 @asynccontextmanager
-async def _neighbour(answer: Answer) -> AsyncIterator[tuple[Neighbour, httpx.AsyncClient]]:
+async def _neighbour(answer: Answering) -> AsyncIterator[tuple[Neighbour, NeighbourClient]]:
     neighbour = Neighbour(answer)
     server = await asyncio.start_server(neighbour.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    client = httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", transport=KeptConnections(), timeout=0.5
-    )
+    client = _client(f"http://127.0.0.1:{port}")
     try:
         yield neighbour, client
     finally:
@@ -86,6 +90,34 @@ async def test_a_request_arrives_whole() -> None:
     assert head.startswith(b"POST /a%20b?c=%26 HTTP/1.1\r\n")
     assert b"\r\nX-Of: me" in head
     assert body == "å".encode()
+
+
+async def test_a_request_that_is_asked_directly_is_these_headers_and_no_others() -> None:
+    async with _neighbour(_ok) as (neighbour, client):
+        to = client.to("POST", "/a%20b?c=%26")
+        answers = [
+            await client.ask(to, [(b"host", b"me"), (b"content-length", b"2")], body, {"read": 0.5})
+            for body in (b"ab", b"cd")
+        ]
+
+    assert answers == [Answer(200, [(b"content-length", b"2")], b"ok")] * 2
+    head = b"POST /a%20b?c=%26 HTTP/1.1\r\nhost: me\r\ncontent-length: 2\r\n\r\n"
+    assert (neighbour.seen, neighbour.connections) == ([head + b"ab", head + b"cd"], 1)
+
+
+async def test_more_calls_than_connections_wait_for_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 2)
+    async with _neighbour(_ok) as (neighbour, client):
+        answers = await asyncio.gather(*[client.get("/") for _ in range(6)])
+        assert [answer.text for answer in answers] == ["ok"] * 6
+        assert neighbour.connections == 2
+
+    async with _neighbour(_silence) as (_, client):
+        client.timeout = httpx.Timeout(0.5, pool=0.05)
+        ends = await asyncio.gather(*[client.get("/") for _ in range(3)], return_exceptions=True)
+    assert [type(end) for end in ends] == [httpx.ReadTimeout, httpx.ReadTimeout, httpx.PoolTimeout]
 
 
 async def test_an_answer_in_chunks_is_whole() -> None:
@@ -133,7 +165,7 @@ async def _nonsense(_: bytes, writer: asyncio.StreamWriter) -> None:
     ],
 )
 async def test_a_bad_answer_raises_what_httpx_raises(
-    answer: Answer, error: type[Exception]
+    answer: Answering, error: type[Exception]
 ) -> None:
     async with _neighbour(answer) as (_, client):
         with pytest.raises(error):
@@ -150,7 +182,7 @@ async def test_a_header_cannot_become_a_second_request() -> None:
 
 async def test_nobody_there_is_a_connect_error() -> None:
     async with _neighbour(_ok) as (_, client):
-        gone = client.base_url
-    async with httpx.AsyncClient(base_url=gone, transport=KeptConnections()) as late:
+        gone = str(client.base_url)
+    async with _client(gone) as late:
         with pytest.raises(httpx.ConnectError):
             await late.get("/")

@@ -12,6 +12,7 @@ import pytest
 
 from app.embedded import build_all
 from app.frame.connections import KeptConnections
+from app.frame.http import NeighbourClient
 from app.frame.platform import Platform
 from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings, WrongSetting
 from app.frame.startup import read_settings
@@ -124,15 +125,16 @@ def test_what_libpq_would_read_is_forgotten_before_a_database_is_opened(
 @pytest.mark.usefixtures("hostile")
 async def test_neighbours_are_called_without_a_proxy_and_without_foreign_certificates() -> None:
     prometheus = Prometheus("http://prometheus:9090")
-    transport = KeptConnections()
-    request = httpx.Request("GET", "https://neighbour.invalid/")
+    client = NeighbourClient(
+        "https://neighbour.invalid", KeptConnections(), timeout=httpx.Timeout(1.0)
+    )
     with pytest.raises(httpx.ConnectError, match="SSL_CERT_FILE"):
-        await transport.handle_async_request(request)
+        await client.get("/")
 
     assert isinstance(prometheus._http, httpx.AsyncClient)
     assert not any(prometheus._http._mounts.values())
     await prometheus.close()
-    await transport.aclose()
+    await client.aclose()
 
 
 @pytest.mark.parametrize(

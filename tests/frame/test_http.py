@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.frame.http import InProcessTransport
+from app.frame.http import InProcessTransport, NeighbourClient
 from app.kernel.errors import CannotStart
 
 COLOUR = contextvars.ContextVar("COLOUR", default="none")
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
-def _client(app: ASGIApp) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        transport=InProcessTransport(lambda: app), base_url="http://other", timeout=0.2
+def _client(app: ASGIApp) -> NeighbourClient:
+    return _reaching(lambda: app)
+
+
+def _reaching(application: Callable[[], ASGIApp]) -> NeighbourClient:
+    return NeighbourClient(
+        "http://other", InProcessTransport(application), timeout=httpx.Timeout(0.2)
     )
 
 
@@ -128,6 +133,24 @@ async def test_a_service_without_an_address_cannot_be_connected_to() -> None:
     def missing() -> ASGIApp:
         raise CannotStart("SANDBOX_URL is not set")
 
-    async with httpx.AsyncClient(transport=InProcessTransport(missing)) as client:
-        with pytest.raises(httpx.ConnectError, match="SANDBOX_URL is not set"):
-            await client.get("http://sandbox/")
+    async with _reaching(missing) as client:
+        with pytest.raises(httpx.ConnectError, match="SANDBOX_URL is not set") as caught:
+            await client.get("/cars")
+    assert caught.value.request.url.path == "/cars"
+
+
+async def test_a_neighbour_is_sent_whole_bodies_and_answers_with_one(
+    no_task_left: None,
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("nobody is called")
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"half"
+
+    async with _client(app) as client:
+        with pytest.raises(TypeError, match="told the length"):
+            await client.post("/", content=parts())
+        with pytest.raises(TypeError, match="read whole"):
+            async with client.stream("GET", "/"):
+                raise AssertionError("no stream")

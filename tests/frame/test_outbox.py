@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.contracts.events import CarWithdrawn
 from app.frame.consumers import Behind, Consumer, position_table
 from app.frame.database import Database, new_metadata
-from app.frame.http import InProcessTransport
+from app.frame.http import DEADLINE, InProcessTransport, NeighbourClient
 from app.frame.internal import internal_app
 from app.frame.leases import Leases, lease_table
 from app.frame.outbox import Outbox, outbox_tables
@@ -79,8 +79,8 @@ class World:
         app = source or internal_app(
             "catalog", self.platform, outbox=self.outbox, router=None, ready=[]
         )
-        client = httpx.AsyncClient(
-            transport=InProcessTransport(lambda: app), base_url="http://catalog"
+        client = NeighbourClient(
+            "http://catalog", InProcessTransport(lambda: app), timeout=DEADLINE
         )
         self.clients.append(client)
         with capture("checkout") as signals:

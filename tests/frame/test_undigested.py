@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import Column, Integer, String, Table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +16,7 @@ from starlette.routing import Route
 
 from app.frame.consumers import Consumer, position_table
 from app.frame.database import Database, DatabaseUnavailable, new_metadata
-from app.frame.http import InProcessTransport
+from app.frame.http import DEADLINE, InProcessTransport, NeighbourClient
 from app.frame.leases import Leases, lease_table
 from app.frame.retaking import make_due
 from app.frame.undigested import Diet
@@ -47,8 +46,8 @@ class World:
         self.wires: list[dict[str, Any]] = []
         self.fault: Callable[[str], None] = _too_long
         app = Starlette(routes=[Route("/internal/catalog/events", self._serve)])
-        self.client = httpx.AsyncClient(
-            transport=InProcessTransport(lambda: app), base_url="http://catalog"
+        self.client = NeighbourClient(
+            "http://catalog", InProcessTransport(lambda: app), timeout=DEADLINE
         )
 
     async def _serve(self, request: Request) -> Response:

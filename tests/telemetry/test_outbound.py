@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from telemetry.catalogue.http import HTTP_CLIENT_REQUEST_DURATION
-from telemetry.outbound import PEER_EXTENSION
+from telemetry.outbound import PEER_EXTENSION, Destination
 from telemetry.redaction import redact_text
 from telemetry.testing import Signals, capture
 from telemetry.tracing import TraceMarks, span_context_from
@@ -55,20 +55,19 @@ def test_a_call_carries_its_own_span_to_the_other_side(signals: Signals) -> None
 
 
 def test_only_a_neighbour_gets_the_mark_that_lets_it_continue_the_trace() -> None:
-    seen: list[httpx.Request] = []
-
-    def note(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return httpx.Response(200)
-
+    to = Destination.of("GET", httpx.URL("http://x/api/checkout/v1/holds"))
+    sent: list[dict[bytes, bytes]] = []
     with capture("storefront", trace_key=b"shared") as signals:
         for neighbour in (True, False):
-            with httpx.Client(transport=httpx.MockTransport(note), base_url="http://x") as made:
-                signals.telemetry.instrument_httpx(made, neighbour=neighbour)
-                made.get("/api/checkout/v1/holds")
-    ours, theirs = (request.headers for request in seen)
-    assert ours["tracestate"] == TraceMarks(b"shared").of(ours["traceparent"])
-    assert "tracestate" not in theirs
+            observe = signals.telemetry.outbound(neighbour=neighbour)
+            assert observe is not None
+            with observe(to) as call:
+                call.status = 200
+            sent.append(dict(call.headers))
+    ours, theirs = sent
+    mark = TraceMarks(b"shared").of(ours[b"traceparent"].decode())
+    assert ours == {b"traceparent": ours[b"traceparent"], b"tracestate": (mark or "").encode()}
+    assert list(theirs) == [b"traceparent"]
 
 
 @pytest.mark.parametrize(
@@ -222,4 +221,4 @@ def test_switched_off_nothing_leaves_a_mark() -> None:
         made = client(signals)
         assert made.get("/api/catalog/v1/cars").json() == {"traceparent": None}
         made.close()
-        assert signals.spans == []
+        assert (signals.spans, signals.telemetry.outbound(neighbour=True)) == ([], None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
 import httpx
@@ -22,8 +21,10 @@ from app.checkout.providers.protocol import (
 from app.checkout.providers.signatures import check_signature
 from app.contracts.client import segment
 from app.contracts.sandbox import Payment, PaymentRequest, WebhookEvent
+from app.frame.http import NeighbourClient
 from app.kernel.clock import Clock
 from app.kernel.errors import MalformedRequest
+from telemetry.outbound import Destination
 
 DEADLINE: Final = httpx.Timeout(2.5, connect=1.0)
 """One attempt."""
@@ -45,7 +46,7 @@ class SandboxProvider:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: NeighbourClient,
         clock: Clock,
         *,
         api_key: str,
@@ -54,7 +55,12 @@ class SandboxProvider:
     ) -> None:
         self._clock = clock
         self._http = http
-        self._headers = {"authorization": f"Bearer {api_key}", "content-type": "application/json"}
+        self._create = http.to("POST", "/sandbox/v1/payments")
+        self._headers = (
+            (b"host", http.base_url.netloc),
+            (b"authorization", b"Bearer " + api_key.encode()),
+            (b"content-type", b"application/json"),
+        )
         self._secret = webhook_secret
         self._tolerance = tolerance_seconds
 
@@ -70,22 +76,20 @@ class SandboxProvider:
                 "traceparent": order.traceparent,
             }
         )
-        return await self._ask("POST", "/sandbox/v1/payments", request.model_dump_json())
+        return await self._ask(self._create, request.model_dump_json().encode())
 
     async def find(self, payment_id: str) -> ProviderPayment:
-        return await self._ask("GET", f"/sandbox/v1/payments/{segment(payment_id)}", None)
+        return await self._ask(self._payment("GET", payment_id))
 
     async def capture(self, payment_id: str, reference: str) -> ProviderPayment:
         return await self.find(payment_id)  # it has no authorised state: money is taken at once
 
     async def void(self, payment_id: str, reference: str) -> ProviderPayment:
-        return await self._ask(
-            "POST", f"/sandbox/v1/payments/{segment(payment_id)}/cancellation", None
-        )
+        return await self._ask(self._payment("POST", payment_id, "/cancellation"))
 
     async def refund(self, payment_id: str, reference: str) -> None:
-        body = orjson.dumps({"reference": reference}).decode()
-        await self._ask("POST", f"/sandbox/v1/payments/{segment(payment_id)}/refunds", body)
+        body = orjson.dumps({"reference": reference})
+        await self._ask(self._payment("POST", payment_id, "/refunds"), body)
 
     def verify(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent:
         check_signature(
@@ -106,32 +110,23 @@ class SandboxProvider:
         payment = None if moved else _seen(event.payment)
         return ProviderEvent(event.event_id, event.type, payment, moved)
 
-    async def _ask(self, method: str, path: str, body: str | None) -> ProviderPayment:
-        request = httpx.Request(
-            method,
-            _url(self._http.base_url, path),
-            content=body,
-            headers=self._headers,
-            extensions={"timeout": DEADLINE.as_dict()},
-        )
+    def _payment(self, method: str, payment_id: str, verb: str = "") -> Destination:
+        return self._http.to(method, f"/sandbox/v1/payments/{segment(payment_id)}{verb}")
+
+    async def _ask(self, to: Destination, body: bytes = b"") -> ProviderPayment:
+        headers = (*self._headers, (b"content-length", b"%d" % len(body)))
         try:
-            response = await self._http.send(request)
+            answer = await self._http.ask(to, headers, body, DEADLINE.as_dict())
         except httpx.HTTPError as error:
             raise NoAnswer(type(error).__name__) from error
-        if response.status_code >= 500 or response.status_code == 429:
-            raise NoAnswer(f"status {response.status_code}")
-        if response.is_error:
-            raise ProviderRefused(f"The payment service answered {response.status_code} to {path}.")
+        if answer.status >= 500 or answer.status == 429:
+            raise NoAnswer(f"status {answer.status}")
+        if answer.status >= 400:
+            raise ProviderRefused(f"The payment service answered {answer.status} to {to.url.path}.")
         try:
-            return _seen(Payment.model_validate_json(response.content))
+            return _seen(Payment.model_validate_json(answer.body))
         except ValueError as error:
             raise NoAnswer("an answer that cannot be read") from error
-
-
-@lru_cache(maxsize=256)
-def _url(base: httpx.URL, path: str) -> httpx.URL:
-    """Payments are opened at one address: parsing it costs more than the rest of the request."""
-    return httpx.URL(str(base).rstrip("/") + path)
 
 
 def _moved(event: WebhookEvent) -> MoneyMoved | None:
