@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx
 from opentelemetry.trace import SpanKind
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, text
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.frame.database import Database
@@ -55,7 +55,8 @@ def position_table(metadata: MetaData) -> Table:
     )
 
 
-_UNDIGESTED: Final = undigested_table(MetaData())
+_POSITIONS: Final = position_table(MetaData())
+_UNDIGESTED: Final = _POSITIONS.metadata.tables["undigested"]
 
 
 class Behind(Unavailable):
@@ -93,6 +94,8 @@ class Consumer:
         self._apply = apply
         self._diet = diet
         self._undigested = Undigested(source, _UNDIGESTED)
+        position = select(_POSITIONS.c.position).where(_POSITIONS.c.source == source)
+        self._standing = self._undigested.left.add_columns(position.scalar_subquery())
         self._caught_up = False
         self._began_at: int | None = None
         """What was read before this process began."""
@@ -108,21 +111,21 @@ class Consumer:
         database raises; nothing is lost then, the next poll begins where this one stopped.
         """
         stored = 0
-        left = await self._measure()
         while await self._leases.claim(f"consume:{self.source}", ttl_seconds=LEASE_SECONDS):
+            after, left = await self._stand()
             if self._is_due(left):
                 stored += await self._retake()
-                left = await self._measure()
+                after, left = await self._stand()
             self._retaken = True
-            after = await self.position()
             wires = await self._look(after)
             if not wires:
                 self.lag_seconds = self._age_of(left)
                 break
             self.lag_seconds = max(self._age_of(left), self._age_of_event(wires[0]))
             await self._digest(after, wires)
-            left = await self._measure()
             stored += len(wires)
+        else:
+            await self._stand()  # of what is set aside each replica tells
         if not self._caught_up:  # another replica reads: nothing new is what we wait to see
             await self._look(await self.position())
         return stored
@@ -138,12 +141,8 @@ class Consumer:
 
     async def position(self) -> int:
         """The position up to which events are stored or set aside; 0 at the very start."""
-        async with self._database.read() as connection:
-            found = await connection.scalar(
-                text("SELECT position FROM consumer_positions WHERE source = :source"),
-                {"source": self.source},
-            )
-        return int(found or 0)
+        position, _ = await self._stand()
+        return position
 
     async def _look(self, after: int) -> list[Wire]:
         """What stands behind a position; takes note when that is all, or nobody can say."""
@@ -157,11 +156,13 @@ class Consumer:
         self._caught_up |= not wires
         return wires
 
-    async def _measure(self) -> Left:
+    async def _stand(self) -> tuple[int, Left]:
+        """The position, and what is set aside."""
         async with self._database.read() as connection:
-            left = await self._undigested.left(connection)
+            *values, position = (await connection.execute(self._standing)).one()
+        left = Left(*values)
         self._left.set(left.count, source=self.source)
-        return left
+        return position or 0, left
 
     def _is_due(self, left: Left) -> bool:
         if not left.count:

@@ -109,13 +109,11 @@ class Undigested:
         self._table = table
         self._mine = table.c.source == source
         self._source = source
-
-    async def left(self, connection: AsyncConnection) -> Left:
-        columns = self._table.c
-        tried = select(func.min(columns.due_at)).where(self._mine, columns.attempts > 0)
-        query = select(func.count(), func.min(columns.first_seen), tried.scalar_subquery())
-        count, since, due_at = (await connection.execute(query.where(self._mine))).one()
-        return Left(count, since, due_at)
+        tried = select(func.min(table.c.due_at)).where(self._mine, table.c.attempts > 0)
+        self.left = select(
+            func.count(), func.min(table.c.first_seen), tried.scalar_subquery()
+        ).where(self._mine)
+        """The query whose one row is the values of `Left`."""
 
     async def waiting(self, connection: AsyncConnection) -> list[Waiting]:
         """In the order in which they were stated."""
