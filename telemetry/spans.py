@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from random import getrandbits
 from time import time_ns
 from types import NoneType, TracebackType
-from typing import Any, cast
+from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -120,7 +120,7 @@ class LeanTracer(trace.Tracer):
         if links:
             span.point_to(links)
         # A lean span can do all that a processor may ask of the SDK's span.
-        self.span_processor.on_start(cast("sdk.Span", span), parent_context=context)
+        self.span_processor.on_start(span, parent_context=context)  # type: ignore[arg-type]
         return span
 
     def start_as_current_span(  # type: ignore[override] # a plain context manager, not a generator
@@ -180,7 +180,7 @@ class LeanSpan(trace.Span, ReadableSpan):
 
     def get_span_context(self) -> SpanContext:
         """What a child or another process needs to know of this span."""
-        return cast("SpanContext", self._context)
+        return self._context  # type: ignore[return-value]
 
     def is_recording(self) -> bool:
         """True until the span has ended."""

@@ -5,7 +5,7 @@ Called after the commit: a number that could roll back is never counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Final, Literal
@@ -67,7 +67,8 @@ class Signals:
     def __init__(self, telemetry: Telemetry) -> None:
         instruments = telemetry.instruments
         self._log = telemetry.log
-        self._effect_span = telemetry.database_span
+        # The time that an effect takes in the database, company in its batch included.
+        self.effect: Callable[[Effect], AbstractContextManager[None]] = telemetry.database_span
         self._holds = instruments.counter(CHECKOUT_HOLD_ATTEMPTS)
         self._submissions = instruments.counter(CHECKOUT_PAYMENT_SUBMISSIONS)
         self._provider = instruments.histogram(CHECKOUT_PAYMENT_DURATION)
@@ -226,10 +227,6 @@ class Signals:
             self._log.warning(
                 "effect.failed", effect=effect, error=type(error).__name__, detail=str(error)
             )
-
-    def effect(self, name: str) -> AbstractContextManager[None]:
-        """The time that an effect takes in the database, company in its batch included."""
-        return self._effect_span(name)
 
     def invariant(self, name: str, violations: int) -> None:
         self._violations.set(violations, invariant=name)

@@ -132,6 +132,21 @@ def test_the_shortest_secret_of_each_kind_is_found(text: str, clean: str) -> Non
     assert redact_text(text) == clean
 
 
+PIECES = st.one_of(
+    st.sampled_from(
+        ["_", "ord_", "sk_live_", "PK_", "Whsec_", "eyJ", "token", "bearer", "\u212a_"]
+    ),
+    st.text(alphabet="sSkKeEyYjJaZIOåſ_0129", max_size=18),
+    st.text(alphabet=VIN_LETTERS, min_size=17, max_size=17),
+)
+
+
+@given(st.lists(PIECES, max_size=4).map("".join))
+def test_an_identifier_is_redacted_as_if_it_were_any_other_text(text: str) -> None:
+    # In quotes it is no identifier, and every search is made.
+    assert f"'{redact_text(text)}'" == redact_text(f"'{text}'")
+
+
 def test_the_query_of_an_address_is_gone_and_its_path_stays() -> None:
     assert redact_text("GET https://shop.example/cars?near=59.3,18.0&q=x HTTP/1.1") == (
         "GET https://shop.example/cars?[redacted] HTTP/1.1"
