@@ -122,11 +122,15 @@ def is_drawn(key: str) -> bool:
     if not _RANDOM.fullmatch(key):
         return False
     plain = key.replace("-", "").lower()
-    digits = [int(character, 36) for character in plain]
+    digits = plain.encode().translate(_DIGITS)
     steps = {after - before for before, after in pairwise(digits)}  # "0123..." has one
     return (
         len(set(digits)) > 7 and len(steps) > 10 and not any(each in plain for each in _PUBLISHED)
     )
+
+
+_DIGITS: Final = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", bytes(range(58, 84)))
+"""Letters follow the digits, so that steps between them are steps of a count."""
 
 
 def _read_key(lines: Sequence[str]) -> str:
@@ -143,7 +147,8 @@ def _read_key(lines: Sequence[str]) -> str:
     match = _KEY.fullmatch(header)
     if match is None:
         raise KeyMissing(f"The header could not be read as one string. {_SEND}")
-    return match["bare"] or re.sub(r"\\(.)", r"\1", match["string"])
+    bare, string = match["bare"], match["string"]
+    return bare or (re.sub(r"\\(.)", r"\1", string) if "\\" in string else string)
 
 
 _SEND: Final = (

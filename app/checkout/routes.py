@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, Final
@@ -17,7 +17,15 @@ from app.checkout.change import Changes
 from app.checkout.desk import Desk
 from app.checkout.errors import CarUnknown, OrderUnknown
 from app.checkout.holds import HoldCommand, Holds
-from app.checkout.idempotency import EXAMPLE, Claim, Replay, StoredAnswer, is_kept, read_claim
+from app.checkout.idempotency import (
+    EXAMPLE,
+    Claim,
+    Replay,
+    StoredAnswer,
+    answer,
+    is_kept,
+    read_claim,
+)
 from app.checkout.invariants import check
 from app.checkout.limits import RequestLimits
 from app.checkout.order_wire import order_wire
@@ -56,6 +64,7 @@ from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError
 from app.kernel.facts import EventContext, text_of
 
 PREFIX: Final = "/api/checkout/v1"
+EXPIRES: Final = "idempotency-key-expires"
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,12 +369,12 @@ def _add_webhooks(router: APIRouter, use: UseCases) -> list[DirectRoute]:
         responses=problem_responses(400, 401, 404, 413, 422, 503),
         summary="A provider's signed webhook",
     )
-    async def receive(request: Request, provider: Identifier) -> JSONResponse:
+    async def receive(request: Request, provider: Identifier) -> Response:
         return await heard(request, provider, await request.body())
 
-    async def heard(request: Request, provider: str, body: bytes) -> JSONResponse:
+    async def heard(request: Request, provider: str, body: bytes) -> Response:
         result = await use.payments.receive(provider, body, request.headers)
-        return JSONResponse({"result": result})
+        return _answer(answer(200, {"result": result}))
 
     def direct(provider: str) -> DirectRoute:
         return DirectRoute(
@@ -441,7 +450,7 @@ def _claim(request: Request, body: Any, caller: Caller) -> Claim:
     return read_claim(
         request.headers.getlist("idempotency-key"),
         method=request.method,
-        path=request.url.path,
+        path=request.scope["path"],
         body=body,
         caller=proof,
         origin=_hash(f"{caller.address_hash} {agent}"),
@@ -464,20 +473,20 @@ async def _once(
     What is kept says until when (IETF draft-07: publish the expiry).
     """
     taken_at = use.platform.clock.now()
+    kept_for = timedelta(seconds=use.settings.idempotency_seconds)
     try:
         result = await effect
     except VitrineError as error:
-        response = problems.of_error(request, error)
         if not is_kept(error):
-            return response
+            raise
         await use.changes.keep(claim, _kept(request, error))
-    else:
-        response = _answer(result)
-        if isinstance(result, Replay):
-            taken_at = result.taken_at
-    expires_at = taken_at + timedelta(seconds=use.settings.idempotency_seconds)
-    response.headers["idempotency-key-expires"] = rfc3339(expires_at)
-    return response
+        response = problems.of_error(request, error)
+        response.headers[EXPIRES] = rfc3339(taken_at + kept_for)
+        return response
+    if isinstance(result, Replay):
+        expires = {EXPIRES: rfc3339(result.taken_at + kept_for)}
+        return _answer(result.answer, {**expires, "idempotency-replayed": "true"})
+    return _answer(result, {EXPIRES: rfc3339(taken_at + kept_for)})
 
 
 def _kept(request: Request, error: VitrineError) -> StoredAnswer:
@@ -486,10 +495,7 @@ def _kept(request: Request, error: VitrineError) -> StoredAnswer:
     return StoredAnswer(response.status_code, problems.MEDIA_TYPE, bytes(response.body))
 
 
-def _answer(result: StoredAnswer | Replay) -> Response:
-    replayed = isinstance(result, Replay)
-    stored = result.answer if isinstance(result, Replay) else result
-    headers = {"idempotency-replayed": "true"} if replayed else {}
+def _answer(stored: StoredAnswer, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
         stored.body, status_code=stored.status, media_type=stored.media_type, headers=headers
     )

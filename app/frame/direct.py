@@ -2,33 +2,36 @@
 
 The framework's way from its edge to a route function costs as much as the function: eight
 middlewares, the search for the route, its dependencies (docs/decisions/0008). A direct route is
-found by its method and address; whatever is not the common case goes the framework's way, with the
-body that was read, so that there is one place for every refusal.
+found by its method and address and answers every request to them. The framework describes it
+(OpenAPI), answers all other addresses, and its handlers turn the errors of both into answers.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ValidationError
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.frame import problems
-from app.kernel.errors import VitrineError
+from telemetry.catalogue.outcomes import Outcome
 from telemetry.routes import ROUTE_KEY
 
-MOST_BYTES: Final = 64 * 1024
-"""A longer body is not the common case."""
-
-Answering = Callable[[Request, bytes], Awaitable[Response] | None]
-"""Answers a request with its body; None sends it the framework's way."""
+Answering = Callable[[Request, bytes], Awaitable[Response]]
+"""Answers a request with its body."""
 
 Model = TypeVar("Model", bound=BaseModel)
+
+MISSING: Final = {"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}
+"""The framework's error for no body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +45,56 @@ class DirectRoute:
 
 
 def taking(model: type[Model], endpoint: Callable[..., Awaitable[Response]]) -> Answering:
-    """A route function of FastAPI's (request, valid body, Idempotency-Key), called directly."""
+    """A route function of FastAPI's (request, valid body), called directly."""
+    adapter = TypeAdapter(model)
 
-    def answer(request: Request, body: bytes) -> Awaitable[Response] | None:
-        kind = request.headers.get("content-type", "").partition(";")[0]
-        if kind.strip().lower() != "application/json":
-            return None
+    async def answer(request: Request, body: bytes) -> Response:
+        readable = _is_json(request.headers.get("content-type", ""))
         try:
-            valid = model.model_validate_json(body)
+            valid = model.model_validate_json(body if readable else b"")
         except ValidationError:
-            return None
-        return endpoint(request, valid, request.headers.get("idempotency-key"))
+            if not body:
+                raise RequestValidationError([MISSING]) from None
+            valid = _validated(adapter, _parsed(body) if readable else body)
+        return await endpoint(request, valid)
 
     return answer
+
+
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return True
+    return kind.startswith("application/") and kind.endswith("+json") and kind.count("/") == 1
+
+
+def _parsed(body: bytes) -> Any:
+    """The body's value; raises what the framework raises when it cannot be read."""
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        raise RequestValidationError(
+            [
+                {
+                    "type": "json_invalid",
+                    "loc": ("body", error.pos),
+                    "msg": "JSON decode error",
+                    "input": {},
+                }
+            ]
+        ) from error
+    except Exception as error:  # text in no encoding, or nested too deep
+        raise HTTPException(400, "There was an error parsing the body") from error
+
+
+def _validated(adapter: TypeAdapter[Model], value: Any) -> Model:
+    """The valid body; raises what the framework raises when it is not."""
+    try:
+        return adapter.validate_python(value, from_attributes=True)
+    except ValidationError as error:
+        raise RequestValidationError(
+            [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
+        ) from error
 
 
 class DirectRoutes:
@@ -71,60 +111,32 @@ class DirectRoutes:
         if found is None:
             await self._api(scope, receive, send)
             return
-        read = await _read(receive)
-        if read is None:
-            scope[ROUTE_KEY] = found.template
-            return  # the caller has gone
-        body, complete = read
         scope["app"] = self._api
-        request = Request(scope, receive)
-        answering = found.answer(request, body) if complete else None
-        if answering is None:
-            await self._api(scope, _again(body, receive, complete=complete), send)
-            return
         scope[ROUTE_KEY] = found.template
+        body = await _read(receive)
+        if body is None:
+            return  # the caller has gone
+        request = Request(scope, receive)
         try:
-            response = await answering
-        except VitrineError as error:
-            response = problems.of_error(request, error)
-        except Exception:
-            await problems.of_fault(request)(scope, receive, send)
-            raise  # the edge tells of it
+            response = await found.answer(request, body)
+        except Exception as error:
+            response = await problems.of_any(request, error)
+            if scope[problems.OUTCOME] is Outcome.FAULT:
+                await response(scope, receive, send)
+                raise  # the edge tells of it
         await response(scope, receive, send)
 
 
-async def _read(receive: Receive) -> tuple[bytes, bool] | None:
-    """The body, and whether it is complete: one that is too long is not read to its end."""
-    message = await receive()
-    if message["type"] != "http.request":
-        return None
-    body: bytes = message.get("body", b"")
-    more = message.get("more_body", False)
-    while more and len(body) <= MOST_BYTES:
+async def _read(receive: Receive) -> bytes | None:
+    """The body; how long it may be is for `frame.bodies` to say."""
+    body, more = b"", True
+    while more:
         message = await receive()
         if message["type"] != "http.request":
             return None
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    return body, not more
-
-
-def _again(body: bytes, receive: Receive, *, complete: bool) -> Receive:
-    """What was read, and then what else comes."""
-    first: dict[str, Any] | None = {
-        "type": "http.request",
-        "body": body,
-        "more_body": not complete,
-    }
-
-    async def replay() -> Message:
-        nonlocal first
-        if first is None:
-            return await receive()
-        message, first = first, None
-        return message
-
-    return replay
+    return body
 
 
 def straight(api: FastAPI, routes: tuple[DirectRoute, ...]) -> ASGIApp:

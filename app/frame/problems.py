@@ -84,6 +84,14 @@ def of_error(request: Request, error: VitrineError) -> Response:
     )
 
 
+async def of_any(request: Request, error: Exception) -> Response:
+    """The answer of the application's handler for this kind of error."""
+    handlers = request.app.exception_handlers
+    handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+    answer: Response = await handler(request, error)
+    return answer
+
+
 def of_fault(request: Request) -> Response:
     """The answer to a request that failed for a reason that nobody foresaw."""
     return problem(
@@ -115,10 +123,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
         if leads_nowhere(request, error):
-            answer: Response = await request.app.exception_handlers[VitrineError](
-                request, NotFound("There is nothing at this address: no identifier looks like it.")
-            )
-            return answer
+            nowhere = "There is nothing at this address: no identifier looks like it."
+            return await of_any(request, NotFound(nowhere))
         errors = [_field_error(item) for item in error.errors()]
         malformed = any(_cannot_be_read(item) for item in error.errors())
         return problem(
