@@ -1,4 +1,8 @@
-"""Checkout's SQLite file: one reader, and one writer thread with up to sixteen effects a commit.
+"""Checkout's SQLite file: one reader, and one writer with up to sixteen effects a commit.
+
+Statements run where they are asked for, in some 10 microseconds each: in a thread each of them
+would wait for the interpreter's lock twice. Only the commit, which waits for the disk, has a
+thread.
 
 Each effect is a list of statements in a savepoint of its own. The first one carries the guards and
 must change a row; a statement that fails or a guard that does not hold undoes that effect alone.
@@ -8,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
@@ -25,6 +30,8 @@ SAY: Final = (
     " VALUES (:event_id, :type, :time, :data, :context)"
 )
 BUSY_SECONDS: Final = 5.0
+BUSY_PAUSE_SECONDS: Final = 0.005
+"""Between two tries to write while another process does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +53,13 @@ class SqliteFile:
     def __init__(self, path: str, one_writer: AbstractAsyncContextManager[Any]) -> None:
         self._path = path
         self._one_writer = one_writer
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkout-writer")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkout-commit")
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._batches: Batches[Write, bool] = Batches(self._run)
 
     def row(self, query: str, values: Mapping[str, Any]) -> sqlite3.Row | None:
-        """One row by keys, in some 10 microseconds: less than the way to another thread and back.
-
-        Raises `sqlite3.Error`.
-        """
+        """One row by keys; raises `sqlite3.Error`."""
         try:
             if self._reader is None:
                 self._reader = _connected(self._path)
@@ -80,27 +84,41 @@ class SqliteFile:
 
     async def _run(self, writes: Sequence[Write]) -> Sequence[bool]:
         async with self._one_writer:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._write, writes
-            )
+            if self._writer is None:
+                self._writer = _connected(self._path)
+                self._writer.execute("PRAGMA busy_timeout=0")  # nobody else may wait for `_begin`
+            connection = self._writer
+            try:
+                await _begin(connection)
+                done = [_apply(connection, write) for write in writes]
+                await asyncio.get_running_loop().run_in_executor(self._thread, connection.commit)
+            except BaseException:
+                # Whatever state it is in: a connection that kept the write lock would keep
+                # everybody from writing. Closing alone does not let go while a traceback holds a
+                # cursor.
+                self._writer = None
+                with suppress(sqlite3.Error):
+                    connection.rollback()
+                connection.close()
+                raise
+        return done
 
-    def _write(self, writes: Sequence[Write]) -> list[bool]:
-        if self._writer is None:
-            self._writer = _connected(self._path)
-        connection = self._writer
+
+async def _begin(connection: sqlite3.Connection) -> None:
+    """Take the write lock, from another process after its commit."""
+    give_up_at = time.monotonic() + BUSY_SECONDS
+    while True:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            done = [_apply(connection, write) for write in writes]
-            connection.execute("COMMIT")
-        except BaseException:
-            # Whatever state it is in: a connection that kept the write lock would keep everybody
-            # from writing. Closing alone does not let go while a traceback holds a cursor.
-            self._writer = None
-            with suppress(sqlite3.Error):
-                connection.rollback()
-            connection.close()
-            raise
-        return done
+        except sqlite3.OperationalError as error:
+            if (
+                error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
+                or time.monotonic() > give_up_at
+            ):
+                raise
+            await asyncio.sleep(BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _apply(connection: sqlite3.Connection, write: Write) -> bool:
