@@ -60,8 +60,8 @@ class CustomerIndex:
         self.prefix = f"{hashlib.sha256(self._key).hexdigest()[:8]}."
 
     def of(self, email: str) -> str:
-        digest = hmac.new(self._key, normalised(email).encode(), hashlib.sha256).hexdigest()
-        return f"{self.prefix}{digest[:INDEX_DIGITS]}"
+        digest = hmac.digest(self._key, normalised(email).encode(), "sha256")
+        return f"{self.prefix}{digest.hex()[:INDEX_DIGITS]}"
 
 
 INDEX_DIGITS: Final = 48

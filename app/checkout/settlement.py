@@ -106,12 +106,13 @@ def _succeeded(
     change.set(
         sight.payment, state="captured", accepted_at=accepted_at, payment_id=payment.payment_id
     )
-    change.say(stated_now(order), _attempt(order, "accepted"))
-    effect = _bought_or_not(change, sight, payment, now, accepted_at, terms)
+    context = stated_now(order)
+    change.say(context, _attempt(order, "accepted"))
+    effect = _bought_or_not(change, sight, payment, now, accepted_at, terms, context)
     for state, amount in Moves.of_payment(sight.payment).disputes.values():
         if state == "open":  # told before the success itself
             disputed = OrderDisputed(order.order_id, amount or order.deposit, order.currency)
-            change.say(stated_now(order), disputed)
+            change.say(context, disputed)
     return effect
 
 
@@ -122,6 +123,7 @@ def _bought_or_not(
     now: datetime,
     accepted_at: datetime,
     terms: Terms,
+    context: EventContext,
 ) -> Effect:
     order = sight.order
     right = expected_amount(order, payment)
@@ -147,7 +149,7 @@ def _bought_or_not(
         ended_at=None,
     )
     change.say(
-        stated_now(order),
+        context,
         OrderConfirmed(
             order_id=order.order_id,
             hold_id=order.hold_id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any, Final
 
 _JOINERS: Final = "\u200c\u200d"
@@ -55,9 +56,7 @@ def as_phone(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = _visible(unicodedata.normalize("NFKC", value)).lower().removeprefix("tel:")
-    kept = "".join(
-        str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text if not _separates(c)
-    )
+    kept = "".join(map(_of_a_number, text))
     if kept.startswith(_ABROAD):
         kept = kept.replace("(0)", "", 1)
     number = re.sub(r"[()\[\]]", "", kept)
@@ -82,8 +81,15 @@ def _visible(text: str, *, but: str = "") -> str:
 
 def _plain(label: str) -> str:
     """A label of a domain without its marks: vowel signs are no letters to a regular expression."""
+    if label.isascii():
+        return label
     return "".join(c for c in label if unicodedata.category(c)[0] != "M")
 
 
-def _separates(character: str) -> bool:
-    return character in " ./\u2212\u00b7\u2044" or unicodedata.category(character) == "Pd"
+@lru_cache(maxsize=256)
+def _of_a_number(character: str) -> str:
+    """A digit of any script as ours, nothing for what separates digits."""
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    separates = character in " ./\u2212\u00b7\u2044" or unicodedata.category(character) == "Pd"
+    return "" if separates else character
