@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Table
 
 from app.checkout.idempotency import LOCK, Claim, Replay, StoredAnswer, judged
-from app.checkout.looks import KeyLook, Look, Seen
-from app.checkout.models import CARS, HOLDS, IDEMPOTENCY, ORDERS, PAYMENTS
+from app.checkout.looks import TABLES, KeyLook, Look, Seen
+from app.checkout.models import IDEMPOTENCY
 from app.checkout.rows import Car, Hold, Key, Order, Payment, Purchase
 from app.checkout.signals import Effect, Signals
 from app.frame.batches import BatchFailed
@@ -71,14 +71,13 @@ class End:
     values: ClassVar[Mapping[str, Any]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """A new hold needs room: its session and its address hold fewer cars than the most."""
+class Room(NamedTuple):
+    """A new hold needs room: less than `of_session` held by its session, likewise its address."""
 
-    session_id: str
-    address_hash: str
-    most_of_session: int
-    most_of_address: int
+    session: str
+    address: str
+    of_session: int
+    of_address: int
 
 
 @dataclass(slots=True)
@@ -106,16 +105,18 @@ class Change(Generic[Answer]):
         self.puts.append(Put(table, values))
 
     def add(self, row: Hold | Order | Payment) -> None:
-        table, _, _ = _place_of(row)
-        self.put(table, **{name: getattr(row, name) for name in _COLUMNS[table]})
+        self.puts.append(Put(TABLES[type(row)], row._asdict()))
 
     def set(self, row: Car | Hold | Order | Payment, **values: Any) -> None:
         """Set columns of a row that was seen; the same row may be set several times."""
-        self.set_by(*_place_of(row), **values)
+        self.set_by(TABLES[type(row)], row._fields[0], row[0], **values)
 
     def set_by(self, table: Table, by: str, key: str, **values: Any) -> None:
-        entry = self.sets.setdefault((table.name, key), Set(table, by, key, {}))
-        entry.values.update(values)
+        entry = self.sets.get((table.name, key))
+        if entry is None:
+            self.sets[table.name, key] = Set(table, by, key, values)
+        else:
+            entry.values |= values
 
     def end(self, table: Table, key: str) -> None:
         self.ends.append(End(table, table.primary_key.columns[0].name, key))
@@ -125,12 +126,11 @@ class Change(Generic[Answer]):
 
     def after(self, row: Row) -> Row:
         """A row that was seen as it is when this has happened."""
-        table, _, key = _place_of(row)
-        entry = self.sets.get((table.name, key))
+        entry = self.sets.get((TABLES[type(row)].name, row[0]))
         values = {} if entry is None else entry.values
         if row is self.car:
             values = {**values, "version": self.car.version + 1}
-        return replace(row, **values)
+        return row._replace(**values)
 
     def foresee(self, look: Look[Sight], sight: Sight, key: Key | None = None) -> None:
         """Say what there will be to see when this has happened: it saves the next one's look."""
@@ -175,23 +175,6 @@ class Change(Generic[Answer]):
 def unchanged(answer: Answer) -> Change[Answer]:
     """An answer to which nothing needs to be done."""
     return Change(None, answer)
-
-
-def _place_of(row: Car | Hold | Order | Payment) -> tuple[Table, str, str]:
-    match row:
-        case Car():
-            return CARS, "car_id", row.car_id
-        case Hold():
-            return HOLDS, "hold_id", row.hold_id
-        case Order():
-            return ORDERS, "order_id", row.order_id
-        case Payment():
-            return PAYMENTS, "order_id", row.order_id
-
-
-_COLUMNS: Final = {
-    table: tuple(column.name for column in table.columns) for table in (HOLDS, ORDERS, PAYMENTS)
-}
 
 
 class Lines(Protocol):

@@ -19,8 +19,9 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, partial
 from itertools import takewhile
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -31,10 +32,10 @@ from sqlalchemy.engine import make_url
 from app.checkout.change import Change
 from app.checkout.looks import QUERIES, Look, Query, Reading, Seen
 from app.checkout.models import CARS
-from app.checkout.shapes import Part, Shape, shape_of, untaken, wish_of
+from app.checkout.shapes import Part, Shape, told, untaken
 from app.frame.batches import Batches, BatchFailed, LineDown
 from app.frame.database import UtcTime
-from app.frame.outbox import Outbox
+from app.frame.outbox import FactRow, Outbox
 from app.frame.settings import Pooler
 
 Sight = TypeVar("Sight")
@@ -122,21 +123,19 @@ class PostgresqlLines:
         self._looks: dict[type[Look[Any]], Batches[Look[Any], Seen[Any]]] = {
             look: Batches(self._look) for look in QUERIES
         }
-        self._writes: dict[Shape, Batches[Change[Any], bool | Exception]] = {}
+        self._writes: dict[Shape, Batches[_Told, bool | Exception]] = {}
 
     async def look(self, look: Look[Sight]) -> Seen[Sight]:
         return await self._looks[type(look)].do(look)
 
     async def write(self, change: Change[Any]) -> bool:
-        shape = shape_of(change)
+        shape, wish = told(change)
         batches = self._writes.get(shape)
         if batches is None:
-
-            async def run(changes: Sequence[Change[Any]]) -> Sequence[bool | Exception]:
-                return await self._write(shape, changes)
-
-            batches = self._writes[shape] = Batches(run, apart=_apart)
-        done = await batches.do(change)
+            batches = self._writes[shape] = Batches(
+                partial(self._write, shape), **({"apart": _apart} if shape.room else {})
+            )
+        done = await batches.do((wish, self._outbox.rows(change.facts)))
         if isinstance(done, Exception):
             raise BatchFailed(type(done).__name__) from done
         return done
@@ -151,28 +150,29 @@ class PostgresqlLines:
         found = {row[0]: reading.seen(row[1:]) for row in rows}
         return [found[n + 1] for n in range(len(looks))]
 
-    async def _write(
-        self, shape: Shape, changes: Sequence[Change[Any]]
-    ) -> Sequence[bool | Exception]:
-        statement = statement_of(shape)
+    async def _write(self, shape: Shape, batch: Sequence[_Told]) -> Sequence[bool | Exception]:
         try:
-            rows = await self._connections.fetch(statement, *self._arguments(shape, changes))
+            rows = await self._connections.fetch(statement_of(shape), *_arguments(shape, batch))
         except asyncpg.PostgresError as error:
-            if len(changes) == 1:
+            if len(batch) == 1:
                 return [False if isinstance(error, _LOST) else error]
-            return [(await self._write(shape, [change]))[0] for change in changes]
-        done = {row["n"] for row in rows}
-        return [n in done for n in range(len(changes))]
+            return [(await self._write(shape, [each]))[0] for each in batch]
+        done = {row[0] for row in rows}
+        return [n in done for n in range(len(batch))]
 
-    def _arguments(self, shape: Shape, changes: Sequence[Change[Any]]) -> tuple[str, str]:
-        wishes = [{"n": n, **wish_of(change, shape)} for n, change in enumerate(changes)]
-        facts = [
-            {"n": n, "m": m, **fact}
-            for n, change in enumerate(changes)
-            for m, fact in enumerate(self._outbox.rows(change.facts))
-        ]
-        wishes.sort(key=lambda wish: str(wish.get("car_id")))
-        return _json(wishes), _json(facts)
+
+_Told = tuple[dict[str, Any], list[FactRow]]
+"""A wish, and the facts that it states."""
+
+
+def _arguments(shape: Shape, batch: Sequence[_Told]) -> tuple[str, str]:
+    wishes = [{"n": n, **wish} for n, (wish, _) in enumerate(batch)]
+    if shape.car is not None:
+        wishes.sort(key=itemgetter("car_id"))
+    facts = [
+        {"n": n, "m": m, **fact} for n, (_, said) in enumerate(batch) for m, fact in enumerate(said)
+    ]
+    return _json(wishes), _json(facts)
 
 
 class _Connections:
@@ -247,12 +247,11 @@ class _Connections:
                 await connection.close(timeout=CONNECT_SECONDS)
 
 
-def _apart(change: Change[Any]) -> tuple[str, ...]:
+def _apart(item: _Told) -> tuple[str, ...]:
     """A statement does not see what it writes itself: limits are exact if it has one of a kind."""
-    if change.room is None:
-        return ()
-    of = f"of:{change.room.session_id}" if change.room.session_id else ""
-    return tuple(filter(None, (f"from:{change.room.address_hash}", of)))
+    wish, _ = item
+    of = f"of:{wish['room_session']}" if wish["room_session"] else ""
+    return tuple(filter(None, (f"from:{wish['room_address']}", of)))
 
 
 def arguments_of(url: str) -> dict[str, Any]:
@@ -270,11 +269,14 @@ def arguments_of(url: str) -> dict[str, Any]:
 
 
 def _json(rows: list[dict[str, Any]]) -> str:
-    """Keys in order, inner ones too: PostgreSQL keeps JSON as it was written, and so do we."""
-    return orjson.dumps(rows, option=orjson.OPT_SORT_KEYS).decode()
+    """Keys in order, inner ones too: PostgreSQL keeps JSON as it was written, and so do we.
+
+    All bytes that we store are those of texts, and travel as such.
+    """
+    return orjson.dumps(rows, bytes.decode, orjson.OPT_SORT_KEYS).decode()
 
 
-@lru_cache(maxsize=256)
+@cache
 def statement_of(shape: Shape) -> str:
     """The wishes, the guard, and what follows for each row."""
     columns = ["n int"]

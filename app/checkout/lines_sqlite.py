@@ -5,16 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
-from functools import lru_cache
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import orjson
-from sqlalchemy import JSON, LargeBinary
+from sqlalchemy import JSON
 
 from app.checkout.change import Change
 from app.checkout.looks import QUERIES, Look, Query, Reading, Seen
 from app.checkout.models import ACTIVE_BY
-from app.checkout.shapes import Part, Shape, shape_of, untaken, wish_of
+from app.checkout.shapes import Part, Shape, told, untaken
 from app.checkout.sqlite_file import SqliteFile, Write, moment_of
 from app.frame.batches import BatchFailed
 from app.frame.database import UtcTime
@@ -50,14 +50,15 @@ class SqliteLines:
         return reading.seen(row or ())  # there always is one
 
     async def write(self, change: Change[Any]) -> bool:
-        shape, facts = shape_of(change), self._outbox.rows(change.facts)
-        return await self._file.write(Write(statements_of(shape), wish_of(change, shape), facts))
+        shape, wish = told(change)
+        facts = self._outbox.rows(change.facts)
+        return await self._file.write(Write(statements_of(shape), wish, facts))
 
     async def close(self) -> None:
         await self._file.close()
 
 
-@lru_cache(maxsize=256)
+@cache
 def statements_of(shape: Shape) -> tuple[str, ...]:
     """The guard, which moves the car or else takes the key, and a statement for each other row."""
     guards = "".join(f" AND {guard}" for guard in _guards(shape))
@@ -86,7 +87,7 @@ def _guards(shape: Shape) -> Iterator[str]:
 
 
 def _statement(part: Part, guards: str = "") -> str:
-    table, values = part.table.name, [(name, _value(part, name)) for name in part.columns]
+    table, values = part.table.name, [(name, f":{part.name}_{name}") for name in part.columns]
     if part.by and not values:
         return f"DELETE FROM {table} WHERE {part.by} = :{part.name}_by"
     if part.by:
@@ -95,8 +96,3 @@ def _statement(part: Part, guards: str = "") -> str:
     names = ", ".join(part.columns)
     new = ", ".join(value for _, value in values)
     return f"INSERT INTO {table} ({names}) SELECT {new} WHERE true{guards}"
-
-
-def _value(part: Part, name: str) -> str:
-    value = f":{part.name}_{name}"
-    return f"CAST({value} AS BLOB)" if isinstance(part.column(name).type, LargeBinary) else value

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Table
 
 from app.checkout.models import ACTIVE_BY, CARS, DESK_SALES, HOLDS, IDEMPOTENCY, ORDERS, PAYMENTS
 from app.checkout.rows import Car, DeskSale, Hold, Key, Order, Payment, Purchase
@@ -171,16 +171,34 @@ TABLES: Final[Mapping[type, Table]] = {
 }
 
 
-def rows_in(values: Sequence[Any], kinds: Sequence[type]) -> list[Any]:
-    """The rows of some tables, one after the other; None for one that is not there."""
-    found: list[Any] = []
-    start = 0
-    for kind in kinds:
-        width = len(TABLES[kind].columns)
-        # The first column is the primary key.
-        found.append(None if values[start] is None else kind(*values[start : start + width]))
-        start += width
-    return found
+Convert = Callable[[Any], Any]
+
+
+class Rows:
+    """Rows of some tables, one after the other, and how values of some types become Python's."""
+
+    def __init__(self, kinds: Sequence[Any], convert: Mapping[type, Convert]) -> None:
+        self._rows: list[tuple[Any, int, int, list[tuple[int, Convert]]]] = []
+        self.width = 0
+        for kind in kinds:
+            start, self.width = self.width, self.width + len(kind._fields)
+            types = [type(TABLES[kind].c[name].type) for name in kind._fields]
+            found = [(n, convert[each]) for n, each in enumerate(types) if each in convert]
+            self._rows.append((kind, start, self.width, found))
+
+    def of(self, values: Sequence[Any]) -> list[Any]:
+        """None for one that is not there."""
+        found: list[Any] = []
+        for kind, start, end, conversions in self._rows:
+            if values[start] is None:
+                found.append(None)
+                continue
+            row = list(values[start:end])
+            for n, convert in conversions:
+                if row[n] is not None:
+                    row[n] = convert(row[n])
+            found.append(kind._make(row))
+        return found
 
 
 class Query(Generic[Sight_co]):
@@ -190,53 +208,39 @@ class Query(Generic[Sight_co]):
         self,
         look: type[Look[Sight_co]],
         make: Callable[..., Sight_co | None],
-        rows: Sequence[tuple[str, type]],
+        rows: Sequence[tuple[str, Any]],
         joins: str,
         values: Sequence[str] = (),
     ) -> None:
         self.asked: Final = tuple(field.name for field in fields(look))
+        self.make: Final = make
         all_rows = (*rows, ("k", Key))
-        self.columns: Final[Sequence[Column[Any]]] = [
-            TABLES[row].c[each.name] for _, row in all_rows for each in fields(row)
-        ]
-        names = [f"{alias}.{each.name}" for alias, row in all_rows for each in fields(row)]
+        self.kinds: Final = [row for _, row in all_rows]
+        names = [f"{alias}.{name}" for alias, row in all_rows for name in row._fields]
         self._text = (
             f"SELECT {', '.join([*names, *values])}"
             f" FROM {{asked}} q {joins} LEFT JOIN idempotency k ON k.key = q.key"
         )
-        self._make = make
-        self._rows = [row for _, row in all_rows]
 
     def text(self, asked: str) -> str:
         """The query, over a table expression with what is asked for."""
         return self._text.format(asked=asked)
 
-    def seen(self, values: Sequence[Any]) -> Seen[Sight_co]:
-        """A row of it; values are Python's, moments with their zone and JSON as dictionaries."""
-        *rows, key = rows_in(values, self._rows)
-        told = values[len(self.columns) :]
-        sight = self._make(*rows, *told) if not rows or rows[0] is not None else None
-        return Seen(sight, key)
-
 
 class Reading(Generic[Sight_co]):
     """A query as one dialect asks it: `text`, and how values of some types become Python's."""
 
-    def __init__(
-        self, query: Query[Sight_co], text: str, convert: Mapping[type, Callable[[Any], Any]]
-    ) -> None:
+    def __init__(self, query: Query[Sight_co], text: str, convert: Mapping[type, Convert]) -> None:
         self.text: Final = text
         self.asked: Final = query.asked
-        self._query = query
-        kinds = [type(column.type) for column in query.columns]
-        self._convert = [(n, convert[kind]) for n, kind in enumerate(kinds) if kind in convert]
+        self._make = query.make
+        self._rows = Rows(query.kinds, convert)
 
-    def seen(self, row: Sequence[Any]) -> Seen[Sight_co]:
-        values = list(row)
-        for n, convert in self._convert:
-            if values[n] is not None:
-                values[n] = convert(values[n])
-        return self._query.seen(values)
+    def seen(self, values: Sequence[Any]) -> Seen[Sight_co]:
+        """What a row of its answer shows."""
+        *rows, key = self._rows.of(values)
+        there = not rows or rows[0] is not None
+        return Seen(self._make(*rows, *values[self._rows.width :]) if there else None, key)
 
 
 def _order_sight(

@@ -1,16 +1,18 @@
-"""Rows as they were read, one class a table (a test compares them with `models`)."""
+"""Rows as they were read, one class a table (a test compares them with `models`).
+
+The first column is the primary key.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.contracts.checkout import OrderState
 
 
-@dataclass(frozen=True, slots=True)
-class Car:
+class Car(NamedTuple):
     """`version` goes up with everything that happens to the car, its holds, orders or payments."""
 
     car_id: str
@@ -31,8 +33,7 @@ class Car:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     hold_id: str
     car_id: str
     state: str
@@ -47,8 +48,7 @@ class Hold:
     extended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     order_id: str
     hold_id: str
     car_id: str
@@ -72,8 +72,7 @@ class Order:
     erased_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(NamedTuple):
     order_id: str
     provider: str
     payment_id: str | None
@@ -88,8 +87,7 @@ class Payment:
     moves: dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """An Idempotency-Key; `status` is None while its first request is under way."""
 
     key: str
@@ -102,8 +100,7 @@ class Key:
     locked_until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class DeskSale:
+class DeskSale(NamedTuple):
     car_id: str
     sold_at: datetime
     reported_by: str

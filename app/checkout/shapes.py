@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Column, Table
 
-from app.checkout.change import Change, End, Put, Set
+from app.checkout.change import Change, End, Put, Room, Set
 from app.checkout.models import CARS
 
 
@@ -26,9 +26,11 @@ class Part:
         return self.table.c[name]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
     """What a change guards itself with, and its parts in the order in which they are written.
+
+    Changes of one shape share it: there are as many as rules make.
 
     `car` are the columns of the car that change beside its version; None when no car does.
     `event` and `key` are among the parts.
@@ -39,21 +41,33 @@ class Shape:
     key: Part | None
     room: bool
     parts: tuple[Part, ...]
-    names: tuple[tuple[str, ...], ...]
-    """Of the values of each part, in a wish."""
+    names: tuple[str, ...]
+    """By which its statements know a wish's values, in the order of `told`."""
 
 
-def shape_of(change: Change[Any]) -> Shape:
-    return _shape(
-        None if change.car is None else tuple(_of_car(change)),
-        change.event is not None,
-        change.key is not None,
-        change.room is not None,
-        tuple((row.table, row.by, tuple(row.values)) for row in _rows(change)),
-    )
+def told(change: Change[Any]) -> tuple[Shape, dict[str, Any]]:
+    """A change's shape and its wish: its values by the names that the shape's statements use."""
+    car: tuple[str, ...] | None = None
+    values: list[Any] = []
+    if change.car is not None:
+        entry = change.sets.get((CARS.name, change.car.car_id))
+        moved = {} if entry is None else entry.values
+        car = tuple(moved)
+        values += (change.car.car_id, change.car.version, *moved.values())
+    if change.room is not None:
+        values += change.room
+    rows: list[tuple[Table, str, tuple[str, ...]]] = []
+    for row in _rows(change):
+        rows.append((row.table, row.by, tuple(row.values)))
+        if row.by:
+            values.append(row.key)
+        values += row.values.values()
+    event, key, room = change.event is not None, change.key is not None, change.room is not None
+    shape = _shape(car, event, key, room, tuple(rows))
+    return shape, dict(zip(shape.names, values, strict=True))
 
 
-@lru_cache(maxsize=1024)
+@cache
 def _shape(
     car: tuple[str, ...] | None,
     event: bool,
@@ -64,13 +78,18 @@ def _shape(
     parts = tuple(
         Part(f"r{number}", table, columns, by) for number, (table, by, columns) in enumerate(rows)
     )
+    names = [] if car is None else ["car_id", "seen_version", *(f"car_{name}" for name in car)]
+    names += [f"room_{name}" for name in Room._fields] if room else []
+    for part in parts:
+        names += [f"{part.name}_by"] if part.by else []
+        names += [f"{part.name}_{column}" for column in part.columns]
     return Shape(
         car,
         parts[0] if event else None,
         parts[int(event)] if key else None,
         room,
         parts,
-        tuple(tuple(f"{part.name}_{column}" for column in part.columns) for part in parts),
+        tuple(names),
     )
 
 
@@ -90,38 +109,11 @@ def untaken(shape: Shape, value: str) -> Iterator[str]:
         yield f"NOT EXISTS (SELECT 1 FROM idempotency k WHERE k.key = {wanted})"
 
 
-def wish_of(change: Change[Any], shape: Shape) -> dict[str, Any]:
-    """The values of a change of this shape, by the names that its statements use."""
-    wish: dict[str, Any] = {}
-    if change.car is not None:
-        wish = {"car_id": change.car.car_id, "seen_version": change.car.version}
-        wish |= {f"car_{name}": value for name, value in _of_car(change).items()}
-    if change.room is not None:
-        wish["room_session"] = change.room.session_id
-        wish["room_address"] = change.room.address_hash
-        wish["room_of_session"] = change.room.most_of_session
-        wish["room_of_address"] = change.room.most_of_address
-    for part, names, row in zip(shape.parts, shape.names, _rows(change), strict=True):
-        if part.by:
-            wish[f"{part.name}_by"] = row.key
-        wish.update(zip(names, map(_text, row.values.values()), strict=True))
-    return wish
-
-
-def _text(value: Any) -> Any:
-    """All bytes that we store are those of texts, and travel as such."""
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _of_car(change: Change[Any]) -> Mapping[str, Any]:
-    entry = None if change.car is None else change.sets.get((CARS.name, change.car.car_id))
-    return {} if entry is None else entry.values
-
-
 def _rows(change: Change[Any]) -> list[Put | Set | End]:
     """What lets go of something comes before what takes it, what others refer to before them."""
-    rows: list[Put | Set | End] = [each for each in (change.event, change.key) if each]
-    rows += [row for row in change.sets.values() if row.table is not CARS]
-    rows += change.puts
-    rows += change.ends
-    return rows
+    return [
+        *(each for each in (change.event, change.key) if each is not None),
+        *(row for row in change.sets.values() if row.table is not CARS),
+        *change.puts,
+        *change.ends,
+    ]

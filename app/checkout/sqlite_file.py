@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
@@ -58,12 +58,12 @@ class SqliteFile:
         self._reader: sqlite3.Connection | None = None
         self._batches: Batches[Write, bool] = Batches(self._run)
 
-    def row(self, query: str, values: Mapping[str, Any]) -> sqlite3.Row | None:
+    def row(self, query: str, values: Mapping[str, Any]) -> Sequence[Any] | None:
         """One row by keys; raises `sqlite3.Error`."""
         try:
             if self._reader is None:
                 self._reader = _connected(self._path)
-            found: sqlite3.Row | None = self._reader.execute(query, values).fetchone()
+            found: Sequence[Any] | None = self._reader.execute(query, values).fetchone()
         except sqlite3.Error:
             # A read that was broken off goes on seeing the database as it was then.
             broken, self._reader = self._reader, None
@@ -144,7 +144,6 @@ def _connected(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.row_factory = sqlite3.Row
     # What `frame.database` sets: a confirmed order survives a crash of process or machine.
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
@@ -155,15 +154,16 @@ def _connected(path: str) -> sqlite3.Connection:
 
 def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as `frame.database` stores them: naive UTC text, JSON as text."""
-    return {name: _as_stored(value) for name, value in values.items()}
+    return {
+        name: _STORED[type(value)](value) if type(value) in _STORED else value
+        for name, value in values.items()
+    }
 
 
-def _as_stored(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    if isinstance(value, dict):
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    return value
+_STORED: Final[Mapping[type, Callable[[Any], str]]] = {
+    datetime: lambda moment: moment.astimezone(UTC).isoformat(" ", "microseconds")[:26],
+    dict: lambda value: orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode(),
+}
 
 
 def moment_of(stored: str) -> datetime:

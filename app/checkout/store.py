@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.checkout.looks import TABLES, rows_in
+from app.checkout.looks import TABLES, Rows
 from app.checkout.models import (
     ACTIVE_BY,
     CARS,
@@ -309,7 +309,7 @@ class Store:
             return (await connection.execute(query)).all()
 
     async def _purchases(self, query: Any) -> list[Purchase]:
-        return [Purchase(*rows_in(row, _PARTS)) for row in await self._rows(query)]
+        return [Purchase(*_READ.of(row)) for row in await self._rows(query)]
 
 
 def _not_put_off(kind: str, item_id: Any, now: datetime) -> Any:
@@ -318,6 +318,7 @@ def _not_put_off(kind: str, item_id: Any, now: datetime) -> Any:
 
 
 _PARTS: Final = (Order, Payment, Hold, Car)
+_READ: Final = Rows(_PARTS, {})
 
 _PURCHASES: Final = (
     select(*(column for part in _PARTS for column in TABLES[part].columns))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -96,10 +95,10 @@ def a_sight(
 ) -> OrderSight:
     """An order that waits for its payment, changed where it is said."""
     return OrderSight(
-        order=replace(ORDER, **(order or {})),
-        payment=replace(PAYMENT, **(payment or {})),
-        hold=replace(HOLD, **(hold or {})),
-        car=replace(CAR, **(car or {})),
+        order=ORDER._replace(**(order or {})),
+        payment=PAYMENT._replace(**(payment or {})),
+        hold=HOLD._replace(**(hold or {})),
+        car=CAR._replace(**(car or {})),
         last_of_hold=last_of_hold,
         taken_elsewhere=taken_elsewhere,
         event_known=False,
@@ -124,7 +123,7 @@ SALE = DeskSale("car_1", NOW - timedelta(hours=1), "umea", left_feed=False)
 OVERDUE: dict[str, Any] = {"expires_at": NOW}
 """A hold that was not swept yet."""
 
-FREE_CAR = replace(CAR, state="available")
+FREE_CAR = CAR._replace(state="available")
 
 
 def a_car_sight(**seen: Any) -> CarSight:
@@ -141,10 +140,10 @@ def a_hold_sight(
 ) -> HoldSight:
     """A running hold, with an order that waits for its payment when one is said."""
     return HoldSight(
-        hold=replace(HOLD, **(hold or {})),
+        hold=HOLD._replace(**(hold or {})),
         car=CAR,
-        order=None if order is None else replace(ORDER, **order),
-        payment=None if order is None else replace(PAYMENT, **(payment or {})),
+        order=None if order is None else ORDER._replace(**order),
+        payment=None if order is None else PAYMENT._replace(**(payment or {})),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -71,8 +70,7 @@ def purchases(draw: Callable[..., Any]) -> OrderSight:
     known = ["pending", "declined", "cancelled", "refund_due", "refunded"]
     paid = ["captured", "refund_due", "refund_refused", "refunded"]
     return OrderSight(
-        order=replace(
-            ORDER,
+        order=ORDER._replace(
             state=state,
             token_hash=TOKENS.hash_of("ord_1"),
             confirmed_at=None if waits else NOW,
@@ -80,13 +78,12 @@ def purchases(draw: Callable[..., Any]) -> OrderSight:
             message=draw(st.sampled_from([None, RECEIVED, "return_other", "refunded"])),
             erased_at=draw(st.sampled_from([None, NOW])),
         ),
-        payment=replace(
-            PAYMENT,
+        payment=PAYMENT._replace(
             state=draw(st.sampled_from(known if waits else paid)),
             refunded_amount=draw(st.sampled_from([None, 1000, 500_000])),
         ),
-        hold=replace(HOLD, state=hold, expires_at=NOW + draw(LATER)),
-        car=replace(CAR, state=car, listed=draw(st.booleans())),
+        hold=HOLD._replace(state=hold, expires_at=NOW + draw(LATER)),
+        car=CAR._replace(state=car, listed=draw(st.booleans())),
         last_of_hold=draw(st.sampled_from(["ord_1", "ord_2"])),
         taken_elsewhere=draw(st.booleans()),
         event_known=False,
@@ -94,7 +91,7 @@ def purchases(draw: Callable[..., Any]) -> OrderSight:
 
 
 LATER = st.sampled_from([timedelta(minutes=-1), timedelta(0), timedelta(minutes=10)])
-KEYS = st.sampled_from([None, UNFINISHED, replace(UNFINISHED, resource_id="ord_1")])
+KEYS = st.sampled_from([None, UNFINISHED, UNFINISHED._replace(resource_id="ord_1")])
 
 
 @st.composite
@@ -103,11 +100,11 @@ def cars(draw: Callable[..., Any]) -> CarSight:
     state = draw(st.sampled_from(["available", "held", "reserved", "sold"]))
     held = state == "held"
     waits: OrderState = draw(st.sampled_from(["payment_pending", "declined", "cancelled"]))
-    hold = replace(HOLD, session_id=draw(st.sampled_from(["ses_1", "ses_2", ""])))
+    hold = HOLD._replace(session_id=draw(st.sampled_from(["ses_1", "ses_2", ""])))
     return CarSight(
-        car=replace(CAR, state=state, listed=draw(st.booleans()), rehearsal=draw(st.booleans())),
-        hold=replace(hold, expires_at=NOW + draw(LATER)) if held else None,
-        order=replace(ORDER, state=waits) if held and draw(st.booleans()) else None,
+        car=CAR._replace(state=state, listed=draw(st.booleans()), rehearsal=draw(st.booleans())),
+        hold=hold._replace(expires_at=NOW + draw(LATER)) if held else None,
+        order=ORDER._replace(state=waits) if held and draw(st.booleans()) else None,
         elsewhere=draw(st.sampled_from(["", "held", "sold"])) if state == "available" else "",
         of_session=draw(st.integers(0, 4)),
         of_address=draw(st.integers(0, 13)),

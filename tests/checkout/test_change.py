@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,8 +70,12 @@ def test_rows_are_what_the_tables_say(row: Any, table: Any) -> None:
         name = TYPES.get(str(column.type).partition("(")[0], "str")
         return f"{name} | None" if column.nullable else name
 
-    stated = {each.name: str(each.type).replace("OrderState", "str") for each in fields(row)}
+    stated = {
+        name: hint.__forward_arg__.replace("OrderState", "str")
+        for name, hint in row.__annotations__.items()
+    }
     assert stated == {column.name: of(column) for column in table.columns}
+    assert row._fields[0] == table.primary_key.columns[0].name
 
 
 class Memory:

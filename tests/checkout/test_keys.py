@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from app.checkout.idempotency import ERASED_REQUEST, Claim, Replay, StoredAnswer
 from app.checkout.rows import Key
 from tests.builders.sights import CLAIM, NOW, UNFINISHED
 
-ANSWERED = replace(UNFINISHED, status=201, media_type="application/json", body=b"{}")
+ANSWERED = UNFINISHED._replace(status=201, media_type="application/json", body=b"{}")
 RUNNING: dict[str, Any] = {"locked_until": NOW + timedelta(microseconds=1)}
 
 
@@ -21,7 +20,7 @@ def test_a_key_that_nobody_took_is_a_new_one() -> None:
     assert judged(None, CLAIM, NOW) is None
 
 
-@pytest.mark.parametrize("key", [ANSWERED, replace(ANSWERED, **RUNNING)])
+@pytest.mark.parametrize("key", [ANSWERED, ANSWERED._replace(**RUNNING)])
 def test_an_answer_is_given_again_as_it_was(key: Key) -> None:
     first = StoredAnswer(201, "application/json", b"{}")
     assert judged(key, CLAIM, NOW) == Replay(first, taken_at=ANSWERED.created_at)
@@ -29,17 +28,17 @@ def test_an_answer_is_given_again_as_it_was(key: Key) -> None:
 
 def test_a_request_under_way_is_waited_for() -> None:
     with pytest.raises(KeyInFlight) as refused:
-        judged(replace(UNFINISHED, **RUNNING), CLAIM, NOW)
+        judged(UNFINISHED._replace(**RUNNING), CLAIM, NOW)
     assert refused.value.extensions["retry_after_seconds"] == 1
 
 
 @pytest.mark.parametrize("ago", [timedelta(0), timedelta(seconds=1)])
 def test_a_request_that_never_finished_is_gone_on_with(ago: timedelta) -> None:
-    key = replace(UNFINISHED, locked_until=NOW - ago)
+    key = UNFINISHED._replace(locked_until=NOW - ago)
     assert judged(key, CLAIM, NOW) is key
 
 
-@pytest.mark.parametrize("key", [ANSWERED, UNFINISHED, replace(UNFINISHED, **RUNNING)])
+@pytest.mark.parametrize("key", [ANSWERED, UNFINISHED, UNFINISHED._replace(**RUNNING)])
 def test_another_request_with_the_same_key_is_refused_whatever_became_of_the_first(
     key: Key,
 ) -> None:
@@ -50,4 +49,4 @@ def test_another_request_with_the_same_key_is_refused_whatever_became_of_the_fir
 @pytest.mark.parametrize("key", [ANSWERED, UNFINISHED])
 def test_a_request_whose_order_was_erased_does_not_take_effect_again(key: Key) -> None:
     with pytest.raises(KeyReused):
-        judged(replace(key, fingerprint=ERASED_REQUEST, body=b""), CLAIM, NOW)
+        judged(key._replace(fingerprint=ERASED_REQUEST, body=b""), CLAIM, NOW)

@@ -42,9 +42,9 @@ def _after(sight: OrderSight, change: Change[Any]) -> OrderSight:
     values = {table: each.values for (table, _), each in change.sets.items()}
     return replace(
         sight,
-        order=replace(sight.order, **values.get(ORDERS.name, {})),
-        payment=replace(sight.payment, **values.get(PAYMENTS.name, {})),
-        car=replace(sight.car, **values.get(CARS.name, {})),
+        order=sight.order._replace(**values.get(ORDERS.name, {})),
+        payment=sight.payment._replace(**values.get(PAYMENTS.name, {})),
+        car=sight.car._replace(**values.get(CARS.name, {})),
     )
 
 
@@ -247,8 +247,8 @@ def test_a_dispute_that_was_found_by_asking_gets_its_name_when_it_is_told() -> N
 
 def test_what_a_version_before_kept_still_counts() -> None:
     sight = _sight()
-    partly = replace(sight, payment=replace(sight.payment, refunded_amount=200_000))
-    won = replace(sight, payment=replace(sight.payment, dispute="won"))
+    partly = replace(sight, payment=sight.payment._replace(refunded_amount=200_000))
+    won = replace(sight, payment=sight.payment._replace(dispute="won"))
 
     assert _is(_told(partly, _total(200_000))[0]) == (*STANDS, 200_000)
     assert _is(_told(partly, _total(DEPOSIT))[0]) == (*OVER, DEPOSIT)
@@ -299,7 +299,7 @@ def test_each_dispute_is_said_once_in_whatever_order_it_is_told_asked_about_and_
     messages: list[MoneyMoved | ProviderPayment] = [SUCCESS, opened, opened, found]
     for told in itertools.permutations(messages):
         sight = _sight("payment_pending", "pending")
-        sight = replace(sight, car=replace(sight.car, state=car))
+        sight = replace(sight, car=sight.car._replace(state=car))
         said: list[Fact] = []
         meant: list[object] = []
         for message in told:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -112,7 +111,7 @@ def test_the_key_of_a_request_that_never_finished_is_used_again() -> None:
 
 @pytest.mark.parametrize("whose", [MINE, THEIRS])
 def test_an_overdue_hold_ends_and_its_car_is_taken_in_one_change(whose: str) -> None:
-    overdue = replace(HOLD, session_id=whose, **OVERDUE)
+    overdue = HOLD._replace(session_id=whose, **OVERDUE)
     change = placed(a_car_sight(car=CAR, hold=overdue))
 
     assert states_after(change) == {"holds": "expired", "cars": "held"}
@@ -122,7 +121,7 @@ def test_an_overdue_hold_ends_and_its_car_is_taken_in_one_change(whose: str) -> 
 
 
 def test_an_unpaid_order_ends_with_the_overdue_hold_that_gives_way() -> None:
-    change = placed(a_car_sight(car=CAR, hold=replace(HOLD, **OVERDUE), order=ORDER))
+    change = placed(a_car_sight(car=CAR, hold=HOLD._replace(**OVERDUE), order=ORDER))
 
     assert states_after(change) == {"orders": "expired", "holds": "expired", "cars": "held"}
     assert facts_of(change) == ["order.ended", "hold.released", "car.state_changed", *PLACED]
@@ -141,13 +140,13 @@ def test_one_s_own_hold_is_shown_again_and_nothing_happens_to_the_car() -> None:
     ("owner", "asks"), [(THEIRS, MINE), ("", ""), ("", MINE), (MINE, "")], ids=str
 )
 def test_a_hold_is_nobody_else_s_and_without_a_session_nobody_s(owner: str, asks: str) -> None:
-    sight = a_car_sight(car=CAR, hold=replace(HOLD, session_id=owner))
+    sight = a_car_sight(car=CAR, hold=HOLD._replace(session_id=owner))
     assert lost(sight, session_id=asks) == "held"
 
 
 @pytest.mark.parametrize("state", ["held", "reserved", "sold"])
 def test_a_car_that_somebody_has_is_lost(state: str) -> None:
-    assert lost(a_car_sight(car=replace(CAR, state=state))) == state
+    assert lost(a_car_sight(car=CAR._replace(state=state))) == state
 
 
 @pytest.mark.parametrize("elsewhere", ["held", "reserved", "sold"])
@@ -156,12 +155,12 @@ def test_a_car_that_somebody_has_by_another_stock_id_is_lost(elsewhere: str) -> 
 
 
 def test_a_car_that_left_its_feed_is_lost() -> None:
-    assert lost(a_car_sight(car=replace(FREE_CAR, listed=False))) == "available"
+    assert lost(a_car_sight(car=FREE_CAR._replace(listed=False))) == "available"
 
 
 def test_one_s_own_hold_that_is_over_is_not_shown_as_if_it_ran() -> None:
-    left_its_feed = replace(CAR, listed=False)
-    assert lost(a_car_sight(car=left_its_feed, hold=replace(HOLD, **OVERDUE))) == "held"
+    left_its_feed = CAR._replace(listed=False)
+    assert lost(a_car_sight(car=left_its_feed, hold=HOLD._replace(**OVERDUE))) == "held"
 
 
 @pytest.mark.parametrize("seen", [{"of_session": 3}, {"of_address": 12}])
@@ -178,12 +177,12 @@ def test_the_last_hold_one_may_have_is_counted_again_where_it_is_written(
 
 
 def test_a_limit_does_not_answer_for_a_car_that_is_gone_or_one_s_own() -> None:
-    assert lost(a_car_sight(car=replace(CAR, state="sold"), of_session=3)) == "sold"
+    assert lost(a_car_sight(car=CAR._replace(state="sold"), of_session=3)) == "sold"
     assert told(placed(a_car_sight(car=CAR, hold=HOLD, of_session=3)))[0] == 200
 
 
 def test_a_rehearsal_is_many_shoppers_at_one_address() -> None:
-    rehearsal = replace(FREE_CAR, rehearsal=True)
+    rehearsal = FREE_CAR._replace(rehearsal=True)
     change = placed(a_car_sight(car=rehearsal, of_address=99), synthetic=True)
     assert (told(change)[0], change.room) == (201, None)
 
@@ -193,7 +192,7 @@ def test_rehearsals_and_people_do_not_know_each_other_s_cars(
     *, rehearsal: bool, synthetic: bool
 ) -> None:
     with pytest.raises(CarUnknown):
-        placed(a_car_sight(car=replace(FREE_CAR, rehearsal=rehearsal)), synthetic=synthetic)
+        placed(a_car_sight(car=FREE_CAR._replace(rehearsal=rehearsal)), synthetic=synthetic)
 
 
 def test_a_car_that_was_never_heard_of_is_unknown() -> None:
@@ -213,7 +212,7 @@ def test_a_lost_race_is_one_fact_under_its_key(key: Key | None) -> None:
 
 
 def test_who_has_bought_the_car_lost_no_race() -> None:
-    loser = Lost(replace(CAR, state="reserved"), "reserved")
+    loser = Lost(CAR._replace(state="reserved"), "reserved")
     change = lose(loser, None, a_wish(), NOW, error=CarIsYours("Yours."), bought=True)
     assert (change.answer.body, change.facts) == (b"refused", [])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -34,7 +33,7 @@ from tests.builders.sights import (
 
 OWNED = {"token_hash": TOKENS.hash_of("ord_1")}
 NEW = NewOrder("ord_2", TOKENS.hash_of("ord_2"), b"sealed", "index")
-BEGUN = replace(UNFINISHED, resource_id="ord_1")
+BEGUN = UNFINISHED._replace(resource_id="ord_1")
 PICK_UP = 72 * 3600
 
 
@@ -130,7 +129,7 @@ def test_a_retry_goes_on_with_the_order_that_its_key_names(hold: dict[str, Any])
 @pytest.mark.parametrize(
     ("key", "order"),
     [
-        (replace(BEGUN, resource_id="ord_0"), {}),
+        (BEGUN._replace(resource_id="ord_0"), {}),
         (BEGUN, {"state": "declined"}),
         (UNFINISHED, {}),
     ],
@@ -205,7 +204,7 @@ def test_a_retry_that_was_faster_has_given_the_answer() -> None:
     first = opened(a_sight(), BEGUN)
     assert isinstance(first.key, Set)
     kept = {name: first.key.values[name] for name in ("status", "media_type", "body")}
-    second = opened(a_sight(), replace(BEGUN, **kept))
+    second = opened(a_sight(), BEGUN._replace(**kept))
 
     assert second.answer == first.answer
     assert (second.car, second.key, second.sets) == (None, None, {})

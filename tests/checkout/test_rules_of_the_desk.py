@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -63,7 +62,7 @@ def test_a_free_car_goes_off_sale(key: Key | None, *, confirm: bool) -> None:
 
 
 def test_a_sale_that_is_told_twice_is_one_sale_and_keeps_its_moment() -> None:
-    change = sold(a_desk_sight(car=replace(CAR, state="sold"), sale=SALE))
+    change = sold(a_desk_sight(car=CAR._replace(state="sold"), sale=SALE))
 
     assert (change.car, change.answer.result, change.puts, change.facts) == (None, None, [], [])
     wire = orjson.loads(change.answer.stored.body)
@@ -87,7 +86,7 @@ def test_a_shopper_s_hold_is_a_promise_until_the_dealer_says_so_twice() -> None:
 
 @pytest.mark.parametrize("confirm", [False, True])
 def test_a_hold_whose_time_is_over_just_ends(*, confirm: bool) -> None:
-    overdue = a_desk_sight(car=CAR, hold=replace(HOLD, **OVERDUE))
+    overdue = a_desk_sight(car=CAR, hold=HOLD._replace(**OVERDUE))
     change = sold(overdue, confirm=confirm)
 
     assert (change.answer.result, lost_a_shopper(change)) == ("sold", False)
@@ -95,7 +94,7 @@ def test_a_hold_whose_time_is_over_just_ends(*, confirm: bool) -> None:
 
 
 def test_a_declined_order_is_over_and_its_hold_counts_as_what_it_was() -> None:
-    last = replace(ORDER, state="declined")
+    last = ORDER._replace(state="declined")
     change = sold(a_desk_sight(**HELD, last=last), confirm=True)
 
     (released,) = [fact for fact, _ in change.facts if isinstance(fact, HoldReleased)]
@@ -119,7 +118,7 @@ def test_a_declined_order_is_over_and_its_hold_counts_as_what_it_was() -> None:
 def test_an_order_is_never_ended_at_the_desk(
     order: dict[str, Any], why: str, *, confirm: bool
 ) -> None:
-    seen = a_desk_sight(**HELD, in_force=replace(ORDER, **order))
+    seen = a_desk_sight(**HELD, in_force=ORDER._replace(**order))
     with pytest.raises(CarOrdered, match=why) as refused:
         sold(seen, confirm=confirm)
     assert refused.value.extensions["order_id"] == "ord_1"
@@ -132,12 +131,12 @@ def test_a_car_that_somebody_has_by_another_stock_id_stays(*, confirm: bool) -> 
 
 
 def test_a_car_that_left_its_feed_can_still_be_sold() -> None:
-    change = sold(a_desk_sight(car=replace(CAR, state="available", listed=False)))
+    change = sold(a_desk_sight(car=CAR._replace(state="available", listed=False)))
     assert orjson.loads(change.answer.stored.body)["in_feed"] is False
 
 
 def test_a_car_that_came_back_and_waits_for_its_feed_can_be_sold_again() -> None:
-    change = sold(a_desk_sight(car=replace(CAR, state="sold")))
+    change = sold(a_desk_sight(car=CAR._replace(state="sold")))
     assert (change.answer.result, facts_of(change)) == ("sold", SOLD)
 
 
@@ -149,7 +148,7 @@ def test_nobody_sells_a_car_that_there_is_not() -> None:
 
 
 def test_a_sale_that_was_a_mistake_is_taken_back() -> None:
-    seen = a_desk_sight(car=replace(CAR, state="sold"), sale=SALE)
+    seen = a_desk_sight(car=CAR._replace(state="sold"), sale=SALE)
     change = take_back(seen, "car_1", BY_DEALER, reported_by="umea")
 
     assert change.answer["state"] == "available"
@@ -160,6 +159,6 @@ def test_a_sale_that_was_a_mistake_is_taken_back() -> None:
 
 @pytest.mark.parametrize("state", ["available", "held", "reserved", "sold"])
 def test_taking_back_what_was_not_sold_says_who_has_the_car(state: str) -> None:
-    seen = a_desk_sight(car=replace(CAR, state=state))
+    seen = a_desk_sight(car=CAR._replace(state=state))
     change = take_back(seen, "car_1", BY_DEALER, reported_by="umea")
     assert (change.car, change.answer["state"], change.facts) == (None, state, [])
