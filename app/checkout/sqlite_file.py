@@ -4,8 +4,8 @@ Statements run where they are asked for, in some 10 microseconds each: in a thre
 would wait for the interpreter's lock twice. Only the commit, which waits for the disk, has a
 thread.
 
-Each effect is a list of statements in a savepoint of its own. The first one carries the guards and
-must change a row; a statement that fails or a guard that does not hold undoes that effect alone.
+Each effect is a list of statements. The first one carries the guards and must change a row, else
+nothing of that effect happens; one that breaks a rule of the tables fails alone.
 """
 
 from __future__ import annotations
@@ -89,8 +89,7 @@ class SqliteFile:
                 self._writer.execute("PRAGMA busy_timeout=0")  # nobody else may wait for `_begin`
             connection = self._writer
             try:
-                await _begin(connection)
-                done = [_apply(connection, write) for write in writes]
+                done = await _applied(connection, writes)
                 await asyncio.get_running_loop().run_in_executor(self._thread, connection.commit)
             except BaseException:
                 # Whatever state it is in: a connection that kept the write lock would keep
@@ -121,23 +120,35 @@ async def _begin(connection: sqlite3.Connection) -> None:
             return
 
 
+async def _applied(connection: sqlite3.Connection, writes: Sequence[Write]) -> list[bool]:
+    """Open a transaction and make the effects in it; whether each one happened.
+
+    One that breaks a rule of the tables is left out, and the others are made anew.
+    """
+    broken: set[int] = set()
+    while True:
+        await _begin(connection)
+        done: list[bool] = []
+        try:
+            for number, write in enumerate(writes):
+                done.append(number not in broken and _apply(connection, write))
+        except (sqlite3.IntegrityError, OverflowError):
+            broken.add(len(done))
+            connection.rollback()
+        else:
+            return done
+
+
 def _apply(connection: sqlite3.Connection, write: Write) -> bool:
-    """Make one effect in the open transaction; False when it did not happen."""
+    """Make one effect; False when its guard does not hold, and then nothing is changed."""
     values = _stored(write.values)
     guarded, *rest = write.statements
-    connection.execute("SAVEPOINT effect")
-    try:
-        done = connection.execute(guarded, values).rowcount == 1
-        if done:
-            for statement in rest:
-                connection.execute(statement, values)
-            connection.executemany(SAY, [_stored(fact) for fact in write.facts])
-    except (sqlite3.IntegrityError, OverflowError):
-        done = False
-    if not done:
-        connection.execute("ROLLBACK TO effect")
-    connection.execute("RELEASE effect")
-    return done
+    if connection.execute(guarded, values).rowcount != 1:
+        return False
+    for statement in rest:
+        connection.execute(statement, values)
+    connection.executemany(SAY, [_stored(fact) for fact in write.facts])
+    return True
 
 
 def _connected(path: str) -> sqlite3.Connection:
