@@ -61,7 +61,7 @@ screenshots: setup-dev ## the pictures in the README, taken from a running demo'
 	@$(PYTHON) -m tests.screenshots
 
 env: setup ## write .env with fresh secrets for docker-compose.yml; never over one that is there
-	@$(PYTHON) -m app.frame.envfile
+	@$(PYTHON) -m app.frame.start.envfile
 
 # The larger lock is made first; the smaller ones are held to its versions, so that all three agree.
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

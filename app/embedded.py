@@ -15,13 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.advisor.main import build as build_advisor
 from app.catalog.main import build as build_catalog
 from app.checkout.main import build as build_checkout
-from app.frame.alone import Build
-from app.frame.internal import InternalRouter, add_health
+from app.frame.inbound.internal import InternalRouter, add_health
 from app.frame.platform import Platform
-from app.frame.server import bind, serve
-from app.frame.service import Service
 from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
-from app.frame.startup import new_platform, read_settings, run_until_stopped
+from app.frame.start.alone import Build
+from app.frame.start.server import bind, serve
+from app.frame.start.service import Service
+from app.frame.start.startup import new_platform, read_settings, run_until_stopped
 from app.insight.main import build as build_insight
 from app.sandbox.main import build as build_sandbox
 from app.storefront.main import build as build_storefront

@@ -12,14 +12,14 @@ from app.advisor.routes import PREFIX, public_routes
 from app.advisor.settings import AdvisorSettings
 from app.advisor.showroom import Showroom
 from app.advisor.signals import Signals
-from app.frame.behaviour import Behaviour
-from app.frame.jobs import Job
-from app.frame.migrations import migrate
-from app.frame.outbox import Outbox
-from app.frame.overload import Priority
+from app.frame.data.behaviour import Behaviour
+from app.frame.data.migrations import migrate
+from app.frame.data.outbox import Outbox
+from app.frame.inbound.overload import Priority
 from app.frame.platform import Platform
-from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.frame.start.jobs import Job
+from app.frame.start.service import Service, assemble, new_api
 from app.kernel.errors import Unavailable
 
 NAME: Final = "advisor"

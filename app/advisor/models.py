@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.frame.database import new_metadata
-from app.frame.outbox import outbox_tables
+from app.frame.data.database import new_metadata
+from app.frame.data.outbox import outbox_tables
 
 METADATA: Final = new_metadata()
 

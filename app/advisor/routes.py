@@ -16,8 +16,8 @@ from app.advisor.signals import Signals
 from app.contracts.advisor import MatchRequest, MatchResponse
 from app.contracts.events import AdviceGiven
 from app.contracts.wire import problem_responses
-from app.frame.behaviour import Behaviour
-from app.frame.callers import caller_of
+from app.frame.data.behaviour import Behaviour
+from app.frame.inbound.callers import caller_of
 from app.kernel.clock import Clock
 from app.kernel.ids import new_id
 

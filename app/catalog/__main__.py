@@ -3,7 +3,7 @@
 import sys
 
 from app.catalog.main import build
-from app.frame.alone import run
+from app.frame.start.alone import run
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from app.contracts.events import CarStateChanged, fact_of
-from app.frame.undigested import Diet
+from app.frame.data.undigested import Diet
 from app.kernel.facts import Event
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from app.catalog.settings import CatalogSettings
 from app.catalog.signals import Signals
 from app.catalog.store import Store
 from app.contracts.catalog import FeedReport
-from app.frame.migrations import migrate
-from app.frame.outbox import Outbox
+from app.frame.data.migrations import migrate
+from app.frame.data.outbox import Outbox
 from app.frame.platform import Platform
-from app.frame.retaking import add_retake
 from app.frame.settings import ServiceSettings
-from app.frame.startup import cannot_start, new_platform, one_sentence, read_settings
+from app.frame.start.retaking import add_retake
+from app.frame.start.startup import cannot_start, new_platform, one_sentence, read_settings
 from app.kernel.errors import VitrineError
 from app.kernel.facts import EventContext
 from telemetry.catalogue.labels import CURRENCY_OF_MARKET

@@ -33,7 +33,7 @@ from app.catalog.store import FeedState, Store, Swapping
 from app.catalog.swap import KnownCar, OfferedCar, Swap, difference, is_rehearsal
 from app.contracts.catalog import FeedReport, RowReport
 from app.contracts.events import LONGEST_TITLE, CarListed, CarWithdrawn, FeedImported
-from app.frame.dealers import OPERATOR
+from app.frame.inbound.dealers import OPERATOR
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput
 from app.kernel.facts import EventContext, Fact

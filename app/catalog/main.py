@@ -21,17 +21,17 @@ from app.catalog.signals import Signals
 from app.catalog.stocking import Stocking
 from app.catalog.store import Store
 from app.catalog.swap import is_rehearsal
-from app.frame.bodies import FEED_BYTES
-from app.frame.consumers import Consumer
-from app.frame.dealers import DealerKeys
-from app.frame.jobs import Job, leased
-from app.frame.leases import Leases
-from app.frame.migrations import migrate
-from app.frame.outbox import Outbox
-from app.frame.overload import Priority
+from app.frame.data.consumers import Consumer
+from app.frame.data.leases import Leases
+from app.frame.data.migrations import migrate
+from app.frame.data.outbox import Outbox
+from app.frame.inbound.bodies import FEED_BYTES
+from app.frame.inbound.dealers import DealerKeys
+from app.frame.inbound.overload import Priority
 from app.frame.platform import AddressMissing, Platform
-from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.frame.start.jobs import Job, leased
+from app.frame.start.service import Service, assemble, new_api
 from app.kernel.errors import Unavailable
 
 NAME: Final = "catalog"

@@ -29,9 +29,9 @@ from app.contracts.catalog import (
     Sort,
 )
 from app.contracts.wire import Identifier, Term, problem_responses
-from app.frame.callers import caller_of
-from app.frame.conditional import has_already
-from app.frame.dealers import DealerKeys, KeyHolder
+from app.frame.inbound.callers import caller_of
+from app.frame.inbound.conditional import has_already
+from app.frame.inbound.dealers import DealerKeys, KeyHolder
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.errors import InvalidInput, NotFound
 from telemetry.catalogue.labels import Market

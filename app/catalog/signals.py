@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from app.contracts.catalog import FeedReport
-from app.frame.dealers import VARIABLE
+from app.frame.inbound.dealers import VARIABLE
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS, STOCK_IMPORT_ROWS
 

@@ -20,8 +20,8 @@ from app.catalog.identity import Claim, VinHash
 from app.catalog.models import cars, dealers, feeds, identity_key, stock_head
 from app.catalog.swap import CLAIMED, KnownCar, OfferedCar, Swap
 from app.contracts.catalog import Dealer
-from app.frame.database import Database
-from app.frame.outbox import Outbox
+from app.frame.data.database import Database
+from app.frame.data.outbox import Outbox
 from app.kernel.clock import Clock
 from app.kernel.facts import EventContext, Fact
 

@@ -20,7 +20,7 @@ from app.checkout.looks import TABLES, KeyLook, Look, Seen
 from app.checkout.models import IDEMPOTENCY
 from app.checkout.rows import Car, Hold, Key, Order, Payment, Purchase
 from app.checkout.signals import Effect, Signals
-from app.frame.batches import BatchFailed
+from app.frame.data.batches import BatchFailed
 from app.kernel.clock import Clock
 from app.kernel.errors import Unavailable, VitrineError
 from app.kernel.facts import EventContext, Fact

@@ -17,11 +17,11 @@ from app.checkout.privacy import Erased, Rotated
 from app.checkout.reconciliation import ENDED, WAITING, Difference
 from app.checkout.rows import Purchase
 from app.checkout.settings import CheckoutSettings
-from app.frame.alone import run
 from app.frame.platform import AddressMissing
-from app.frame.retaking import add_retake
 from app.frame.settings import ServiceSettings
-from app.frame.startup import new_platform, read_settings, run_until_stopped
+from app.frame.start.alone import run
+from app.frame.start.retaking import add_retake
+from app.frame.start.startup import new_platform, read_settings, run_until_stopped
 from app.kernel.clock import rfc3339
 from app.kernel.errors import CannotStart, VitrineError
 

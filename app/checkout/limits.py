@@ -18,7 +18,7 @@ from limits.strategies import FixedWindowRateLimiter
 from app.checkout.errors import TooManyRequests
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.frame.callers import Caller
+from app.frame.inbound.callers import Caller
 from app.kernel.clock import Clock
 
 CALLERS_KEPT: Final = 20_000

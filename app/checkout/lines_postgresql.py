@@ -33,9 +33,9 @@ from app.checkout.change import Change
 from app.checkout.looks import QUERIES, Look, Query, Reading, Seen
 from app.checkout.models import CARS
 from app.checkout.shapes import Part, Shape, told, untaken
-from app.frame.batches import Batches, BatchFailed, LineDown
-from app.frame.database import UtcTime
-from app.frame.outbox import FactRow, Outbox
+from app.frame.data.batches import Batches, BatchFailed, LineDown
+from app.frame.data.database import UtcTime
+from app.frame.data.outbox import FactRow, Outbox
 from app.frame.settings import Pooler
 
 Sight = TypeVar("Sight")

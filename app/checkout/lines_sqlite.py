@@ -16,9 +16,9 @@ from app.checkout.looks import QUERIES, Look, Query, Reading, Seen
 from app.checkout.models import ACTIVE_BY
 from app.checkout.shapes import Part, Shape, told, untaken
 from app.checkout.sqlite_file import SqliteFile, Write, moment_of
-from app.frame.batches import BatchFailed
-from app.frame.database import UtcTime
-from app.frame.outbox import Outbox
+from app.frame.data.batches import BatchFailed
+from app.frame.data.database import UtcTime
+from app.frame.data.outbox import Outbox
 
 Sight = TypeVar("Sight")
 

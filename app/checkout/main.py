@@ -41,18 +41,18 @@ from app.checkout.stock import DIET, Stock
 from app.checkout.store import Store
 from app.checkout.tokens import OrderTokens
 from app.checkout.withdrawals import Withdrawals
-from app.frame.bodies import WEBHOOK_BYTES
-from app.frame.consumers import Consumer
-from app.frame.database import Database
-from app.frame.dealers import DealerKeys
-from app.frame.jobs import Job, leased
-from app.frame.leases import Leases
-from app.frame.migrations import migrate
-from app.frame.outbox import Outbox
-from app.frame.overload import Priority
+from app.frame.data.consumers import Consumer
+from app.frame.data.database import Database
+from app.frame.data.leases import Leases
+from app.frame.data.migrations import migrate
+from app.frame.data.outbox import Outbox
+from app.frame.inbound.bodies import WEBHOOK_BYTES
+from app.frame.inbound.dealers import DealerKeys
+from app.frame.inbound.overload import Priority
 from app.frame.platform import Platform
-from app.frame.service import Hook, Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.frame.start.jobs import Job, leased
+from app.frame.start.service import Hook, Service, assemble, new_api
 from app.kernel.clock import Clock
 from app.kernel.errors import CannotStart
 from telemetry.bootstrap import Telemetry

@@ -19,10 +19,10 @@ from sqlalchemy import (
     text,
 )
 
-from app.frame.consumers import position_table
-from app.frame.database import UtcTime, new_metadata
-from app.frame.leases import lease_table
-from app.frame.outbox import outbox_tables
+from app.frame.data.consumers import position_table
+from app.frame.data.database import UtcTime, new_metadata
+from app.frame.data.leases import lease_table
+from app.frame.data.outbox import outbox_tables
 
 METADATA = new_metadata()
 

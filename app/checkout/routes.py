@@ -53,11 +53,11 @@ from app.contracts.checkout import (
     ReturnRequest,
 )
 from app.contracts.wire import Identifier, problem_responses
-from app.frame import problems
-from app.frame.callers import Caller, caller_of, passed_on
-from app.frame.dealers import DealerKeys, KeyHolder
-from app.frame.direct import DirectRoute, taking
-from app.frame.origins import is_neighbour, origin_of
+from app.frame.inbound import problems
+from app.frame.inbound.callers import Caller, caller_of, passed_on
+from app.frame.inbound.dealers import DealerKeys, KeyHolder
+from app.frame.inbound.direct import DirectRoute, taking
+from app.frame.inbound.origins import is_neighbour, origin_of
 from app.frame.platform import Platform
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput, NotAuthorised, VitrineError

@@ -22,8 +22,8 @@ from typing import Any, Final
 
 import orjson
 
-from app.frame.batches import Batches
-from app.frame.outbox import FactRow
+from app.frame.data.batches import Batches
+from app.frame.data.outbox import FactRow
 
 SAY: Final = (
     "INSERT INTO outbox (event_id, type, time, data, context)"
@@ -155,7 +155,7 @@ def _connected(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    # What `frame.database` sets: a confirmed order survives a crash of process or machine.
+    # What `frame.data.database` sets: a confirmed order survives a crash of process or machine.
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     # Overwrites what it deletes, which otherwise stays readable in the file's free pages.
@@ -164,7 +164,7 @@ def _connected(path: str) -> sqlite3.Connection:
 
 
 def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values as `frame.database` stores them: naive UTC text, JSON as text."""
+    """Values as `frame.data.database` stores them: naive UTC text, JSON as text."""
     return {
         name: _STORED[type(value)](value) if type(value) in _STORED else value
         for name, value in values.items()

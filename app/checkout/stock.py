@@ -14,8 +14,8 @@ from app.contracts.events import (
     DeskSaleUndone,
     fact_of,
 )
-from app.frame.outbox import Outbox
-from app.frame.undigested import Diet
+from app.frame.data.outbox import Outbox
+from app.frame.data.undigested import Diet
 from app.kernel import opening
 from app.kernel.facts import Event, EventContext
 from app.kernel.resale import RESALE_AFTER

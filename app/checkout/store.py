@@ -33,7 +33,7 @@ from app.checkout.models import (
 )
 from app.checkout.rows import Car, Hold, Order, Payment, Purchase
 from app.contracts.checkout import OrderState
-from app.frame.database import Database, UtcTime
+from app.frame.data.database import Database, UtcTime
 
 
 class Bought(NamedTuple):

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.checkout.looks import RECEIVED
 from app.checkout.models import CARS, DESK_SALES, ORDERS
-from app.frame.outbox import Outbox
+from app.frame.data.outbox import Outbox
 from app.kernel.facts import EventContext, Fact
 
 

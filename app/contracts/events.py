@@ -5,8 +5,9 @@ Durable facts travel through the outbox of the service that states them. Money i
 units of `currency`; times are RFC 3339 UTC strings (they cross process borders as JSON).
 No fact carries anything personal: no name, e-mail, phone, address, VIN or token.
 
-A fact's types are its contract: what does not fit cannot be stated (`frame.outbox` checks), and
-what was stated nevertheless cannot be read (`fact_of`). Consumers' columns are at least as wide.
+A fact's types are its contract: what does not fit cannot be stated (`frame.data.outbox` checks),
+and what was stated nevertheless cannot be read (`fact_of`). Consumers' columns are at least as
+wide.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 from starlette.types import ASGIApp
 
-from app.frame.connections import KeptConnections
-from app.frame.database import Database
+from app.frame.data.database import Database
 from app.frame.flags import Flags
-from app.frame.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
+from app.frame.outbound.connections import KeptConnections
+from app.frame.outbound.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
 from app.frame.sessions import SessionCodec
 from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
 from app.kernel.clock import Clock, SystemClock

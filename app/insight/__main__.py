@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from app.frame.alone import run
-from app.frame.retaking import add_retake
+from app.frame.start.alone import run
+from app.frame.start.retaking import add_retake
 from app.insight.main import build
 
 cli = typer.Typer(help="Insight: the ledger and the console.", add_completion=False)

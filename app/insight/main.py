@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.frame.consumers import Consumer
-from app.frame.jobs import Job
-from app.frame.leases import Leases
-from app.frame.migrations import migrate
-from app.frame.outbox import Outbox
+from app.frame.data.consumers import Consumer
+from app.frame.data.leases import Leases
+from app.frame.data.migrations import migrate
+from app.frame.data.outbox import Outbox
 from app.frame.platform import Platform
-from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.frame.start.jobs import Job
+from app.frame.start.service import Service, assemble, new_api
 from app.insight.api.exporter import REFRESH_SECONDS, Exporter
 from app.insight.api.routes import PREFIX, Api, internal_routes, public_routes, report_routes
 from app.insight.console import pages

@@ -1,4 +1,4 @@
-"""Business errors: what happened and how bad it is, mapped to a response once (frame.problems)."""
+"""Business errors: what happened and how bad it is (`frame.inbound.problems` answers them)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`python -m app.sandbox`: the practice payment provider alone."""
 
-from app.frame.alone import run
+from app.frame.start.alone import run
 from app.sandbox.main import build
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.frame.jobs import Job, leased
-from app.frame.leases import Leases
-from app.frame.migrations import migrate
+from app.frame.data.leases import Leases
+from app.frame.data.migrations import migrate
 from app.frame.platform import Platform
-from app.frame.service import Service, assemble, new_api
 from app.frame.settings import ServiceSettings
+from app.frame.start.jobs import Job, leased
+from app.frame.start.service import Service, assemble, new_api
 from app.sandbox.backoffice import internal_routes
 from app.sandbox.errors import NotInProduction
 from app.sandbox.models import METADATA

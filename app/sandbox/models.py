@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
-from app.frame.database import UtcTime, new_metadata
-from app.frame.leases import lease_table
+from app.frame.data.database import UtcTime, new_metadata
+from app.frame.data.leases import lease_table
 
 METADATA = new_metadata()
 LEASES = lease_table(METADATA)

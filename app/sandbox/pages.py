@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from app.frame.callers import preferred_language
+from app.frame.inbound.callers import preferred_language
 from app.kernel.clock import Clock
 from app.kernel.money import MINOR_UNITS
 from app.sandbox.cards import CARDS, CardForm, errors_of

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.frame.database import Database
+from app.frame.data.database import Database
 from app.sandbox.models import DELIVERIES, PAYMENTS
 
 Record = dict[str, Any]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.frame.database import new_metadata
-from app.frame.outbox import outbox_tables
+from app.frame.data.database import new_metadata
+from app.frame.data.outbox import outbox_tables
 
 METADATA = new_metadata()
 OUTBOX = outbox_tables(METADATA)

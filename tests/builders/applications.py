@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.embedded import SERVICES
-from app.frame import problems
+from app.frame.inbound import problems
 from app.frame.settings import ServiceSettings
 from tests.builders.platform import make_platform
 

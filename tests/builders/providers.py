@@ -17,8 +17,8 @@ from app.checkout.providers.protocol import PaymentOrder, PaymentProvider, Provi
 from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.providers.stripe import StripeProvider
 from app.contracts.sandbox import webhook_signature
-from app.frame.connections import KeptConnections
-from app.frame.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
+from app.frame.outbound.connections import KeptConnections
+from app.frame.outbound.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
 from app.kernel.clock import SystemClock
 from app.kernel.money import Money
 from app.sandbox.main import build as build_sandbox

@@ -14,10 +14,10 @@ import httpx
 from starlette.types import ASGIApp
 
 from app.checkout.providers import guard, sandbox
-from app.frame.alone import Build
-from app.frame.service import Service
+from app.frame.inbound.synthetic import sign
 from app.frame.settings import Pooler, ServiceSettings
-from app.frame.synthetic import sign
+from app.frame.start.alone import Build
+from app.frame.start.service import Service
 from app.kernel.clock import Clock
 from tests.builders.platform import KEYS, make_platform
 

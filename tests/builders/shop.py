@@ -21,7 +21,7 @@ from app.checkout.main import build as build_checkout
 from app.contracts.events import CarListed, CarWithdrawn
 from app.contracts.sandbox import webhook_signature
 from app.frame.flags import resting_state
-from app.frame.internal import internal_app
+from app.frame.inbound.internal import internal_app
 from app.frame.sessions import COOKIE, Session
 from app.kernel.clock import ManualClock
 from app.kernel.facts import Event, EventContext, Fact

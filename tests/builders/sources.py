@@ -7,9 +7,9 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
-from app.frame.database import Database, new_metadata
-from app.frame.internal import internal_app
-from app.frame.outbox import Outbox, outbox_tables
+from app.frame.data.database import Database, new_metadata
+from app.frame.data.outbox import Outbox, outbox_tables
+from app.frame.inbound.internal import internal_app
 from app.frame.platform import Platform
 from app.kernel.clock import ManualClock
 from app.kernel.facts import EventContext, Fact

@@ -17,7 +17,7 @@ from app.catalog.main import build
 from app.catalog.range.loading import load_range
 from app.contracts.catalog import CarPage, FeedReport
 from app.contracts.events import CarListed, CarWithdrawn, FeedImported
-from app.frame.bodies import FEED_BYTES
+from app.frame.inbound.bodies import FEED_BYTES
 from app.kernel.clock import ManualClock, SystemClock
 from tests.builders.checkout_events import CheckoutEvents
 from tests.builders.feeds import car, feed

@@ -37,8 +37,8 @@ from app.checkout.models import (
 from app.checkout.rows import Car, DeskSale, Hold, Key, Order, Payment
 from app.checkout.signals import Signals
 from app.contracts.events import HoldRefused
-from app.frame.batches import BatchFailed
-from app.frame.outbox import Outbox
+from app.frame.data.batches import BatchFailed
+from app.frame.data.outbox import Outbox
 from app.kernel.facts import EventContext
 from tests.builders.shop import Shop
 from tests.builders.sights import a_sight

@@ -17,7 +17,7 @@ from app.checkout.privacy import BATCH, Erased, Privacy, Rotated
 from app.checkout.signals import Signals
 from app.checkout.store import Store
 from app.contracts.checkout import Customer
-from app.frame.outbox import Outbox
+from app.frame.data.outbox import Outbox
 from app.kernel.clock import ManualClock
 from tests.builders.platform import KEYS
 from tests.builders.shop import CUSTOMER, LOST, Shop, bearer, open_shop

@@ -10,7 +10,7 @@ import pytest
 from app.checkout.limits import CALLERS_KEPT, RequestLimits
 from app.checkout.settings import CheckoutSettings
 from app.checkout.signals import Signals
-from app.frame.callers import Caller
+from app.frame.inbound.callers import Caller
 from app.frame.sessions import COOKIE, Session
 from app.kernel.clock import ManualClock
 from tests.builders.services import synthetic_headers

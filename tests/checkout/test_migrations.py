@@ -15,7 +15,7 @@ from sqlalchemy import Connection, MetaData, Table
 
 import app.checkout
 from app.checkout.models import METADATA
-from app.frame.database import Database
+from app.frame.data.database import Database
 from tests.conftest import NewDatabase
 
 MIGRATIONS = Path(app.checkout.__file__).parent / "migrations"

@@ -12,7 +12,7 @@ from app.checkout.payments import Payments
 from app.checkout.providers.protocol import ProviderRefused, ProviderUnavailable
 from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.refunds import Decision
-from app.frame.batches import BatchFailed
+from app.frame.data.batches import BatchFailed
 from tests.builders.services import refunds_of
 from tests.builders.shop import LOST, PAYS, Shop
 from tests.builders.sights import a_sight

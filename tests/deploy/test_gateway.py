@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.frame.bodies import FEED_BYTES, FORM_BYTES, WEBHOOK_BYTES
+from app.frame.inbound.bodies import FEED_BYTES, FORM_BYTES, WEBHOOK_BYTES
 from rigs.nginx import CONFIGURATION, LocalGateway
 from rigs.shop import SERVICES
 

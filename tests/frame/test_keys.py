@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.frame.envfile import ROOT, filled_in, main, values_in
 from app.frame.keys import SECRETS, KeysMissing, faults, secrets_of, with_keys
 from app.frame.settings import PlatformSettings
+from app.frame.start.envfile import ROOT, filled_in, main, values_in
 from telemetry.catalogue.labels import SERVICES
 
 EXAMPLE = (ROOT / ".env.example").read_text()

@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp
 
 from app.frame.platform import Platform
-from app.frame.service import Service
 from app.frame.settings import ServiceSettings
+from app.frame.start.service import Service
 from app.insight.main import build
 from app.kernel.clock import ManualClock
 from telemetry.tracestore import TraceStore

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from app.checkout.lines_postgresql import PAUSE_SECONDS
 from app.checkout.signals import Effect
 from app.embedded import SERVICES as BUILDS
-from app.frame.database import Database
+from app.frame.data.database import Database
 from app.frame.settings import ServiceSettings
 from app.kernel.clock import ManualClock
 from rigs.pgbouncer import LocalPgbouncer

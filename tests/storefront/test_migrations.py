@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from app.frame.database import Database
-from app.frame.migrations import migrate
+from app.frame.data.database import Database
+from app.frame.data.migrations import migrate
 from app.storefront.models import METADATA
 from tests.conftest import NewDatabase
 

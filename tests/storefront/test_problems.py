@@ -9,7 +9,7 @@ from app.storefront.problems import PROBLEMS
 
 APP = Path(__file__).parents[2] / "app"
 FROM_THE_FRAME = {"too-large", "method-not-allowed", "http-error", "fault"}
-"""Codes of `frame.problems`, which has no class for each."""
+"""Codes of `frame.inbound.problems`, which has no class for each."""
 
 
 def _declared() -> set[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.frame.internal import internal_app
+from app.frame.inbound.internal import internal_app
 from telemetry.instruments import MetricRegistry
 from telemetry.negotiation import wants_gzip
 from tests.builders.platform import make_platform

@@ -1,5 +1,5 @@
-"""Run by Alembic; the connection comes from `frame.migrations`."""
+"""Run by Alembic; the connection comes from `frame.data.migrations`."""
 
-from app.frame.alembic_env import run
+from app.frame.data.alembic_env import run
 
 run()

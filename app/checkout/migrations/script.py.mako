@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-import app.frame.database
+import app.frame.data.database
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

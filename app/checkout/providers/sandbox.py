@@ -21,7 +21,7 @@ from app.checkout.providers.protocol import (
 from app.checkout.providers.signatures import check_signature
 from app.contracts.client import segment
 from app.contracts.sandbox import Payment, PaymentRequest, WebhookEvent
-from app.frame.http import NeighbourClient
+from app.frame.outbound.http import NeighbourClient
 from app.kernel.clock import Clock
 from app.kernel.errors import MalformedRequest
 from telemetry.outbound import Destination

@@ -16,10 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from app.contracts.events import DeployKind, DeployOutcome, FeedbackGiven, SoftwareDeployed
 from app.contracts.wire import Moment, Wire, problem_responses
-from app.frame.bodies import FORM_BYTES
-from app.frame.callers import caller_of
-from app.frame.database import Database
-from app.frame.outbox import Outbox
+from app.frame.data.database import Database
+from app.frame.data.outbox import Outbox
+from app.frame.inbound.bodies import FORM_BYTES
+from app.frame.inbound.callers import caller_of
 from app.insight.api.alerts import Notification, receive
 from app.insight.api.beacons import Envelope, heard
 from app.insight.api.reports import funnel

@@ -9,8 +9,8 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from app.frame.connections import KeptConnections
-from app.frame.http import NeighbourClient
+from app.frame.outbound.connections import KeptConnections
+from app.frame.outbound.http import NeighbourClient
 from app.insight.console.boards import Query, Window
 from app.insight.console.errors import PrometheusUnavailable
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from app.frame.documentation import built_names
+from app.frame.inbound.documentation import built_names
 from app.insight.console import charts
 from app.insight.console.alerting import Alerting
 from app.insight.console.doorkeeper import Doorkeeper

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from app.contracts.wire import Identifier
-from app.frame import problems
-from app.frame.callers import caller_of
-from app.frame.documentation import reference_page
+from app.frame.inbound import problems
+from app.frame.inbound.callers import caller_of
+from app.frame.inbound.documentation import reference_page
 from app.insight.console.boards import (
     ALL,
     RANGES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from app.frame.undigested import Diet
+from app.frame.data.undigested import Diet
 from app.insight.ledger.booking import Booked
 from app.insight.ledger.projections import Projection
 from app.insight.ledger.store import Transaction
@@ -27,7 +27,7 @@ DIET: Final = Diet(subjects=("hold_id", "attempt_id", "order_id", "advice_id"))
 
 
 class Reader(Protocol):
-    """`frame.consumers.Consumer`, as far as an intake needs it."""
+    """`frame.data.consumers.Consumer`, as far as an intake needs it."""
 
     lag_seconds: float
 

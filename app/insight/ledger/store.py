@@ -13,7 +13,7 @@ from sqlalchemy import Select, Table, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.frame.database import Database
+from app.frame.data.database import Database
 from app.insight.ledger.booking import Needed
 from app.insight.ledger.books import (
     Books,

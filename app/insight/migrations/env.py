@@ -1,5 +1,5 @@
 """Alembic's entry: the frame applies the scripts on the service's own connection."""
 
-from app.frame.alembic_env import run
+from app.frame.data.alembic_env import run
 
 run()

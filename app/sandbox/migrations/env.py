@@ -1,5 +1,5 @@
-"""Alembic's entry: runs on the connection that `app.frame.migrations` hands in."""
+"""Alembic's entry: runs on the connection that `app.frame.data.migrations` hands in."""
 
-from app.frame.alembic_env import run
+from app.frame.data.alembic_env import run
 
 run()

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.contracts.client import UpstreamProblem
-from app.frame import problems
+from app.frame.inbound import problems
 from app.kernel.errors import VitrineError
 from app.storefront import cookies
 from app.storefront.pages.page import UNKEPT, Front

@@ -15,14 +15,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.contracts.checkout import Hold
 from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed, SessionStarted
-from app.frame import problems
-from app.frame.behaviour import Behaviour
-from app.frame.callers import passed_on
-from app.frame.edge import HEAD
-from app.frame.origins import here, is_own
+from app.frame.data.behaviour import Behaviour
+from app.frame.inbound import problems
+from app.frame.inbound.callers import passed_on
+from app.frame.inbound.edge import HEAD
+from app.frame.inbound.origins import here, is_own
+from app.frame.inbound.synthetic import HEADER, proves_synthetic
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, IDLE_SECONDS, LABELS
-from app.frame.synthetic import HEADER, proves_synthetic
 from app.kernel.errors import Unavailable
 from app.kernel.facts import EventContext, Fact
 from app.storefront import cookies, vocabulary

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from app.frame.service import Service
+from app.frame.start.service import Service
 from tests.builders.facts import HUMAN, confirmed, hold, purchase, released, shopper, visit
 from tests.insight.conftest import World, run_job, total
 

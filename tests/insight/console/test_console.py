@@ -11,7 +11,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.frame.service import Service
+from app.frame.start.service import Service
 from app.insight.console import pages
 from app.insight.console.boards import read_board
 from app.insight.console.page import safe_next

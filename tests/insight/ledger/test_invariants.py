@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.frame.service import Service
+from app.frame.start.service import Service
 from app.insight.ledger.invariants import INVARIANTS, violations
 from app.insight.ledger.readings import Readings
 from app.insight.ledger.store import Store

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from app.frame.service import Service
+from app.frame.start.service import Service
 from app.insight.api.exporter import values_of
 from app.insight.ledger import store as store_module
 from app.insight.ledger.books import Books

@@ -7,7 +7,7 @@ lists, or an order that it takes, counts its days from the confirmation, as it a
 import sqlalchemy as sa
 from alembic import op
 
-from app.frame.database import UtcTime
+from app.frame.data.database import UtcTime
 
 revision = "0003"
 down_revision = "0002"

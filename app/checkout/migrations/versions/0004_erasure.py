@@ -8,7 +8,7 @@ empty, and is partial, so that writers wait for one pass over a narrow table.
 import sqlalchemy as sa
 from alembic import op
 
-from app.frame.database import UtcTime
+from app.frame.data.database import UtcTime
 
 revision = "0004"
 down_revision = "0003"

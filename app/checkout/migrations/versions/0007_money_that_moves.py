@@ -7,7 +7,7 @@ partial indexes are empty or narrow; the one of payments is built over its rows 
 import sqlalchemy as sa
 from alembic import op
 
-from app.frame.database import UtcTime
+from app.frame.data.database import UtcTime
 
 revision = "0007"
 down_revision = "0006"

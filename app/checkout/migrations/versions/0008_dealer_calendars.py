@@ -7,7 +7,7 @@ confirms is kept for so much time on the clock, as it always was.
 import sqlalchemy as sa
 from alembic import op
 
-from app.frame.database import UtcTime
+from app.frame.data.database import UtcTime
 
 revision = "0008"
 down_revision = "0007"

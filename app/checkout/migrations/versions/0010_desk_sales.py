@@ -7,7 +7,7 @@ sale, because its state is `sold`.
 import sqlalchemy as sa
 from alembic import op
 
-from app.frame.database import UtcTime
+from app.frame.data.database import UtcTime
 
 revision = "0010"
 down_revision = "0009"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.frame.database import UtcTime
+from app.frame.data.database import UtcTime
 
 revision = "0001"
 down_revision = None
