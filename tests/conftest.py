@@ -83,6 +83,8 @@ OPENS = {
     *("services", "url"),
 }
 """The fixtures that open whole services, each with a database of its own."""
+OPENERS = {"running", "open_shop", "open_world"}
+"""What tests call that open some themselves."""
 
 TESTS = Path(__file__).parent
 MONEY = (
@@ -103,9 +105,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.relative_to(TESTS).as_posix()
         sentence = item.nodeid.partition("[")[0]
-        whole = place.startswith("proofs/") or not OPENS.isdisjoint(
-            getattr(item, "fixturenames", ())
-        )
+        opens = not OPENS.isdisjoint(getattr(item, "fixturenames", ()))
+        if isinstance(item, pytest.Function):
+            opens |= not OPENERS.isdisjoint(item.function.__code__.co_names)
+        whole = opens or place.startswith("proofs/")
         if not whole or item.get_closest_marker("integration") is not None:
             continue
         if not place.startswith(MONEY) or sentence in told:
