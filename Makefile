@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
-CODE := app telemetry dashboards alerts loadtests deploy rigs tests
+CODE := app telemetry dashboards alerts bench loadtests deploy rigs tests
 PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 NAME ?= payment-brownout
 
@@ -55,7 +55,7 @@ prove-checkout: setup-dev ## the long proofs of checkout: races, kill -9, a data
 	@VITRINE_PROOFS=long $(PYTHON) -m pytest -q tests/proofs
 
 bench-checkout: setup ## purchases beside pgbench and a base revision; seven minutes; writes docs/benchmarks.md
-	@$(PYTHON) -m loadtests.bench
+	@$(PYTHON) -m bench
 
 screenshots: setup-dev ## the pictures in the README, taken from a running demo's pages
 	@$(PYTHON) -m tests.screenshots

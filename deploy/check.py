@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CODE = ("app", "telemetry", "dashboards", "alerts", "loadtests", "deploy", "rigs", "tests")
+CODE = ("app", "telemetry", "dashboards", "alerts", "bench", "loadtests", "deploy", "rigs", "tests")
 NOT_UNIT = "integration or browser"
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 SCRATCH_BYTES = 4 << 30

@@ -90,7 +90,9 @@ def test_the_services_use_each_package_of_the_image(package: str) -> None:
 
 @pytest.mark.parametrize("package", GROUPS["demo"] + GROUPS["dev"])
 def test_the_tools_use_each_package_of_theirs(package: str) -> None:
-    used = _is_used(package, "loadtests", "deploy", "rigs", "dashboards", "alerts", "tests")
+    used = _is_used(
+        package, "bench", "loadtests", "deploy", "rigs", "dashboards", "alerts", "tests"
+    )
     assert used, f"nothing outside the services uses {package}"
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import uvloop
 
-from loadtests.bench.connection import Connection
-from loadtests.bench.journey import Journey, Shopper
-from loadtests.bench.stack import Bench, CannotMeasure, Checkout
+from bench.connection import Connection
+from bench.journey import Journey, Shopper
+from bench.stack import Bench, CannotMeasure, Checkout
 
 HOST = "127.0.0.1"
 

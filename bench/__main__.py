@@ -10,11 +10,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from loadtests.bench import profiling, report, revision
-from loadtests.bench.connection import ConnectionLost
-from loadtests.bench.journey import JourneyFailed
-from loadtests.bench.rounds import FULL, QUICK, Course, Load, Plan, Subject
-from loadtests.bench.stack import ROOT, Bench, CannotMeasure, started
+from bench import profiling, report, revision
+from bench.connection import ConnectionLost
+from bench.journey import JourneyFailed
+from bench.rounds import FULL, QUICK, Course, Load, Plan, Subject
+from bench.stack import ROOT, Bench, CannotMeasure, started
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 BASE = "8185940"

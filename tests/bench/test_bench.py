@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bench import profiling, report, revision
-from loadtests.bench.journey import Journey
-from loadtests.bench.rounds import Load, Subject
-from loadtests.bench.stack import CannotMeasure
+from bench import profiling, report, revision
+from bench.journey import Journey
+from bench.rounds import Load, Subject
+from bench.stack import CannotMeasure
 
 
 def _load(rate: int, *, cpu: float = 2.0, slowest: float = 40.0, foreign: float = 0.0) -> Load:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loadtests.bench.rounds import Plan, Subject
+from bench.rounds import Plan, Subject
 
 LEAST_RATIO = {"postgresql": 0.15, "sqlite": 0.13}
 """Journeys per pgbench transaction. These checkouts are judged, the others are reported."""

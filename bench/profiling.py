@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loadtests.bench.stack import CannotMeasure, Checkout
+from bench.stack import CannotMeasure, Checkout
 
 PER_SECOND = 100
 FRAME = re.compile(r"^(?P<function>.+) \((?P<file>[^()]*?)(?::\d+)?\)$")

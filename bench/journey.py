@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from loadtests.bench.connection import Answer, Connection, render
+from bench.connection import Answer, Connection, render
 
 PREFIX = "/api/checkout/v1"
 CUSTOMER = {"name": "Åsa Öberg", "email": "asa.oberg@example.se", "phone": "+46 70 123 45 67"}

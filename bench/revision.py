@@ -5,7 +5,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from loadtests.bench.stack import ROOT, CannotMeasure
+from bench.stack import ROOT, CannotMeasure
 
 
 def current() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 STOP_SECONDS = 30.0
 LISTING_SECONDS = 300.0
 TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
