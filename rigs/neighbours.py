@@ -130,12 +130,12 @@ class Neighbours:
         self._secret = secret.encode()
         self.now: Callable[[], float] = time.time
         self._cars = 0
-        self._fed: list[tuple[int, bool]] = []
-        """What the feed said later: a car's number, and whether it has it."""
+        self._fed: list[tuple[int, bool, str]] = []
+        """What the feed said later: a car's number, whether it has it, and when."""
         self._twins = False
         self._refusing = False
         self._payments: dict[str, Payment] = {}
-        self._started_at = _now()
+        self._offered_at = ""
 
     def answer(self, method: str, target: str, body: bytes) -> Answer:
         """The answer to one request."""
@@ -170,9 +170,10 @@ class Neighbours:
     def _told_of_cars(self, what: str, told: dict[str, object]) -> Answer:
         if what == "cars":
             self._cars, self._twins = int(str(told["count"])), bool(told.get("twins"))
+            self._offered_at = self._now()
             return 200, {"count": self._cars}, {}
         number = int(str(told["car_id"]).removeprefix("car_"))
-        self._fed.append((number, bool(told["listed"])))
+        self._fed.append((number, bool(told["listed"]), self._now()))
         return 200, {"sequence": self._cars + len(self._fed)}, {}
 
     def _provider(self, method: str, names: list[str], body: bytes) -> Answer:
@@ -225,7 +226,7 @@ class Neighbours:
             payment.state = state
             payment.happened += 1
         if state == "succeeded":
-            payment.accepted_at = payment.accepted_at or _now()
+            payment.accepted_at = payment.accepted_at or self._now()
         return self._told(payment, f"payment.{state}")
 
     def _moved(self, payment_id: str, how: str) -> Answer:
@@ -241,10 +242,14 @@ class Neighbours:
         event: dict[str, object] = {
             "event_id": f"evt_{payment.payment_id}_{payment.happened}",
             "type": type_,
-            "created_at": _now(),
+            "created_at": self._now(),
             "payment": payment.wire(),
         }
         return 200, event, {"webhook-signature": self.signed(as_signed(event))}
+
+    def _now(self) -> str:
+        at = datetime.fromtimestamp(self.now(), UTC)
+        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def signed(self, body: bytes) -> str:
         """The signature of a webhook that is sent now."""
@@ -258,20 +263,20 @@ class Neighbours:
 
     def _event(self, sequence: int) -> dict[str, object]:
         if sequence <= self._cars:
-            return self._listing(sequence, sequence)
-        number, listed = self._fed[sequence - self._cars - 1]
-        event = self._listing(number, sequence)
+            return self._listing(sequence, sequence, self._offered_at)
+        number, listed, at = self._fed[sequence - self._cars - 1]
+        event = self._listing(number, sequence, at)
         if not listed:
             event |= {"type": "catalog.car.withdrawn", "data": {"car_id": f"car_{number}"}}
         return event
 
-    def _listing(self, number: int, sequence: int) -> dict[str, object]:
+    def _listing(self, number: int, sequence: int, at: str) -> dict[str, object]:
         return {
             "specversion": "1.0",
             "id": f"evt_car_{sequence}",
             "source": "/catalog",
             "type": "catalog.car.listed",
-            "time": self._started_at,
+            "time": at,
             "subject": f"car_{number}",
             "datacontenttype": "application/json",
             "sequence": sequence,
@@ -312,10 +317,6 @@ def _similar(number: int) -> dict[str, object]:
         "dealer": {"dealer_id": "umea", "name": "Umeå", "city": "Umeå"},
         "state": "available",
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def as_signed(value: object) -> bytes:

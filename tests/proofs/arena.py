@@ -28,8 +28,14 @@ from tests.builders.services import Running, refunds_of, running
 from tests.proofs.interruptions import CuttingProxy, Fuse, counting_sqlite
 
 CARS = 3
-JOBS = ("sweep", "refunds", "reconcile", "reconcile-ended", "forget-keys", "lapse")
-UNTIMED = frozenset(each.name for each in INVARIANTS if ":overdue" not in each.query)
+JOBS = (
+    *("consume:catalog", "sweep", "refunds", "reconcile", "reconcile-ended", "reconcile-kept"),
+    *("forget-keys", "lapse"),
+)
+DEADLINES = (":overdue", ":refunds_owed_since")
+UNTIMED = frozenset(
+    each.name for each in INVARIANTS if not any(moment in each.query for moment in DEADLINES)
+)
 """Invariants that hold at every moment; the others say that background work has not run yet."""
 
 
@@ -73,6 +79,11 @@ class Arena:
         except Unavailable:
             return False
         return True
+
+    def feed(self, car_id: str, *, listed: bool) -> None:
+        """The catalogue says that a car is on offer, or no longer; its consumer may read it."""
+        told = {"car_id": car_id, "listed": listed}
+        self.provider.answer("POST", "/stand-in/feed", orjson.dumps(told))
 
     def provider_answers(self, method: str, target: str) -> tuple[int, dict[str, Any], str]:
         """What the provider's stand-in says: status, body, signature."""

@@ -20,6 +20,8 @@ from tests.proofs.books import Books, OutboxReader
 from tests.proofs.shopping import Behaviour, Shopping
 
 NUMBERS = count(1)
+POOLER = {"default_pool_size": "4"}
+"""A few connections for each database."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Place:
 
 @pytest.fixture(scope="session")
 def pgbouncer(postgres: LocalPostgres) -> Iterator[LocalPgbouncer]:
-    """In front of the tests' server, a few connections for each database."""
-    with LocalPgbouncer(postgres, settings={"default_pool_size": "4"}) as pooler:
+    """In front of the tests' server."""
+    with LocalPgbouncer(postgres, settings=POOLER) as pooler:
         yield pooler
 
 

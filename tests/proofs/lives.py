@@ -76,13 +76,18 @@ class Life:
         self.orders.append(order)
         return order
 
-    def happens(self, verb: str, order: dict[str, Any], what: str) -> None:
-        """Something happens at the provider, which tells of it."""
+    def happens_unheard(self, order: dict[str, Any], what: str) -> dict[str, Any]:
+        """Something happens at the provider; the message that would tell of it."""
         payment_id = order["payment_url"].rpartition("/")[2]
         status, event, _ = self.arena.provider_answers(
             "POST", f"/stand-in/payments/{payment_id}/{what}"
         )
         assert status == 200, event
+        return event
+
+    def happens(self, verb: str, order: dict[str, Any], what: str) -> None:
+        """Something happens at the provider, which tells of it."""
+        event = self.happens_unheard(order, what)
 
         def send() -> httpx.Response:
             return self.arena.send(
@@ -127,8 +132,7 @@ class Life:
         self._do(verb, lambda: self.arena.run_job(name))
 
     def feed(self, verb: str, car: str, *, listed: bool) -> None:
-        told = {"car_id": car, "listed": listed}
-        self.arena.provider.answer("POST", "/stand-in/feed", orjson.dumps(told))
+        self.arena.feed(car, listed=listed)
         self.job(verb, "consume:catalog")
 
     def wait(self, seconds: int) -> None:
@@ -240,13 +244,22 @@ def _expired_taken_by_another_and_paid_in_vain(life: Life, car: str) -> None:
 
 def _paid_and_found_by_asking(life: Life, car: str) -> None:
     order = life.order(life.hold(car))
-    payment_id = order["payment_url"].rpartition("/")[2]
-    life.arena.provider_answers("POST", f"/stand-in/payments/{payment_id}/succeeded")
+    life.happens_unheard(order, "succeeded")
     life.wait(120)
     life.job("reconcile", "reconcile")
     life.wait(30 * 24 * HOURS)
     life.job("lapse", "lapse")
     life.job("refund", "refunds")
+
+
+def _paid_too_late_and_refunded_elsewhere_found_by_asking(life: Life, car: str) -> None:
+    order = life.order(life.hold(car))
+    life.wait(HOURS)
+    life.job("sweep", "sweep")
+    life.happens_unheard(order, "succeeded")
+    life.job("reconcile what ended", "reconcile-ended")
+    life.happens_unheard(order, "refunded")
+    life.job("reconcile what we keep", "reconcile-kept")
 
 
 def _disputed_won_and_refunded_elsewhere(life: Life, car: str) -> None:
@@ -288,6 +301,7 @@ EPISODES: tuple[Callable[[Life, str], None], ...] = (
     _expired_and_paid_too_late,
     _expired_taken_by_another_and_paid_in_vain,
     _paid_and_found_by_asking,
+    _paid_too_late_and_refunded_elsewhere_found_by_asking,
     _disputed_won_and_refunded_elsewhere,
     _disputed_and_lost,
     _sold_at_the_desk,

@@ -47,6 +47,9 @@ KEEPING = ("confirmed", "return_requested")
 """States in which we keep the deposit, when no dispute is open."""
 KEPT_SECONDS = 24 * 3600
 TRIES = 5
+ALL_CARS = frozenset(f"car_{number}" for number in range(1, CARS + 1))
+TWINS = frozenset({"car_1", "car_2"})
+"""One physical car: what it becomes in a feed depends on who has it by the other name."""
 Break = tuple[int, bool] | None
 
 
@@ -118,7 +121,15 @@ class AnyOrder(RuleBasedStateMachine):
         self.delivered: set[str] = set()
         self.states: dict[str, OrderState] = {}
         self.confirmed: set[str] = set()
-        self.read_events: list[str] = []
+        self.asked_to_erase: set[str] = set()
+        self.erased: dict[str, str] = {}
+        """When each order was erased, as its shopper was told."""
+        self.fed: dict[str, bool] = {}
+        """What the feed said last of cars, as long as checkout has not surely read it."""
+        self.withdrawn: set[str] = set()
+        """Cars of which checkout surely knows that they are not on offer."""
+        self.told_anew: set[str] = set()
+        """Cars of which the feed has spoken since the beginning."""
 
     # --- shoppers ---------------------------------------------------------------------------
 
@@ -162,11 +173,16 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.tokens)
     @rule(
         which=WHICH,
-        action=st.sampled_from(["cancellation", "return", "handover", "return-receipt"]),
+        action=st.sampled_from(["cancellation", "return", "handover", "return-receipt", "erasure"]),
         breaks=BREAKS,
     )
     def act_on_order(self, which: int, action: str, breaks: Break) -> None:
-        order_id, token = sorted(self.tokens.items())[which % len(self.tokens)]
+        self._act(list(self.tokens)[which % len(self.tokens)], action, breaks)
+
+    def _act(self, order_id: str, action: str, breaks: Break) -> None:
+        token = self.tokens[order_id]
+        if action == "erasure":
+            self.asked_to_erase.add(order_id)
         bearer = KEYS["dealer_key"] if action in ("handover", "return-receipt") else token
         bodies: dict[str, dict[str, Any]] = {
             "return": {"reason": "changed_mind"},
@@ -189,13 +205,29 @@ class AnyOrder(RuleBasedStateMachine):
             answer = self.arena.send("DELETE", f"/cars/car_{car}/desk-sale", headers=DEALER)
         assert answer.status_code in (200, 503), answer.text
 
+    # --- the catalogue ----------------------------------------------------------------------
+
+    @rule(car=st.integers(min_value=1, max_value=CARS), listed=st.booleans(), breaks=BREAKS)
+    def the_feed_says(self, car: int, listed: bool, breaks: Break) -> None:
+        """Of a car that anybody may hold or have ordered; broken off, its job reads it later."""
+        car_id = f"car_{car}"
+        self.arena.feed(car_id, listed=listed)
+        self.fed[car_id] = listed
+        self.told_anew.add(car_id)
+        self.withdrawn.discard(car_id)
+        self.background_work("consume:catalog", breaks)
+
+    def _feed_was_read(self) -> None:
+        self.withdrawn |= {car_id for car_id, listed in self.fed.items() if not listed}
+        self.fed.clear()
+
     # --- the provider -----------------------------------------------------------------------
 
     @precondition(lambda self: self.tokens)
     @rule(which=WHICH, state=st.sampled_from(["succeeded", "declined", "requires_action"]))
     def pay(self, which: int, state: str) -> None:
         """The shopper acts on the hosted page; the provider has a webhook to deliver."""
-        payments = sorted(each["payment_id"] for each in self.arena.payments().values())
+        payments = [each["payment_id"] for each in self.arena.payments().values()]
         self._happens(payments[which % len(payments)], state)
 
     @precondition(lambda self: self._taken())
@@ -216,9 +248,9 @@ class AnyOrder(RuleBasedStateMachine):
             self.arena.ask_again_for_refused()
 
     def _taken(self) -> list[str]:
-        """Payments whose money the provider took, by id."""
+        """Payments whose money the provider took, in the order of their making: ids are drawn."""
         payments = self.arena.payments().values()
-        return sorted(each["payment_id"] for each in payments if each["state"] == "succeeded")
+        return [each["payment_id"] for each in payments if each["state"] == "succeeded"]
 
     def _happens(self, payment_id: str, what: str) -> None:
         status, event, signature = self.arena.provider_answers(
@@ -249,7 +281,9 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(job=st.sampled_from(JOBS), breaks=BREAKS)
     def background_work(self, job: str, breaks: Break) -> None:
         with self._broken_off(breaks):
-            self.arena.run_job(job)
+            done = self.arena.run_job(job)
+        if job == "consume:catalog" and done:
+            self._feed_was_read()
         if job == "forget-keys":
             alive = self.arena.clock.now() - timedelta(seconds=KEPT_SECONDS)
             self.sent = {key: sent for key, sent in self.sent.items() if sent.at >= alive}
@@ -259,10 +293,12 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def everything_holds(self) -> None:
         assert self.arena.broken(settled=False) == {}
+        known = len(self.arena.events)
         self.arena.read_on()
         self.the_outbox_only_grows_without_gaps()
         self.orders_move_as_the_table_says_and_facts_say_so_once()
         self.a_car_is_as_its_last_fact_says()
+        self.what_is_withdrawn_is_sold_to_nobody_new(self.arena.events[known:])
 
     def the_outbox_only_grows_without_gaps(self) -> None:
         events = self.arena.events
@@ -277,6 +313,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.states[order_id] = order["state"]
         confirmed = {each for each, order in orders.items() if order["confirmed_at"]}
         assert confirmed >= self.confirmed
+        assert not (confirmed - self.confirmed) & self.erased.keys()
         self.confirmed = confirmed
         assert sorted(self._facts("order.confirmed")) == sorted(confirmed)
         assert sorted(self._facts("order.submitted")) == sorted(orders)
@@ -285,15 +322,25 @@ class AnyOrder(RuleBasedStateMachine):
 
     def a_car_is_as_its_last_fact_says(self) -> None:
         told = {e["data"]["car_id"]: e["data"]["state"] for e in self._of("car.state_changed")}
-        free = [f"car_{n}" for n in range(1, CARS + 1) if told.get(f"car_{n}") == "available"]
-        untold = CARS - len(told)
+        free = {car for car in ALL_CARS if told.get(car, "available") == "available"}
+        on_offer = free - self.withdrawn
+        unsure = self.told_anew & (TWINS | self.fed.keys())
         available = self.arena.internal("/internal/checkout/cars/count")["available"]
-        assert available == len(free) + untold
+        assert len(on_offer - unsure) <= available <= len(on_offer)
+
+    def what_is_withdrawn_is_sold_to_nobody_new(self, events: list[dict[str, Any]]) -> None:
+        """Who had it when it was withdrawn keeps it, and may order and pay it."""
+        for event in events:
+            type_, data = event["type"].removeprefix("checkout."), event["data"]
+            if type_ == "hold.placed" or (type_ == "order.confirmed" and data["late"]):
+                assert data["car_id"] not in self.withdrawn, event
 
     def teardown(self) -> None:
         """All messages arrive, all background work is done; then the money is where it belongs."""
         try:
             self._settle()
+            for order_id in sorted(self.erased):
+                self._act(order_id, "erasure", None)
             assert self.arena.broken(settled=True) == {}
             payments, orders = self.arena.payments(), self.arena.orders()
             taken = {each for each, p in payments.items() if p["state"] == "succeeded"}
@@ -309,7 +356,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.arena.fuse.disarm()
         self.the_provider_refuses_refunds(refuse=False)
         disputed = [p["payment_id"] for p in self.arena.payments().values() if p["dispute"]]
-        for number, payment_id in enumerate(sorted(disputed)):
+        for number, payment_id in enumerate(disputed):
             self._happens(payment_id, "dispute_won" if number % 2 else "dispute_lost")
         for event, _ in self.webhooks:
             # A starved machine may take longer than a deadline of ours; both are tried again.
@@ -337,6 +384,10 @@ class AnyOrder(RuleBasedStateMachine):
         if answer.status_code == 422 and "/desk-sale" in sent.path:
             assert "stands no longer" in answer.text  # it was taken back since
             return
+        if self._ordered_by(sent) in self.asked_to_erase and answer.status_code == 422:
+            assert code_of(answer) == "idempotency-key-reused"  # and orders nothing anew
+            return
+        assert self._ordered_by(sent) not in self.erased or answer.status_code in (429, 503)
         assert answer.status_code in (200, 201, 404, 409, 429, 503), answer.text
         if answer.status_code == 503:
             assert answer.json()["retry_after_seconds"] > 0
@@ -349,13 +400,21 @@ class AnyOrder(RuleBasedStateMachine):
             self._remember(sent.path, answer)
         self.sent[sent.key] = replace(sent, answer=known)
 
+    def _ordered_by(self, sent: Sent) -> str:
+        """The order that a request made, by its answer."""
+        if sent.path != "/orders" or sent.answer is None or sent.answer[0] != 201:
+            return ""
+        return str(orjson.loads(sent.answer[1])["order_id"])
+
     def _remember(self, path: str, answer: httpx.Response) -> None:
-        if answer.status_code != 201:
-            return
-        if path == "/holds":
-            self.holds.append(answer.json()["hold_id"])
-        if path == "/orders":
-            self.tokens[answer.json()["order_id"]] = answer.json()["order_token"]
+        found = answer.json()
+        if answer.status_code == 201 and path == "/holds":
+            self.holds.append(found["hold_id"])
+        if answer.status_code == 201 and path == "/orders":
+            self.tokens[found["order_id"]] = found["order_token"]
+        if answer.status_code == 200 and path.endswith("/erasure"):
+            first = self.erased.setdefault(found["order_id"], found["erased_at"])
+            assert found["erased_at"] == first
 
     def _answer(self, sent: Sent, breaks: Break) -> httpx.Response:
         with self._broken_off(breaks):

@@ -1,19 +1,21 @@
-"""PostgreSQL stopped, frozen, restarted, its connections cut, while people buy."""
+"""PostgreSQL or its pooler stopped, frozen, restarted, connections cut, while people buy."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
+from rigs.pgbouncer import LocalPgbouncer
 from rigs.postgres import LocalPostgres
-from rigs.processes import wait_until
+from rigs.processes import ManagedProcess, wait_until
 from tests.proofs.books import assert_nothing_lost_or_doubled
-from tests.proofs.conftest import Stack, running_stack
-from tests.proofs.length import OUTAGES
+from tests.proofs.conftest import POOLER, Stack, running_stack
+from tests.proofs.length import LONG, OUTAGES
 from tests.proofs.shopping import OpenDoors, Shopping
 
 pytestmark = pytest.mark.integration
@@ -47,10 +49,10 @@ def away(stack: Stack, crowd: Shopping) -> Iterator[None]:
     assert [process.pid for process in stack.checkout.processes] == processes
 
 
-def stop(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
-    postgres.stop()
+def stop(server: ManagedProcess, stack: Stack, crowd: Shopping) -> None:
+    server.stop()
     with away(stack, crowd):
-        postgres.start()
+        server.start()
 
 
 def kill(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
@@ -61,13 +63,13 @@ def kill(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
         postgres.start()
 
 
-def freeze(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
-    postgres.pause()
+def freeze(server: ManagedProcess, stack: Stack, crowd: Shopping) -> None:
+    server.pause()
     try:
         with away(stack, crowd):
-            postgres.resume()
+            server.resume()
     finally:
-        postgres.resume()
+        server.resume()
 
 
 def restart(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
@@ -87,31 +89,51 @@ def cut(postgres: LocalPostgres, stack: Stack, crowd: Shopping) -> None:
     assert all(ready(stack))
 
 
-OUTAGES_OF_EACH_KIND: tuple[Callable[[LocalPostgres, Stack, Shopping], None], ...] = (
-    stop,
-    kill,
-    freeze,
-    restart,
-    cut,
-)
+Outage = Callable[[Stack, Shopping], None]
+
+
+def of_postgres(server: LocalPostgres) -> list[Outage]:
+    """One of each kind; a pooler before it stays."""
+    return [partial(each, server) for each in (stop, kill, freeze, restart, cut)]
+
+
+def of_pooler(pooler: LocalPgbouncer) -> list[Outage]:
+    """One of each kind, PostgreSQL behind it being there."""
+    return [partial(each, pooler) for each in (stop, freeze)]
 
 
 def test_outages_of_the_database_are_said_survived_and_lose_nothing(
     own_postgres: LocalPostgres, tmp_path: Path
 ) -> None:
-    doors = OpenDoors()
     url = own_postgres.url("checkout")
     with running_stack(tmp_path, database_url=url, workers=2) as stack:
-        stack.list_cars(CARS)
-        outbox = stack.outbox()
-        with stack.shopping(SHOPPERS, doors.behave) as crowd:
-            try:
-                for outage in OUTAGES_OF_EACH_KIND * OUTAGES:
-                    crowd.wait_bought(2)
-                    outage(own_postgres, stack, crowd)
-                    outbox.read_on()
-            finally:
-                doors.open = False
-        assert crowd.diary.improper == []
-        assert [m for m in crowd.diary.met if m.seconds > LONGEST_ANSWER_SECONDS] == []
-        assert_nothing_lost_or_doubled(stack.books, outbox, crowd.diary.bought)
+        survive(of_postgres(own_postgres), stack)
+
+
+@pytest.mark.skipif(not LONG, reason="the same once more, slower; this is the long proof's")
+def test_behind_a_pooler_its_outages_and_the_database_s_are_survived_alike(
+    own_postgres: LocalPostgres, tmp_path: Path
+) -> None:
+    with LocalPgbouncer(own_postgres, settings=POOLER) as pooler:
+        outages = of_pooler(pooler) + of_postgres(own_postgres)
+        url = pooler.url("checkout")
+        with running_stack(tmp_path, database_url=url, workers=2, pooler="transaction") as stack:
+            survive(outages, stack)
+
+
+def survive(outages: Sequence[Outage], stack: Stack) -> None:
+    """People buy through all of them, and the books say what they saw."""
+    doors = OpenDoors()
+    stack.list_cars(CARS)
+    outbox = stack.outbox()
+    with stack.shopping(SHOPPERS, doors.behave) as crowd:
+        try:
+            for outage in [*outages] * OUTAGES:
+                crowd.wait_bought(2)
+                outage(stack, crowd)
+                outbox.read_on()
+        finally:
+            doors.open = False
+    assert crowd.diary.improper == []
+    assert [m for m in crowd.diary.met if m.seconds > LONGEST_ANSWER_SECONDS] == []
+    assert_nothing_lost_or_doubled(stack.books, outbox, crowd.diary.bought)
