@@ -201,7 +201,7 @@ class Changes:
         self._lines = lines
         self._signals = signals
         self._clock = clock
-        self._foreseen: dict[str, Seen[Any]] = {}
+        self._foreseen: dict[tuple[type, str], Seen[Any]] = {}
 
     async def seen(self, look: Look[Sight]) -> Sight | None:
         """What is so now, for whoever changes nothing. Raises `Busy`."""
@@ -264,6 +264,8 @@ class Changes:
             except BatchFailed as error:
                 self._signals.effect_failed(name, error.__cause__)
                 failed.append(error)
+                # Another server may answer next, which never heard of what we wrote last.
+                self._foreseen.clear()
                 if len(failed) == FAILURES:
                     break
             decided = None
@@ -280,7 +282,7 @@ class Changes:
         change: for those the rule looks.
         """
         about, key = look.about()
-        seen = self._foreseen.get(about)
+        seen = self._foreseen.get((type(look), about))
         if seen is None or (seen.key is not None and seen.key.key != key):
             return None
         try:
@@ -289,14 +291,14 @@ class Changes:
             return None
         if decided.car is None and decided.key is None:
             return None
-        del self._foreseen[about]
+        del self._foreseen[type(look), about]
         return decided
 
     def _foresee(self, written: Change[Any]) -> None:
         if written.foreseen is None:
             return
         look, seen = written.foreseen
-        self._foreseen[look.about()[0]] = seen
+        self._foreseen[type(look), look.about()[0]] = seen
         if len(self._foreseen) > FORESEEN:
             del self._foreseen[next(iter(self._foreseen))]
 

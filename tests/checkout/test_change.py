@@ -178,6 +178,31 @@ async def test_a_foreseen_sight_that_is_not_so_any_more_is_a_lost_race(sqlite_sh
     assert memory.looks == 2
 
 
+async def test_after_a_failure_nothing_foreseen_is_believed(sqlite_shop: Shop) -> None:
+    memory = Memory()
+    changes = changes_over(memory, sqlite_shop)
+    await changes.settled("refund", OrderLook("ord_1"), _foreseeing(a_sight()))
+    memory.failed = 1
+    await changes.settled("refund", OrderLook("ord_2"), _decide)
+    before = memory.looks
+
+    await changes.settled("refund", OrderLook("ord_1"), _decide)
+    assert memory.looks == before + 1
+
+
+async def test_an_id_of_another_kind_finds_nothing_that_was_foreseen(shop: Shop) -> None:
+    hold = await shop.held()
+    stranger = {"order_id": hold["hold_id"], "order_token": "anything"}
+    cancelled = await shop.act(stranger, "cancellation")
+    assert cancelled.status_code == 404
+
+    order = (await shop.order(hold["hold_id"])).json()
+    assert (await shop.order(order["order_id"])).status_code == 404
+    released = await shop.checkout.public.delete(f"/api/checkout/v1/holds/{order['order_id']}")
+    assert released.status_code == 404
+    assert (await shop.read(order))["state"] == "payment_pending"
+
+
 async def test_nothing_is_refused_or_answered_by_what_was_foreseen(sqlite_shop: Shop) -> None:
     memory = Memory()
     changes = changes_over(memory, sqlite_shop)

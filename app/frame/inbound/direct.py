@@ -22,8 +22,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.frame.inbound import problems
-from telemetry.catalogue.outcomes import Outcome
+from app.kernel.errors import VitrineError
 from telemetry.routes import ROUTE_KEY
+
+EXPECTED: Final = (VitrineError, RequestValidationError, HTTPException)
+"""What has a handler of its own; everything else is a fault of ours."""
 
 Answering = Callable[[Request, bytes], Awaitable[Response]]
 """Answers a request with its body."""
@@ -121,7 +124,7 @@ class DirectRoutes:
             response = await found.answer(request, body)
         except Exception as error:
             response = await problems.of_any(request, error)
-            if scope[problems.OUTCOME] is Outcome.FAULT:
+            if not isinstance(error, EXPECTED):
                 await response(scope, receive, send)
                 raise  # the edge tells of it
         await response(scope, receive, send)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.checkout.providers.protocol import ProviderRefused
 from app.frame.data.database import DatabaseUnavailable
 from app.frame.inbound.direct import DirectRoute, DirectRoutes, taking
 from app.frame.platform import Platform
@@ -71,6 +72,8 @@ async def world(platform: Platform, signals: Signals) -> AsyncIterator[World]:
         answered.append("direct" if direct else "framework")
         if body.mood == "sad":
             raise DatabaseUnavailable("The database does not answer.", retry_after_seconds=7)
+        if body.mood == "refused":
+            raise ProviderRefused("The payment service answered 400.")
         if body.mood == "broken":
             raise ZeroDivisionError("the secret is Xyzzy")
         key = request.headers.get("idempotency-key")
@@ -155,12 +158,13 @@ async def test_a_body_in_many_pieces_is_read_to_its_end(world: World) -> None:
     assert (answer.json()["seats"], world.answered) == (7, ["direct"])
 
 
-@pytest.mark.parametrize(("mood", "status"), [("sad", 503), ("broken", 500)])
+@pytest.mark.parametrize(("mood", "status"), [("sad", 503), ("refused", 500), ("broken", 500)])
 async def test_errors_are_the_same_problem_documents(world: World, mood: str, status: int) -> None:
     answer = await world.both(json={"seats": 1, "mood": mood})
 
     assert (answer[0], answer[1]) == (status, "application/problem+json")
     assert b"Xyzzy" not in answer[2]
+    assert len({span.attributes.get("error.type") for span in world.signals.spans}) == 1
     outcomes = {span.attributes["vitrine.outcome"] for span in world.signals.spans}
     assert outcomes == {"unavailable" if mood == "sad" else "fault"}
 
