@@ -101,6 +101,11 @@ class Change(Generic[Answer]):
     facts: list[tuple[Fact, EventContext]] = field(default_factory=list)
     foreseen: tuple[Look[Any], Seen[Any]] | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do, only something to say."""
+        return self.car is None and self.key is None
+
     def put(self, table: Table, **values: Any) -> None:
         self.puts.append(Put(table, values))
 
@@ -253,7 +258,7 @@ class Changes:
         for _ in range(ROUNDS):
             try:
                 decided = decided or decide(await self._lines.look(look))
-                if decided.car is None and decided.key is None:
+                if decided.is_empty:
                     return decided.answer
                 with self._signals.effect(name):
                     done = await self._lines.write(decided)
@@ -289,7 +294,7 @@ class Changes:
             decided = decide(seen)
         except VitrineError:
             return None
-        if decided.car is None and decided.key is None:
+        if decided.is_empty:
             return None
         del self._foreseen[type(look), about]
         return decided

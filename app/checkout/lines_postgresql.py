@@ -132,9 +132,7 @@ class PostgresqlLines:
         shape, wish = told(change)
         batches = self._writes.get(shape)
         if batches is None:
-            batches = self._writes[shape] = Batches(
-                partial(self._write, shape), **({"apart": _apart} if shape.room else {})
-            )
+            batches = self._writes[shape] = Batches(partial(self._write, shape), apart=_apart)
         done = await batches.do((wish, self._outbox.rows(change.facts)))
         if isinstance(done, Exception):
             raise BatchFailed(type(done).__name__) from done
@@ -250,6 +248,8 @@ class _Connections:
 def _apart(item: _Told) -> tuple[str, ...]:
     """A statement does not see what it writes itself: limits are exact if it has one of a kind."""
     wish, _ = item
+    if "room_address" not in wish:
+        return ()
     of = f"of:{wish['room_session']}" if wish["room_session"] else ""
     return tuple(filter(None, (f"from:{wish['room_address']}", of)))
 

@@ -479,8 +479,8 @@ async def _once(
     except VitrineError as error:
         if not is_kept(error):
             raise
-        await use.changes.keep(claim, _kept(request, error))
         response = problems.of_error(request, error)
+        await use.changes.keep(claim, _stored(response))
         response.headers[EXPIRES] = rfc3339(taken_at + kept_for)
         return response
     if isinstance(result, Replay):
@@ -491,8 +491,11 @@ async def _once(
 
 def _kept(request: Request, error: VitrineError) -> StoredAnswer:
     """An error as the answer of its key; also tells telemetry how bad it is."""
-    response = problems.of_error(request, error)
-    return StoredAnswer(response.status_code, problems.MEDIA_TYPE, bytes(response.body))
+    return _stored(problems.of_error(request, error))
+
+
+def _stored(problem: Response) -> StoredAnswer:
+    return StoredAnswer(problem.status_code, problems.MEDIA_TYPE, bytes(problem.body))
 
 
 def _answer(stored: StoredAnswer, headers: Mapping[str, str] | None = None) -> Response:

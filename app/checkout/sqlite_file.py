@@ -1,8 +1,7 @@
 """Checkout's SQLite file: one reader, and one writer with up to sixteen effects a commit.
 
-Statements run where they are asked for, in some 10 microseconds each: in a thread each of them
-would wait for the interpreter's lock twice. Only the commit, which waits for the disk, has a
-thread.
+Statements run where they are asked for, in some 10 microseconds each. Only the commit, which waits
+for the disk, has a thread.
 
 Each effect is a list of statements. The first one carries the guards and must change a row, else
 nothing of that effect happens; one that breaks a rule of the tables fails alone.
@@ -23,13 +22,13 @@ from typing import Any, Final
 import orjson
 
 from app.frame.data.batches import Batches
+from app.frame.data.database import SQLITE_BUSY_SECONDS
 from app.frame.data.outbox import FactRow
 
 SAY: Final = (
     "INSERT INTO outbox (event_id, type, time, data, context)"
     " VALUES (:event_id, :type, :time, :data, :context)"
 )
-BUSY_SECONDS: Final = 5.0
 BUSY_PAUSE_SECONDS: Final = 0.005
 """Between two tries to write while another process does."""
 
@@ -105,7 +104,7 @@ class SqliteFile:
 
 async def _begin(connection: sqlite3.Connection) -> None:
     """Take the write lock, from another process after its commit."""
-    give_up_at = time.monotonic() + BUSY_SECONDS
+    give_up_at = time.monotonic() + SQLITE_BUSY_SECONDS
     while True:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -153,7 +152,7 @@ def _apply(connection: sqlite3.Connection, write: Write) -> bool:
 
 def _connected(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        path, timeout=SQLITE_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     # What `frame.data.database` sets: a confirmed order survives a crash of process or machine.
     connection.execute("PRAGMA synchronous=FULL")

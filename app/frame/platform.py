@@ -99,8 +99,10 @@ class Platform:
     ) -> NeighbourClient:
         addresses = self.addresses(service)
         configured = addresses.internal_url if internal else addresses.url
-        carrier: Carrier = KeptConnections()
-        if not configured:
+        carrier: Carrier
+        if configured:
+            carrier = KeptConnections()
+        else:
             self.unaddressed.add(_variable(service, internal=internal))
             carrier = InProcessTransport(lambda: self._local(service, internal))
         return NeighbourClient(
