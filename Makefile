@@ -7,7 +7,7 @@ PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 NAME ?= payment-brownout
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-moments check format peak drill drills env prove-crash prove-checkout bench-checkout screenshots render lock clean
+.PHONY: help setup setup-dev demo test test-moments check format peak drill drills env prove-crash prove-checkout prove-doors bench-checkout screenshots render lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ prove-crash: setup ## kill -9 the shop under load and restart it: no confirmed o
 
 prove-checkout: setup-dev ## the long proofs of checkout: races, kill -9, a database that goes away, every crash point
 	@VITRINE_PROOFS=long $(PYTHON) -m pytest -q tests/proofs
+
+prove-doors: setup-dev ## the long proofs of what comes from outside and what breaks inside, in both shapes
+	@VITRINE_PROOFS=long $(PYTHON) -m pytest -q tests/doors
 
 bench-checkout: setup ## purchases beside pgbench and a base revision; seven minutes; writes docs/benchmarks.md
 	@$(PYTHON) -m bench

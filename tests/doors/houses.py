@@ -1,0 +1,58 @@
+"""A whole shop to attack, in either shape: embedded, or services behind the gateway."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from rigs.processes import ManagedProcess
+from rigs.production import LocalProduction
+from rigs.shop import SERVICES
+from tests.builders.running import CONSOLE_PASSWORD, SYNTHETIC_KEY, running_shop
+
+LONG: Final = os.environ.get("VITRINE_PROOFS") == "long"
+"""Short in `make test`, long in `make prove-doors`."""
+
+Shape = Literal["embedded", "production"]
+
+
+@dataclass(frozen=True)
+class House:
+    """A running shop: `url` is what the world sees, `internal` a service's internal port."""
+
+    shape: Shape
+    url: str
+    internal: Callable[[str], str]
+    processes: Mapping[str, ManagedProcess]
+    """By service; in the embedded shape all names lead to the one process."""
+    secrets: Mapping[str, str]
+
+
+@contextmanager
+def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
+    """A shop with its files in `folder` and `environment` added to every process's."""
+    if shape == "production":
+        with LocalProduction(folder, environment=environment) as shop:
+            yield House(
+                shape,
+                shop.gateway.url,
+                lambda service: shop.addresses[service].internal_url,
+                shop.services,
+                shop.secrets,
+            )
+        return
+    with running_shop(folder, **environment) as embedded:
+        yield House(
+            shape,
+            embedded.base_url,
+            lambda _: embedded.internal_url,
+            dict.fromkeys(SERVICES, embedded.process),
+            {
+                "VITRINE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
+                "VITRINE_SYNTHETIC_KEY": SYNTHETIC_KEY,
+            },
+        )
