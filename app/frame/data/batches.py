@@ -58,6 +58,7 @@ class Batches(Generic[Item, Result]):
 
     async def _drain(self) -> None:
         while True:
+            await asyncio.sleep(0)  # whoever was read in this turn of the loop comes along
             batch = self._take()
             if not batch:
                 # "Nothing waits" and "nobody drains" are decided with no await between.
