@@ -52,6 +52,7 @@ from app.contracts.checkout import (
     ReturnReceipt,
     ReturnRequest,
 )
+from app.contracts.labels import tells_of_a_person
 from app.contracts.wire import Identifier, problem_responses
 from app.frame.inbound import problems
 from app.frame.inbound.callers import Caller, caller_of, passed_on
@@ -547,6 +548,8 @@ def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> 
     if given is None:
         return f"{origin}/"
     parts = urlsplit(given)
+    if tells_of_a_person(given):
+        raise InvalidInput(f"{field}: must not hold anybody's e-mail address or number.")
     if any(ord(character) < 33 for character in given):
         raise InvalidInput(f"{field}: must not contain spaces or control characters.")
     plain_path = not parts.scheme and not parts.netloc and given.startswith("/")

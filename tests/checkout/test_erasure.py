@@ -79,7 +79,10 @@ async def _books(shop: Shop) -> list[Any]:
     return [
         await shop.rows("SELECT order_id, state, price, vat, deposit, currency FROM orders"),
         await shop.rows("SELECT * FROM payments"),
-        await shop.rows("SELECT event_id, position, type, time, data, context FROM outbox"),
+        await shop.rows(
+            "SELECT event_id, position, type, time, data, context FROM outbox"
+            " WHERE type <> 'checkout.customer.erased'"
+        ),
     ]
 
 

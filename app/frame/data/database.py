@@ -147,6 +147,7 @@ class Database:
         if self.dialect == "sqlite":
             engine = create_async_engine(
                 url,
+                hide_parameters=True,
                 json_serializer=_dumps,
                 json_deserializer=orjson.loads,
                 connect_args={"timeout": SQLITE_BUSY_SECONDS},
@@ -159,6 +160,7 @@ class Database:
             return engine
         engine = create_async_engine(
             url,
+            hide_parameters=True,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
             pool_size=pool_size,
