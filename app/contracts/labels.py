@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Any, Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote
 
 from telemetry.redaction import redact_text
 
@@ -15,7 +15,9 @@ _READ: Final = 1_000
 
 _MAIL: Final = re.compile(r"@|[\[({<]\s*(?:at|snabel-?a|krøllalfa)\s*[\])}>]", re.IGNORECASE)
 _DATE: Final = re.compile(r"(?<!\d)20[2-9]\d([-_./]?)(?:0[1-9]|1[0-2])\1(?:[0-2]\d|3[01])(?!\d)")
-_NUMBER: Final = re.compile(r"(?<!\d)(?:\d{7,19}(?!\d)|(?:\+|0|(?:4[567]|358)(?=(?:\W?\d){8}))(?:[\W_]{0,3}\d){6,})")
+_NUMBER: Final = re.compile(
+    r"(?<!\d)(?:\d{7,19}(?!\d)|(?:\+|0|(?:4[567]|358)(?=(?:\W?\d){8}))(?:[\W_]{0,3}\d){6,})"
+)
 """Seven digits in a row, up to the nineteen of a card; or a telephone number of the countries that
 we sell in, or from abroad, whatever stands between its digits."""
 
@@ -51,10 +53,11 @@ def tells_of_a_person(text: str) -> bool:
     """
     for _ in range(3):  # a link in a link is quoted twice
         plain = unicodedata.normalize("NFKC", text)
-        text = unquote_plus(plain)
+        text = unquote(plain)
         if text == plain:
             break
     shown = "".join(_ascii(c) for c in unicodedata.normalize("NFKC", text))
+    shown = shown.replace("?", " ")  # the query of an address is judged by what stands in it
     if _MAIL.search(shown) or redact_text(shown) != shown:
         return True
     return _NUMBER.search(_DATE.sub("date", shown)) is not None

@@ -106,6 +106,24 @@ async def test_an_erased_order_keeps_its_books_and_nothing_of_the_person(shop: S
     assert await shop.broken_invariants() == {}
 
 
+async def test_an_erased_order_forgets_its_campaign_and_tells_the_ledger_to(shop: Shop) -> None:
+    hold = await shop.held()
+    order = (await shop.order(hold["hold_id"], attribution={"utm_campaign": "for Zeb"})).json()
+    await shop.act(order, "cancellation")
+    assert "for Zeb" in str(await shop.rows("SELECT context FROM orders"))
+
+    await shop.act(order, "erasure")
+
+    assert "for Zeb" not in str(await shop.rows("SELECT context FROM holds"))
+    assert "for Zeb" not in str(await shop.rows("SELECT context FROM orders"))
+    erased = (await shop.facts())[-1]
+    assert (erased.type, erased.data) == (
+        "checkout.customer.erased",
+        {"order_id": order["order_id"]},
+    )
+    assert erased.context.campaign == ""
+
+
 async def test_an_erased_order_can_still_be_read_and_returned_with_its_token(shop: Shop) -> None:
     order = await _bought(shop)
     before = await shop.read(order)

@@ -30,6 +30,8 @@ class House:
     processes: Mapping[str, ManagedProcess]
     """By service; in the embedded shape all names lead to the one process."""
     secrets: Mapping[str, str]
+    folders: tuple[Path, ...]
+    """Where its processes keep everything: databases, logs, traces."""
 
 
 @contextmanager
@@ -43,6 +45,7 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
                 lambda service: shop.addresses[service].internal_url,
                 shop.services,
                 shop.secrets,
+                (folder, shop.postgres.folder),
             )
         return
     with running_shop(folder, **environment) as embedded:
@@ -55,4 +58,5 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
                 "VITRINE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
                 "VITRINE_SYNTHETIC_KEY": SYNTHETIC_KEY,
             },
+            (folder,),
         )
