@@ -114,10 +114,13 @@ def main() -> None:
     Worker n has its internal port at `VITRINE_INTERNAL_PORT` + n: several scrape targets.
     """
     settings = read_settings()
+    named = "trusted_proxies" in settings.model_fields_set
     if settings.workers == 1 or settings.worker_index is not None:
         own = {
             "internal_port": settings.internal_port + (settings.worker_index or 0),
             "public_url": settings.public_url or f"http://{settings.host}:{settings.port}",
+            # Nothing of ours stands in front: who connects is who asks.
+            "trusted_proxies": settings.trusted_proxies if named else "",
         }
         run_until_stopped(_serve(settings.model_copy(update=own)))
         return

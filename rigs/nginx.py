@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rigs.ports import LOOPBACK, free_port
@@ -27,16 +27,22 @@ def upstreams(addresses: Mapping[str, str]) -> str:
 class LocalGateway(ManagedProcess):
     """nginx in ``folder``, routing to ``services`` (as ``upstreams`` takes them).
 
-    ``start`` returns once it answers. ``check`` is ``nginx -t``.
+    ``proxies`` stand in front of it. ``start`` returns once it answers. ``check`` is ``nginx -t``.
     """
 
     def __init__(
-        self, folder: Path, *, services: Mapping[str, str], port: int | None = None
+        self,
+        folder: Path,
+        *,
+        services: Mapping[str, str],
+        port: int | None = None,
+        proxies: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._root = folder.resolve()  # nginx's paths are below its own prefix
-        self._services = dict(services)
+        self.services = dict(services)
+        self._proxies = tuple(proxies)
         super().__init__("nginx", ["nginx", *self._arguments()], log_path=self._root / "nginx.log")
 
     def start(self) -> None:
@@ -78,4 +84,7 @@ class LocalGateway(ManagedProcess):
         (self._root / "listen.conf").write_text(
             f"listen {LOOPBACK}:{self.port};\nroot {CONFIGURATION.parent};\n"
         )
-        (self._root / "upstreams.conf").write_text(upstreams(self._services))
+        (self._root / "upstreams.conf").write_text(upstreams(self.services))
+        (self._root / "proxies.conf").write_text(
+            "".join(f"set_real_ip_from {proxy};\n" for proxy in self._proxies)
+        )

@@ -33,20 +33,22 @@ class LocalProduction:
 
     ``gateway.url`` is the shop's address; ``services`` are the processes by name (``stop``,
     ``start``, ``pause``, ``kill`` one of them); ``secrets`` the keys; ``targets`` what Prometheus
-    scrapes. ``environment`` is added to every service's.
+    scrapes. ``environment`` is added to every service's; its ``VITRINE_GATEWAY_PROXIES`` is the
+    gateway's, as in docker-compose.yml.
     """
 
     def __init__(self, folder: Path, *, environment: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.secrets = new_secrets()
+        self._more = dict(environment or {})
         self.addresses = dict(zip(SERVICES, free_addresses(len(SERVICES)), strict=True))
         self.postgres = LocalPostgres()
         self.gateway = LocalGateway(
             folder / "gateway",
             services={name: f"{LOOPBACK}:{each.port}" for name, each in self.addresses.items()},
+            proxies=self._more.get("VITRINE_GATEWAY_PROXIES", "").replace(",", " ").split(),
         )
         self.flags_path = folder / "flags.json"
-        self._more = dict(environment or {})
         self.services = {name: self._service(name) for name in SERVICES}
         self._running = contextlib.ExitStack()
 

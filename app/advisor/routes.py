@@ -54,7 +54,7 @@ def public_routes(showroom: Showroom, log: Behaviour, signals: Signals, clock: C
         "/matches",
         summary="Ranked models for needs and preferences, with exact cars",
         response_model=MatchResponse,
-        responses=problem_responses(400, 413, 422, 503),
+        responses=problem_responses(400, 413, 422, 429, 503),
     )
     async def matches(
         request: Request, wanted: Annotated[MatchRequest, Body(openapi_examples=EXAMPLES)]

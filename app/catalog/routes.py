@@ -192,7 +192,7 @@ def _add_feeds(
     @router.post(
         "/feeds/{source}",
         summary="Import one source's stock feed",
-        responses=problem_responses(400, 401, 403, 409, 413, 422, 503),
+        responses=problem_responses(400, 401, 403, 409, 413, 422, 429, 503),
         openapi_extra={
             "requestBody": {
                 "required": True,

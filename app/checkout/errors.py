@@ -95,13 +95,6 @@ class OrderOpen(VitrineError):
     outcome, status = Outcome.CONFLICT, 409
 
 
-class TooManyRequests(VitrineError):
-    """From one caller in one minute; `retry_after_seconds` says when the next minute begins."""
-
-    code, title = "too-many-requests", "Too many requests from this caller"
-    outcome, status = Outcome.REFUSED, 429
-
-
 class TransitionRefused(VitrineError):
     code, title = "order-state", "The order's state does not allow this"
     outcome, status = Outcome.CONFLICT, 409

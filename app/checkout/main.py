@@ -13,7 +13,6 @@ from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.desk import Desk
 from app.checkout.gateways import SimilarCars
 from app.checkout.holds import Holds
-from app.checkout.limits import RequestLimits
 from app.checkout.lines_postgresql import PostgresqlLines
 from app.checkout.lines_sqlite import SqliteLines
 from app.checkout.models import METADATA, OUTBOX
@@ -142,6 +141,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSet
         priorities={"/api/checkout/": Priority.CRITICAL},
         places=1000,
         direct=direct,
+        unlimited=(f"{PREFIX}/payment-events/",),
     )
 
 
@@ -212,7 +212,6 @@ def parts_of(platform: Platform, settings: ServiceSettings, own: CheckoutSetting
         desk=Desk(changes, signals, platform.clock),
         refunds=Refunds(store, changes, payments, signals, platform.clock),
         reconciliation=Reconciliation(store, payments, signals, platform.clock),
-        limits=RequestLimits(own, signals, platform.clock),
         privacy=Privacy(store, changes, seal, index, signals, platform.clock),
         dealer_keys=DealerKeys.of(secrets),
         changes=changes,

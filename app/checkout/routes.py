@@ -28,7 +28,6 @@ from app.checkout.idempotency import (
     read_claim,
 )
 from app.checkout.invariants import check
-from app.checkout.limits import RequestLimits
 from app.checkout.order_wire import order_wire
 from app.checkout.orders import OrderCommand, Orders
 from app.checkout.payments import Payments
@@ -82,7 +81,6 @@ class UseCases:
     refunds: Refunds
     reconciliation: Reconciliation
     privacy: Privacy
-    limits: RequestLimits
     dealer_keys: DealerKeys
     changes: Changes
     store: Store
@@ -131,7 +129,7 @@ def _add_holds(router: APIRouter, use: UseCases) -> DirectRoute:
         summary="Hold a car for 15 minutes",
     )
     async def place(request: Request, body: HoldRequest, key: KeyHeader = None) -> Response:
-        caller = _admitted(request, use)
+        caller = caller_of(request)
         command = HoldCommand(
             car_id=body.car_id,
             claim=_claim(request, body.model_dump(mode="json"), caller),
@@ -170,7 +168,7 @@ def _add_holds(router: APIRouter, use: UseCases) -> DirectRoute:
         summary="Give the car back",
     )
     async def release(request: Request, hold_id: Identifier) -> Response:
-        await use.holds.release(hold_id, _admitted(request, use).session_id)
+        await use.holds.release(hold_id, caller_of(request).session_id)
         return Response(status_code=204)
 
     path = f"{PREFIX}/holds"
@@ -186,7 +184,7 @@ def _add_orders(router: APIRouter, use: UseCases) -> DirectRoute:
         summary="Order a held car",
     )
     async def submit(request: Request, body: OrderRequest, key: KeyHeader = None) -> Response:
-        caller = _admitted(request, use)
+        caller = caller_of(request)
         attribution = body.attribution
         command = OrderCommand(
             hold_id=body.hold_id,
@@ -233,7 +231,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, token, _admitted(request, use))
+        claim = _claim(request, token, caller_of(request))
         return await _once(request, use, claim, use.withdrawals.cancel(order_id, token, claim))
 
     @router.post(
@@ -251,7 +249,7 @@ def _add_withdrawals(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, [token, body.reason], _admitted(request, use))
+        claim = _claim(request, [token, body.reason], caller_of(request))
         returned = use.returns.request(order_id, token, claim, body.reason)
         return await _once(request, use, claim, returned)
 
@@ -272,7 +270,7 @@ def _add_dealers(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        caller = _admitted(request, use)
+        caller = caller_of(request)
         holder = await _dealer_of(order_id, token, use)
         claim = _claim(request, "handover", caller)
         handed_over = use.orders.hand_over(order_id, claim, reported_by=holder.name)
@@ -291,7 +289,7 @@ def _add_dealers(router: APIRouter, use: UseCases) -> None:
         body: ReturnReceipt | None = None,
         key: KeyHeader = None,
     ) -> Response:
-        caller = _admitted(request, use)
+        caller = caller_of(request)
         await _dealer_of(order_id, token, use)
         list_again = body is not None and body.list_again
         claim = _claim(request, ["return-receipt", list_again], caller)
@@ -315,7 +313,7 @@ def _add_dealers(router: APIRouter, use: UseCases) -> None:
         confirm: Annotated[bool, Query(description="end the hold of a shopper")] = False,
         key: KeyHeader = None,
     ) -> Response:
-        caller = _admitted(request, use)
+        caller = caller_of(request)
         holder = await _dealer_of_car(car_id, token, use)
         claim = _claim(request, ["desk-sale", confirm], caller)
         sold = use.desk.sell(
@@ -334,7 +332,7 @@ def _add_dealers(router: APIRouter, use: UseCases) -> None:
     async def take_back(
         request: Request, car_id: Identifier, token: Annotated[str, Depends(_bearer)]
     ) -> Response:
-        caller = _admitted(request, use)
+        caller = caller_of(request)
         holder = await _dealer_of_car(car_id, token, use)
         return JSONResponse(
             await use.desk.take_back(car_id, _at_the_desk(caller), reported_by=holder.name)
@@ -359,7 +357,7 @@ def _add_erasure(router: APIRouter, use: UseCases) -> None:
         token: Annotated[str, Depends(_bearer)],
         key: KeyHeader = None,
     ) -> Response:
-        claim = _claim(request, token, _admitted(request, use))
+        claim = _claim(request, token, caller_of(request))
         return await _once(request, use, claim, use.privacy.erase_own(order_id, token, claim))
 
 
@@ -437,13 +435,6 @@ async def export_work(use: UseCases) -> None:
         since = oldest.get(kind)
         use.signals.work_age(kind, 0 if since is None else max(0, (now - since).total_seconds()))
     use.signals.refused_refunds(await use.store.count_refused_refunds())
-
-
-def _admitted(request: Request, use: UseCases) -> Caller:
-    """Who asks for a change; raises `TooManyRequests` when they ask too often."""
-    caller = caller_of(request)
-    use.limits.admit(caller)
-    return caller
 
 
 def _claim(request: Request, body: Any, caller: Caller) -> Claim:

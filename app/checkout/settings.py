@@ -29,11 +29,6 @@ class CheckoutSettings(BaseSettings):
     )
     max_holds_per_session: int = Field(3, ge=1, description="at a time")
     max_holds_per_address: int = Field(30, ge=1, description="at a time")
-    requests_per_address: int = Field(
-        6000, ge=1, description="changes per minute: a hundred shoppers a second behind one NAT"
-    )
-    requests_per_session: int = Field(300, ge=1, description="changes per minute of one shopper")
-    requests_per_bot: int = Field(600, ge=1, description="changes per minute of a known robot")
     webhook_tolerance_seconds: int = Field(
         300, ge=1, description="how old a signature of a provider's message may be"
     )

@@ -28,13 +28,11 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_PAYMENT_MISMATCHES,
     CHECKOUT_PAYMENT_RETRIES,
     CHECKOUT_PAYMENT_SUBMISSIONS,
-    CHECKOUT_RATE_LIMITED,
     CHECKOUT_REFUNDS_REFUSED,
     CHECKOUT_WEBHOOKS,
     CHECKOUT_WORK_DUE,
     DeskResult,
 )
-from telemetry.catalogue.labels import Traffic
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.tracing import KEEP_ATTRIBUTE, current_span, span_context_from
 
@@ -83,7 +81,6 @@ class Signals:
         self._work_age = instruments.gauge(CHECKOUT_WORK_DUE)
         self._refused_refunds = instruments.gauge(CHECKOUT_REFUNDS_REFUSED)
         self._moved = instruments.counter(CHECKOUT_MONEY_MOVED)
-        self._limited = instruments.counter(CHECKOUT_RATE_LIMITED)
         self._effects = instruments.counter(CHECKOUT_EFFECTS)
         self._desk = instruments.counter(CHECKOUT_DESK_SALES)
         self._failure_told_at = -FAILURE_TOLD_SECONDS
@@ -193,9 +190,6 @@ class Signals:
     def customer_erased(self, order_id: str, *, by: Literal["shopper", "operator"]) -> None:
         """The audit line of an erasure: that it was done, and nothing about whom."""
         self._log.info("customer.erased", order_id=order_id, by=by)
-
-    def rate_limited(self, *, by: Literal["session", "address"], traffic: Traffic) -> None:
-        self._limited.inc(limited_by=by, traffic=traffic)
 
     def reconciled(self, order_id: str, *, was: str, found: str) -> None:
         """The provider told, when asked, what its webhook had not."""

@@ -18,7 +18,7 @@ from app.frame.flags import Flags
 from app.frame.outbound.connections import KeptConnections
 from app.frame.outbound.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
 from app.frame.sessions import SessionCodec
-from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
+from app.frame.settings import Budgets, PlatformSettings, ServiceAddresses, ServiceSettings
 from app.kernel.clock import Clock, SystemClock
 from app.kernel.errors import CannotStart
 from telemetry.bootstrap import Telemetry, start_telemetry
@@ -45,6 +45,8 @@ class Platform:
     resolve: Resolve = lambda service, internal: None
     addresses: Callable[[str], ServiceAddresses] = ServiceAddresses.of
     """Where another service is; an empty address means: in this process."""
+    budgets: Callable[[str], Budgets] = Budgets.of
+    """How much one caller of a service may ask for."""
     sessions: SessionCodec = field(init=False)
     unaddressed: set[str] = field(default_factory=set)
     """Variables that name the services called from here, as far as they are not set."""

@@ -46,6 +46,8 @@ class Session:
     variant: str = ""
     analytics: bool | None = None
     """Consent to browser measurements: given, refused, or not answered yet (None)."""
+    counted: bool = True
+    """Whether this visit is in the numbers: not when its network began too many in a minute."""
 
     def touched(self, at: int) -> Session:
         return replace(self, seen_at=at)

@@ -18,6 +18,8 @@ DRIVERS: Final = ("postgresql+asyncpg", "sqlite+aiosqlite")
 CONNECTIONS: Final = 12
 """Most connections of one process of a service to its database, unless it is told otherwise."""
 
+LOOPBACK: Final = "127.0.0.1, ::1"
+
 Environment = Literal["development", "test", "production"]
 
 Pooler = Literal["", "transaction"]
@@ -70,8 +72,9 @@ class PlatformSettings(BaseSettings):
         False, description="practice cards buy cars in production"
     )
     trusted_proxies: str = Field(
-        "127.0.0.1, ::1",
-        description="addresses or networks whose X-Forwarded-For is believed, by commas",
+        LOOPBACK,
+        description="addresses or networks whose X-Forwarded-For is believed, by commas; embedded"
+        " mode believes nobody unless this is set",
     )
 
     @property
@@ -125,6 +128,16 @@ class ServiceSettings(OfOneService):
         if url and driver not in DRIVERS:
             raise ValueError(f"must begin with {' or '.join(f'{name}://' for name in DRIVERS)}")
         return url
+
+
+class Budgets(OfOneService):
+    """How much one caller may change in a minute (`CHECKOUT_REQUESTS_PER_SESSION`, …)."""
+
+    requests_per_session: int = Field(300, ge=1, description="changes per minute of one shopper")
+    requests_per_address: int = Field(
+        6000, ge=1, description="changes per minute: a hundred shoppers a second behind one NAT"
+    )
+    requests_per_bot: int = Field(600, ge=1, description="changes per minute of a known robot")
 
 
 class ServiceAddresses(OfOneService):

@@ -66,4 +66,5 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Service:
         migrate=lambda: migrate(database, NAME, METADATA),
         jobs=[leased(leases, Job("webhooks", 0.5, webhooks.deliver_due))],
         close=[checkout.aclose],
+        unlimited=("/sandbox/v1/",),
     )

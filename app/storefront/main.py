@@ -7,6 +7,7 @@ from typing import Final
 from app.frame.data.behaviour import Behaviour
 from app.frame.data.migrations import migrate
 from app.frame.data.outbox import Outbox
+from app.frame.inbound.limits import limits_of
 from app.frame.inbound.overload import Priority
 from app.frame.platform import Platform
 from app.frame.settings import ServiceSettings
@@ -60,6 +61,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: StorefrontS
     database = platform.database(NAME, settings, telemetry)
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     signals = Signals(telemetry)
+    limits = limits_of(NAME, platform, telemetry)
     behaviour = Behaviour(database, outbox, telemetry, limit=own.buffer_facts)
     connections = Connections(
         catalog=platform.client("catalog", telemetry),
@@ -75,6 +77,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: StorefrontS
         pictures=Pictures(),
         behaviour=behaviour,
         signals=signals,
+        limits=limits,
         environments=environments(),
     )
     api = new_api(platform, name=NAME, title="Vitrine storefront", prefix="")
@@ -105,6 +108,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: StorefrontS
         close=[behaviour.flush, connections.close],
         priorities=_priorities(),
         places=400,
+        limits=limits,
     )
     service.api = SecurityHeaders(
         OneHost(service.api, public_url=platform.settings.public_url),

@@ -19,6 +19,9 @@ class StorefrontSettings(BaseSettings):
     )
     flush_seconds: float = Field(1.0, gt=0, description="a kill -9 costs at most about this much")
     buffer_facts: int = Field(20_000, ge=1, description="facts kept while the database is away")
+    sessions_per_address: int = Field(
+        120, ge=1, description="visits per minute that are counted; more are served like any other"
+    )
     range_seconds: float = Field(60.0, gt=0, description="how long models and dealers are kept")
     payment_provider: Literal["", "sandbox", "stripe"] = Field(
         "", description="through whom shoppers pay; empty = whom checkout offers first"

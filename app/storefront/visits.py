@@ -62,6 +62,10 @@ class Visit:
     def with_analytics(self, analytics: bool) -> Visit:
         return self._with(replace(self.session, analytics=analytics))
 
+    def uncounted(self) -> Visit:
+        """The visit of somebody who may do everything and is in no number."""
+        return self._with(replace(self.session, counted=False))
+
     def _with(self, session: Session) -> Visit:
         return replace(self, session=session, changed=self.changed or session != self.session)
 

@@ -1,7 +1,7 @@
 """The machine itself: requests, protection against overload, flags, telemetry, running code."""
 
 from dashboards.panels import Query, Row, Step, graph, listing
-from telemetry.catalogue import checkout, frame, http, insight, promql
+from telemetry.catalogue import frame, http, insight, promql
 from telemetry.catalogue.limits import SHED_RATIO
 from telemetry.catalogue.outcomes import BUDGET_SPENDING
 from telemetry.catalogue.slos import PAGE_LATENCY
@@ -114,11 +114,11 @@ PROTECTION = Row(
         ),
         graph(
             "Callers over their limit",
-            "Changes per second refused because one session or address sent too many.",
+            "Per second, refused or not counted, because one session or address had too many.",
             "reqps",
             Query(
-                promql.rate(checkout.CHECKOUT_RATE_LIMITED, by=("limited_by", "traffic")),
-                "{{limited_by}} {{traffic}}",
+                promql.rate(frame.REQUESTS_LIMITED, by=("service", "kind", "limited_by")),
+                "{{service}} {{kind}} {{limited_by}}",
             ),
             smallest=0.0,
         ),

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from telemetry.catalogue.labels import OUTCOME, PROVIDER, SERVICE, TRAFFIC_LABEL
+from telemetry.catalogue.labels import OUTCOME, PROVIDER, SERVICE
 from telemetry.catalogue.spec import Label, Metric
 
 DeskResult = Literal["sold", "hold_ended", "held", "ordered", "taken_back"]
@@ -78,9 +78,6 @@ EFFECT_RESULT = Label(
     ("done", "outrun", "failed"),
     "Done; outrun because something else happened to the car since it was looked at, so that it is"
     " looked at and decided anew; failed with its outcome unknown, so that it is looked up.",
-)
-LIMITED_BY = Label(
-    "limited_by", ("session", "address"), "Whose requests were too many: a session, an address."
 )
 INVARIANT = Label(
     "invariant", None, "Name of the always-true check.", bounded_by="one name per invariant file"
@@ -225,15 +222,6 @@ CHECKOUT_REFUNDS_REFUSED = Metric(
     owner="checkout",
     shown_on="services",
 )
-CHECKOUT_RATE_LIMITED = Metric(
-    name="checkout_rate_limited_total",
-    kind="counter",
-    description="Requests refused because one caller sent too many in a minute.",
-    labels=(SERVICE, LIMITED_BY, TRAFFIC_LABEL),
-    unit="requests",
-    owner="checkout",
-    shown_on="services",
-)
 
 METRICS = (
     CHECKOUT_HOLD_ATTEMPTS,
@@ -251,5 +239,4 @@ METRICS = (
     CHECKOUT_MONEY_MOVED,
     CHECKOUT_WORK_DUE,
     CHECKOUT_REFUNDS_REFUSED,
-    CHECKOUT_RATE_LIMITED,
 )

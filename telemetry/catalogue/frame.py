@@ -1,6 +1,8 @@
 """What the frame around every service measures: outbox, overload, flags, and telemetry itself."""
 
-from telemetry.catalogue.labels import SERVICE, SERVICES
+from typing import Literal, get_args
+
+from telemetry.catalogue.labels import SERVICE, SERVICES, TRAFFIC_LABEL
 from telemetry.catalogue.spec import Label, Metric
 
 # The order in which work is given up under overload, first to last; `critical` never is.
@@ -62,6 +64,22 @@ OVERLOAD_SHED = Metric(
     owner="frame",
     shown_on="services",
 )
+LimitedKind = Literal["changes", "sessions", "beacons", "vitals", "attempts"]
+"""What is counted: requests that change something, visits, a browser's measurements, and holds
+that came too late."""
+LimitedBy = Literal["session", "address"]
+LIMITED_KIND = Label("kind", get_args(LimitedKind), "What one caller had too many of.")
+LIMITED_BY = Label("limited_by", get_args(LimitedBy), "Which count of the caller's was full.")
+
+REQUESTS_LIMITED = Metric(
+    name="requests_limited_total",
+    kind="counter",
+    description="Requests refused, or not counted, because one caller had too many in a minute.",
+    labels=(SERVICE, LIMITED_KIND, LIMITED_BY, TRAFFIC_LABEL),
+    unit="requests",
+    owner="frame",
+    shown_on="services",
+)
 APP_INFO = Metric(
     name="app_info",
     kind="info",
@@ -105,6 +123,7 @@ METRICS = (
     CONSUMER_EVENTS_UNDIGESTED,
     CONSUMER_EVENTS_SET_ASIDE,
     OVERLOAD_SHED,
+    REQUESTS_LIMITED,
     APP_INFO,
     FLAG_ENABLED,
     TELEMETRY_SPANS_DROPPED,

@@ -19,7 +19,7 @@ from app.catalog.commands import commands as catalog
 from app.catalog.settings import CatalogSettings
 from app.checkout.commands import cli as checkout
 from app.checkout.settings import CheckoutSettings
-from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
+from app.frame.settings import Budgets, PlatformSettings, ServiceAddresses, ServiceSettings
 from app.insight.__main__ import cli as insight
 from app.insight.settings import InsightSettings
 from app.storefront.settings import StorefrontSettings
@@ -203,6 +203,7 @@ def settings() -> list[tuple[str, FieldInfo]]:
     )
     kinds: list[tuple[str, type[BaseModel]]] = [
         ("<SERVICE>_", ServiceSettings),
+        ("<SERVICE>_", Budgets),
         ("<OTHER>_", ServiceAddresses),
         *((str(kind.model_config["env_prefix"]), kind) for kind in own),
     ]

@@ -1,8 +1,10 @@
 """The real nginx with the gateway's configuration, in front of stand-ins for the six services."""
 
 import json
+import os
 import re
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -149,6 +151,37 @@ def test_trace_context_passes_and_claims_about_the_client_do_not(gateway: LocalG
         "x-forwarded-proto": "http",
     }
     assert {"forwarded", "x-real-ip"} & set(headers) == set()
+
+
+def test_only_a_balancer_that_was_named_says_who_is_calling(
+    gateway: LocalGateway, tmp_path: Path
+) -> None:
+    behind = LocalGateway(tmp_path, services=gateway.services, proxies=("127.0.0.1", "10.0.0.0/8"))
+    with behind:
+        told = ask(behind, "/", **{"x-forwarded-for": "192.0.2.66, 2001:db8::7, 10.1.2.3"})
+
+    assert told.json()["headers"]["x-forwarded-for"] == "2001:db8::7"
+
+
+def test_a_container_s_gateway_believes_whom_its_setting_names(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "nginx"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    made: dict[str, str] = {}
+    for said in ("", "192.0.2.10, 10.0.0.0/8"):
+        subprocess.run(
+            ["sh", str(CONFIGURATION / "start.sh"), str(tmp_path / "made")],
+            check=True,
+            env={"PATH": f"{program.parent}:{os.defpath}", "VITRINE_GATEWAY_PROXIES": said},
+        )
+        made[said] = (tmp_path / "made" / "proxies.conf").read_text()
+
+    assert made == {
+        "": "",
+        "192.0.2.10, 10.0.0.0/8": "set_real_ip_from 192.0.2.10;\nset_real_ip_from 10.0.0.0/8;\n",
+    }
+    assert (tmp_path / "made" / "nginx.conf").is_file()
 
 
 def test_a_body_that_is_too_large_is_refused_except_for_feeds(gateway: LocalGateway) -> None:

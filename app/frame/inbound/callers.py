@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.requests import Request
 
+from app.frame.inbound.networks import network_of
 from app.frame.inbound.synthetic import HEADER, proves_synthetic
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, Session
@@ -14,10 +16,13 @@ from app.kernel.facts import EventContext
 from telemetry.catalogue.labels import Entry, Traffic
 from telemetry.tracing import current_traceparent
 
+CALLER: Final = "vitrine.caller"
+"""Where a request's scope keeps who is calling, once somebody has found out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One request's caller. `address_hash` is a keyed hash of the network address."""
+    """One request's caller. `address_hash` is a keyed hash of the network (`networks`)."""
 
     session: Session | None
     traffic: Traffic
@@ -54,6 +59,9 @@ class Caller:
 
 def caller_of(request: Request) -> Caller:
     """The caller of a request to an application that `frame.start.service` built."""
+    found: Caller | None = request.scope.get(CALLER)
+    if found is not None:
+        return found
     platform: Platform = request.app.state.platform
     now = platform.clock.now().timestamp()
     session = platform.sessions.decode(request.cookies.get(COOKIE), now=now)
@@ -107,5 +115,5 @@ def preferred_language(header: str, offered: tuple[str, ...] = ("en", "sv")) -> 
 
 def _address_hash(request: Request, key: str) -> str:
     """The address itself is personal data: only a keyed hash is used, and only for limits."""
-    address = request.client.host if request.client else ""
+    address = network_of(request.client.host) if request.client else ""
     return hashlib.blake2b(address.encode(), key=key.encode()[:64], digest_size=12).hexdigest()

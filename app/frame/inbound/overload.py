@@ -18,6 +18,7 @@ from app.frame.inbound.problems import MEDIA_TYPE, OUTCOME, problem_body
 from app.kernel.errors import Overloaded
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.frame import OVERLOAD_SHED
+from telemetry.catalogue.http import UNMATCHED_ROUTE
 from telemetry.catalogue.outcomes import Outcome
 from telemetry.routes import ROUTE_KEY
 
@@ -73,12 +74,6 @@ class LoadShedder:
                 return priority
         return Priority.BROWSE
 
-    def _route(self, scope: Scope) -> str:
-        for route in iter_route_contexts(self._routes):
-            if route.matches(scope)[0] is Match.FULL:
-                return str(route.path_format)
-        return "unmatched"
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -86,7 +81,7 @@ class LoadShedder:
         priority = self.priority(scope["path"])
         if self._active >= self._places * SHARE[priority]:
             self._shed.inc(priority=priority.value)
-            scope[ROUTE_KEY] = self._route(scope)
+            scope[ROUTE_KEY] = route_of(self._routes, scope)
             await _refuse(scope, send)
             return
         self._active += 1
@@ -94,6 +89,14 @@ class LoadShedder:
             await self._app(scope, receive, send)
         finally:
             self._active -= 1
+
+
+def route_of(routes: Sequence[BaseRoute], scope: Scope) -> str:
+    """The template that would have answered, for whoever refuses before any route is asked."""
+    for route in iter_route_contexts(routes):
+        if route.matches(scope)[0] is Match.FULL:
+            return str(route.path_format)
+    return UNMATCHED_ROUTE
 
 
 async def _refuse(scope: Scope, send: Send) -> None:

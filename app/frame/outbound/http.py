@@ -204,6 +204,8 @@ class _Exchange:
 
 def _scope(to: Destination, headers: Sequence[Header]) -> dict[str, Any]:
     url = to.url
+    # For whom we ask: in one process nobody needs to be trusted to say so.
+    asked_for = next((value for name, value in headers if name == b"x-forwarded-for"), b"127.0.0.1")
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -215,6 +217,6 @@ def _scope(to: Destination, headers: Sequence[Header]) -> dict[str, Any]:
         "raw_path": url.raw_path.split(b"?")[0],
         "query_string": url.query,
         "server": (url.host, url.port),
-        "client": ("127.0.0.1", 0),
+        "client": (asked_for.decode("latin-1"), 0),
         "root_path": "",
     }

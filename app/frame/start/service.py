@@ -18,6 +18,7 @@ from app.frame.inbound.direct import DirectRoute, straight
 from app.frame.inbound.documentation import reference_routes
 from app.frame.inbound.edge import Answered, WellFormed
 from app.frame.inbound.internal import internal_app
+from app.frame.inbound.limits import Limited, Limits, limits_of
 from app.frame.inbound.overload import LoadShedder, Priority
 from app.frame.platform import Platform
 from app.frame.start.jobs import Job, run_job
@@ -125,14 +126,24 @@ def assemble(
     places: int = 200,
     direct: tuple[DirectRoute, ...] = (),
     larger_bodies: Mapping[str, int] | None = None,
+    limits: Limits | None = None,
+    unlimited: tuple[str, ...] = (),
 ) -> Service:
-    """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox."""
+    """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox.
+
+    `limits` are handed in by a service that counts more than changes; `unlimited` as in `Limited`.
+    """
     own_jobs = [*jobs, _flag_job(platform, telemetry)]
     checks = [database.check, *ready]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
     shedder = LoadShedder(
-        BodyLimit(straight(api, direct), larger=larger_bodies),
+        Limited(
+            BodyLimit(straight(api, direct), larger=larger_bodies),
+            limits or limits_of(name, platform, telemetry),
+            api,
+            unlimited=unlimited,
+        ),
         telemetry,
         places=places,
         priorities=priorities or {},

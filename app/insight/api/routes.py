@@ -83,7 +83,7 @@ def public_routes(api: Api) -> APIRouter:
         "/events",
         status_code=202,
         responses={
-            **problem_responses(400, 413, 422),
+            **problem_responses(400, 413, 422, 429),
             204: {"description": "Dropped: the shopper has not agreed to be measured"},
         },
         openapi_extra={
@@ -112,7 +112,7 @@ def public_routes(api: Api) -> APIRouter:
         api.signals.beacons("rejected", found.rejected)
         return JSONResponse({"accepted": found.accepted, "rejected": found.rejected}, 202)
 
-    @router.post("/feedback", status_code=204, responses=problem_responses(400, 422))
+    @router.post("/feedback", status_code=204, responses=problem_responses(400, 422, 429))
     async def feedback(request: Request, answer: Feedback) -> None:
         """One shopper's answers. They are counted, never stored with who gave them."""
         context = caller_of(request).context(market=answer.market or "")
@@ -122,7 +122,7 @@ def public_routes(api: Api) -> APIRouter:
         async with api.database.transaction() as transaction:
             await api.outbox.add(transaction, [fact], context)
 
-    @router.post("/deployments", status_code=204, responses=problem_responses(400, 401, 422))
+    @router.post("/deployments", status_code=204, responses=problem_responses(400, 401, 422, 429))
     async def deployments(
         deployment: Deployment, authorization: Annotated[str, Header()] = ""
     ) -> None:

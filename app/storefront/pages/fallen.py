@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -77,13 +78,13 @@ def install(app: FastAPI, front: Front) -> None:
 
     @app.exception_handler(VitrineError)
     async def business(request: Request, error: VitrineError) -> Response:
-        return fallen(request, error.status, error.code, error.outcome)
+        return _later(fallen(request, error.status, error.code, error.outcome), error.extensions)
 
     @app.exception_handler(UpstreamProblem)
     async def upstream(request: Request, error: UpstreamProblem) -> Response:
         status = error.status if error.status < 500 else 503
         outcome = Outcome.UNAVAILABLE if error.status >= 500 else Outcome.from_status(status)
-        return fallen(request, status, error.code, outcome)
+        return _later(fallen(request, status, error.code, outcome), error.problem)
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
@@ -123,6 +124,14 @@ def _fallen(front: Front, request: Request, status: int, code: str, outcome: Out
         code=code,
         retry=status == 503 and request.method == "GET",
     )
+
+
+def _later(response: Response, problem: Mapping[str, Any]) -> Response:
+    """The page with when to come back, when a problem says so."""
+    seconds = problem.get("retry_after_seconds")
+    if isinstance(seconds, int):
+        response.headers["retry-after"] = str(seconds)
+    return response
 
 
 def _lower_case(request: Request) -> str | None:

@@ -17,8 +17,9 @@ from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed, SessionStarted
 from app.frame.data.behaviour import Behaviour
 from app.frame.inbound import problems
-from app.frame.inbound.callers import passed_on
+from app.frame.inbound.callers import caller_of, passed_on
 from app.frame.inbound.edge import HEAD
+from app.frame.inbound.limits import Limits
 from app.frame.inbound.origins import here, is_own
 from app.frame.inbound.synthetic import HEADER, proves_synthetic
 from app.frame.platform import Platform
@@ -61,6 +62,7 @@ class Front:
     pictures: Pictures
     behaviour: Behaviour
     signals: Signals
+    limits: Limits
     environments: Mapping[str, tuple[Texts, Environment]]
 
     @property
@@ -86,12 +88,19 @@ class Front:
             page.visit = replace(page.visit, changed=False)
             return page
         if page.visit.started:
+            if not self._counts(request):
+                page.visit = page.visit.uncounted()
             landing = route_template(request.scope)
             page.record(SessionStarted(page.visit.session.session_id, landing))
         here = f"{place.slug}/{language}"
         if request.cookies.get(cookies.SHOP) != here:
             page.keep(Cookie(cookies.SHOP, here, 365 * DAY))
         return page
+
+    def _counts(self, request: Request) -> bool:
+        """Whether one more visit from this network is believed to be a person's."""
+        most = self.settings.sessions_per_address
+        return self.limits.allow("sessions", "address", caller_of(request), most)
 
     def open_quietly(self, request: Request, market: str, language: str) -> Page:
         """A page that says what went wrong: it begins no visit and sets no cookie."""
@@ -207,8 +216,8 @@ class Page:
         ]
 
     def record(self, fact: Fact) -> None:
-        """State a behaviour fact of this visit; nobody looks at the answer to a HEAD."""
-        if HEAD in self.request.scope:
+        """State a behaviour fact of a visit that counts; nobody looks at the answer to a HEAD."""
+        if HEAD in self.request.scope or not self.visit.session.counted:
             return
         self.front.behaviour.record(fact, self.context())
 

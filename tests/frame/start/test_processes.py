@@ -188,9 +188,9 @@ def test_what_the_first_page_lists_can_be_held(tmp_path: Path) -> None:
             client.post(
                 "/api/checkout/v1/holds",
                 json={"car_id": car_id},
-                headers={"idempotency-key": f'"{car_id}"', "x-forwarded-for": f"198.51.100.{n}"},
+                headers={"idempotency-key": f'"{car_id}"'},
             ).status_code
-            for n, car_id in enumerate(listed)
+            for car_id in listed
         ]
 
     assert (len(listed) >= 10, set(held)) == (True, {201})

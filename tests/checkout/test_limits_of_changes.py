@@ -7,17 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.checkout.limits import CALLERS_KEPT, RequestLimits
-from app.checkout.settings import CheckoutSettings
-from app.checkout.signals import Signals
-from app.frame.inbound.callers import Caller
 from app.frame.sessions import COOKIE, Session
 from app.kernel.clock import ManualClock
 from tests.builders.services import synthetic_headers
 from tests.builders.shop import PAYS, Shop, open_shop
-
-RACING = 500
-"""Shoppers who reach for one car from one address within seconds, and must all be answered."""
 
 
 @pytest.fixture
@@ -34,7 +27,11 @@ async def strict_shop(
 
 def _limited(shop: Shop, by: str, traffic: str = "human") -> float:
     return shop.metric(
-        "checkout_rate_limited_total", service="checkout", limited_by=by, traffic=traffic
+        "requests_limited_total",
+        service="checkout",
+        kind="changes",
+        limited_by=by,
+        traffic=traffic,
     )
 
 
@@ -139,33 +136,3 @@ async def test_rehearsals_webhooks_and_the_internal_port_are_not_limited(
 
     assert {answer.status_code for answer in rehearsals} == {404}
     assert {answer.status_code for answer in (*webhooks, *internal)} == {200}
-
-
-def _caller(address: str) -> Caller:
-    return Caller(
-        session=None, traffic="human", address_hash=address, language="en", release="test"
-    )
-
-
-async def test_a_race_of_500_shoppers_at_one_address_is_far_below_the_limit(
-    sqlite_shop: Shop, clock: ManualClock
-) -> None:
-    telemetry = sqlite_shop.checkout.service.telemetry
-    limits = RequestLimits(CheckoutSettings(), Signals(telemetry), clock)
-
-    for _ in range(4 * RACING):  # each holds, orders and tries both once more
-        limits.admit(_caller("one"))
-
-    assert _limited(sqlite_shop, "address") == 0
-
-
-async def test_callers_of_past_minutes_are_forgotten(sqlite_shop: Shop, clock: ManualClock) -> None:
-    telemetry = sqlite_shop.checkout.service.telemetry
-    limits = RequestLimits(CheckoutSettings(), Signals(telemetry), clock)
-    for number in range(CALLERS_KEPT):
-        limits.admit(_caller(str(number)))
-    clock.advance(seconds=61)
-
-    limits.admit(_caller("new"))
-
-    assert len(limits._counters._counted) == 1
