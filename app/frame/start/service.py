@@ -132,12 +132,13 @@ def assemble(
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
     shedder = LoadShedder(
-        BodyLimit(straight(api, direct), larger=larger_bodies),
+        straight(api, direct),
         telemetry,
         places=places,
         priorities=priorities or {},
         routes=api.routes,
     )
+    bodies = BodyLimit(shedder, seconds=platform.settings.body_seconds, larger=larger_bodies)
     return Service(
         name=name,
         platform=platform,
@@ -145,7 +146,7 @@ def assemble(
         database=database,
         api=Answered(
             ProxyHeadersMiddleware(
-                telemetry.observe(WellFormed(shedder)),  # type: ignore[arg-type]
+                telemetry.observe(WellFormed(bodies)),  # type: ignore[arg-type]
                 _trusted(platform.settings.trusted_proxies),
             )
         ),
