@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -22,6 +20,7 @@ from app.frame.start.alone import Build
 from app.frame.start.server import bind, serve
 from app.frame.start.service import Service
 from app.frame.start.startup import new_platform, read_settings, run_until_stopped
+from app.frame.start.workers import end_with_supervisor, supervise
 from app.insight.main import build as build_insight
 from app.sandbox.main import build as build_sandbox
 from app.storefront.main import build as build_storefront
@@ -111,10 +110,13 @@ async def _serve(settings: PlatformSettings) -> None:
 def main() -> None:
     """Run embedded mode, as one process or as `VITRINE_WORKERS` processes on the same port.
 
-    Worker n has its internal port at `VITRINE_INTERNAL_PORT` + n: several scrape targets.
+    Worker n has its internal port at `VITRINE_INTERNAL_PORT` + n: several scrape targets. A worker
+    that dies is replaced; one that is left alone stops.
     """
     settings = read_settings()
     named = "trusted_proxies" in settings.model_fields_set
+    if settings.worker_index is not None:
+        end_with_supervisor()
     if settings.workers == 1 or settings.worker_index is not None:
         own = {
             "internal_port": settings.internal_port + (settings.worker_index or 0),
@@ -124,26 +126,4 @@ def main() -> None:
         }
         run_until_stopped(_serve(settings.model_copy(update=own)))
         return
-    raise SystemExit(_supervise(settings.workers))
-
-
-def _supervise(workers: int) -> int:
-    """Start the workers, pass stop signals on, end all when one ends; returns the exit code."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "app"],
-            env={**os.environ, "VITRINE_WORKER_INDEX": str(index)},
-        )
-        for index in range(workers)
-    ]
-
-    def stop(*_: object) -> None:
-        for process in processes:
-            process.terminate()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    _, status = os.wait()  # whichever ends first ends all: a half-alive shop is hard to notice
-    stop()
-    codes = [process.wait() for process in processes]
-    return os.waitstatus_to_exitcode(status) or max(codes)
+    raise SystemExit(supervise([sys.executable, "-m", "app"], os.environ, count=settings.workers))

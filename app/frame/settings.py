@@ -77,6 +77,15 @@ class PlatformSettings(BaseSettings):
         " mode believes nobody unless this is set",
     )
 
+    body_seconds: float = Field(
+        5.0, ge=1, le=60, description="for a body of up to 512 KiB to come; larger ones have more"
+    )
+    connections_per_address: int = Field(
+        100,
+        ge=1,
+        description="at once, of one caller; a trusted proxy has as many as there is room for",
+    )
+
     @property
     def practice_allowed(self) -> bool:
         """Whether payments may be practised here: in production only when it is permitted."""

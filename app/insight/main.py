@@ -18,6 +18,7 @@ from app.insight.console import pages
 from app.insight.console.alerting import Alerting
 from app.insight.console.doorkeeper import Doorkeeper
 from app.insight.console.gateways import Alertmanager, Prometheus
+from app.insight.console.logins import EndedLogins
 from app.insight.console.overview import Overviews
 from app.insight.console.page import Console, templates
 from app.insight.ledger.intakes import DIET, SOURCES, Connect, Intake
@@ -82,7 +83,11 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
     readings = Readings(store)
     prometheus, alertmanager = Prometheus(own.prometheus_url), Alertmanager(own.alertmanager_url)
     doorkeeper = Doorkeeper(
-        platform.settings.console_password, platform.settings.session_key, platform.clock
+        platform.settings.console_password,
+        platform.settings.session_key,
+        platform.clock,
+        EndedLogins(database),
+        secure=platform.settings.public_url.startswith("https:"),
     )
     alerting = Alerting(readings, alertmanager)
     used = Api(
@@ -107,7 +112,6 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
         clock=platform.clock,
         traces=platform.traces,
         version=platform.version,
-        secure_cookie=platform.settings.public_url.startswith("https:"),
         templates=templates(platform.clock),
     )
     api = new_api(platform, name=NAME, title="Vitrine insight", prefix=PREFIX)

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPResponse
@@ -272,6 +273,49 @@ def test_what_never_reaches_a_service_is_a_page_or_a_problem_too(
         problem = json.loads(body)
         assert (problem["type"], problem["status"]) == (f"/problems/{code}", status)
         assert ("send it whole" in problem["detail"]) is (status == 413)
+
+
+SLOW = b"POST /api/checkout/v1/holds HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+
+
+def test_one_caller_has_fifty_places_and_the_next_one_is_told_so_while_others_notice_nothing(
+    gateway: LocalGateway,
+) -> None:
+    to = ("127.0.0.1", gateway.port)
+    with ExitStack() as stack, httpx.Client(trust_env=False) as other:
+        crowd = [
+            stack.enter_context(socket.create_connection(to, 10, ("127.0.0.2", 0)))
+            for _ in range(51)
+        ]
+        for each in crowd:
+            each.sendall(SLOW)
+        refused = HTTPResponse(crowd[-1])
+        refused.begin()
+        problem = json.loads(refused.read())
+        others = [other.get(f"{gateway.url}/api/checkout/v1/holds").status_code for _ in range(5)]
+        for each in crowd[:-1]:
+            each.sendall(b"x" * 9)
+
+    assert (refused.status, refused.headers["retry-after"]) == (429, "2")
+    assert (problem["type"], problem["retry_after_seconds"]) == ("/problems/too-many-requests", 2)
+    assert others == [200] * 5
+
+
+def test_a_flood_of_posts_of_one_caller_is_slowed_down(tmp_path: Path) -> None:
+    nobody = dict.fromkeys(SERVICES, "127.0.0.1:9")
+    with (
+        LocalGateway(tmp_path / "gateway", services=nobody) as gateway,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as flood,
+    ):
+        post = b"POST /api/checkout/v1/holds HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+        flood.sendall(post * 899 + post.replace(b"Host", b"Connection: close\r\nHost"))
+        said = b"".join(iter(lambda: flood.recv(65536), b""))
+        reading = ask(gateway, "/api/checkout/v1/holds").status_code
+
+    statuses = Counter(re.findall(rb"HTTP/1.1 (\d+)", said))
+    assert set(statuses) == {b"502", b"429"}
+    assert statuses[b"502"] >= 200
+    assert reading == 502
 
 
 def test_the_gateway_and_the_services_have_the_same_limits() -> None:

@@ -139,7 +139,7 @@ def assemble(
         own_jobs += _outbox_jobs(outbox, telemetry)
     shedder = LoadShedder(
         Limited(
-            BodyLimit(straight(api, direct), larger=larger_bodies),
+            straight(api, direct),
             limits or limits_of(name, platform, telemetry),
             api,
             unlimited=unlimited,
@@ -149,6 +149,7 @@ def assemble(
         priorities=priorities or {},
         routes=api.routes,
     )
+    bodies = BodyLimit(shedder, seconds=platform.settings.body_seconds, larger=larger_bodies)
     return Service(
         name=name,
         platform=platform,
@@ -156,7 +157,7 @@ def assemble(
         database=database,
         api=Answered(
             ProxyHeadersMiddleware(
-                telemetry.observe(WellFormed(shedder)),  # type: ignore[arg-type]
+                telemetry.observe(WellFormed(bodies)),  # type: ignore[arg-type]
                 _trusted(platform.settings.trusted_proxies),
             )
         ),

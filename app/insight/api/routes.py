@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -47,7 +47,7 @@ class Api:
     readings: Readings
     signals: Signals
     clock: Clock
-    logged_in: Callable[[Mapping[str, str]], bool]
+    logged_in: Callable[[Mapping[str, str]], Awaitable[bool]]
     """Whether a request with these cookies is the console's."""
     delivery_key: str
     report_key: str
@@ -151,7 +151,7 @@ def report_routes(api: Api) -> APIRouter:
         authorization: Annotated[str, Header()] = "",
     ) -> Response:
         """The funnel of exactly [from, to), from the ledger's rows."""
-        if not api.logged_in(request.cookies) and not _bears(authorization, api.report_key):
+        if not _bears(authorization, api.report_key) and not await api.logged_in(request.cookies):
             raise NotAuthorised("reports need the console's login or the report key")
         made = await funnel(
             api.readings,
