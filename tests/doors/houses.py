@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from rigs.postgres import LocalPostgres
 from rigs.processes import ManagedProcess
 from rigs.production import LocalProduction
 from rigs.shop import SERVICES
@@ -30,6 +31,8 @@ class House:
     processes: Mapping[str, ManagedProcess]
     """By service; in the embedded shape all names lead to the one process."""
     secrets: Mapping[str, str]
+    postgres: LocalPostgres | None = None
+    """Only in the production shape."""
 
 
 @contextmanager
@@ -43,6 +46,7 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
                 lambda service: shop.addresses[service].internal_url,
                 shop.services,
                 shop.secrets,
+                shop.postgres,
             )
         return
     with running_shop(folder, **environment) as embedded:

@@ -20,6 +20,7 @@ from app.frame.inbound.edge import Answered, WellFormed
 from app.frame.inbound.internal import internal_app
 from app.frame.inbound.overload import LoadShedder, Priority
 from app.frame.platform import Platform
+from app.frame.start.gauges import clock_job, read_clock, size_job
 from app.frame.start.jobs import Job, run_job
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.frame import FLAG_ENABLED, OUTBOX_LAG, OUTBOX_ROWS
@@ -127,7 +128,12 @@ def assemble(
     larger_bodies: Mapping[str, int] | None = None,
 ) -> Service:
     """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox."""
-    own_jobs = [*jobs, _flag_job(platform, telemetry)]
+    own_jobs = [
+        *jobs,
+        _flag_job(platform, telemetry),
+        clock_job(database, platform.clock, telemetry),
+        size_job(database, telemetry),
+    ]
     checks = [database.check, *ready]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
@@ -147,12 +153,13 @@ def assemble(
             ProxyHeadersMiddleware(
                 telemetry.observe(WellFormed(shedder)),  # type: ignore[arg-type]
                 _trusted(platform.settings.trusted_proxies),
-            )
+            ),
+            database_seconds=platform.settings.database_seconds,
         ),
         internal=internal_app(name, platform, outbox=outbox, router=internal, ready=checks),
         ready=checks,
         migrate=migrate,
-        prepare=prepare,
+        prepare=[lambda: read_clock(database, platform.clock), *prepare],
         jobs=own_jobs,
         close=close,
     )
