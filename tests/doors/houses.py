@@ -32,7 +32,8 @@ class House:
     """By service; in the embedded shape all names lead to the one process."""
     secrets: Mapping[str, str]
     postgres: LocalPostgres | None = None
-    """Only in the production shape."""
+    environment: Callable[[str], Mapping[str, str]] = lambda service: {}
+    """These two only in the production shape: what a service's process is told."""
 
 
 @contextmanager
@@ -47,6 +48,7 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
                 shop.services,
                 shop.secrets,
                 shop.postgres,
+                shop.environment,
             )
         return
     with running_shop(folder, **environment) as embedded:

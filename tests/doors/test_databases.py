@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +19,8 @@ import httpx
 import pytest
 
 from rigs.postgres import LocalPostgres
-from rigs.processes import wait_until
+from rigs.processes import ManagedProcess, wait_until
+from rigs.shop import ROOT, START_SECONDS, Address, free_addresses
 from tests.doors.houses import LONG, House, opened
 
 pytestmark = pytest.mark.integration
@@ -24,6 +28,8 @@ pytestmark = pytest.mark.integration
 DATABASE_SECONDS = 4.0
 """What a request waits for its database, as shipped; and what it may take besides."""
 BESIDES_SECONDS = 4.0
+
+lengthy = pytest.mark.skipif(not LONG, reason="starts more shops, or a server anew: the long form")
 
 _KEYS = count(1)
 
@@ -53,6 +59,11 @@ class Shopper:
 
     def read(self, path: str) -> int:
         return self._client.get(path).status_code
+
+    def violations(self) -> int:
+        """Rows that break an invariant of checkout's."""
+        found = self._client.get(f"{self._house.internal('checkout')}/internal/checkout/invariants")
+        return sum(each["violations"] for each in found.json()["invariants"])
 
     def is_ready(self, service: str = "checkout") -> bool:
         return self.readiness(service) == {}
@@ -226,23 +237,151 @@ def test_a_full_disk_of_postgresql_takes_no_holds_and_says_so_until_there_is_roo
     assert (told_to_come_back(refused), problems, shown) == (COME_BACK, FULL, 200)
 
 
-def test_a_full_disk_of_the_embedded_shop_takes_no_holds_and_says_so_until_there_is_room(
-    tmp_path: Path,
-) -> None:
-    with (
-        small_disk(tmp_path / "disk", 256) as disk,
-        opened("embedded", disk) as house,
-        Shopper(house) as shopper,
-    ):
-        until_held(shopper)
-        filler = fill(disk)
-        refused = until_told(shopper)
-        wait_until(lambda: not shopper.is_ready(), timeout_seconds=10, what="not ready")
-        problems = shopper.readiness()
-        shown = shopper.read("/se/en/cars")
-        filler.unlink()
-        until_held(shopper)
-        wait_until(shopper.is_ready, timeout_seconds=30, what="it is ready again")
+RUNBOOK = ROOT / "alerts" / "runbooks" / "DiskFullSoon.md"
+
+
+def commands_of(runbook: Path) -> list[str]:
+    """What a runbook's mitigation has one type, in its order."""
+    mitigation = runbook.read_text().partition("## Mitigation")[2].partition("**Never")[0]
+    return re.findall(r"`(rm [^`]+)`", mitigation)
+
+
+@lengthy
+def test_a_full_disk_of_the_embedded_shop_is_said_and_mended_by_its_runbook(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "var", 192) as disk:
+        (disk / "data").mkdir()
+        with closing(sqlite3.connect(disk / "data" / "traces.db")) as traces:
+            traces.execute("CREATE TABLE much AS SELECT zeroblob(32 * 1024 * 1024) AS traced")
+            traces.commit()
+        with opened("embedded", disk) as house, Shopper(house) as shopper:
+            until_held(shopper)
+            fill(disk)
+            refused = until_told(shopper)
+            wait_until(lambda: not shopper.is_ready(), timeout_seconds=10, what="not ready")
+            problems = shopper.readiness()
+            shown = shopper.read("/se/en/cars")
+            shop = house.processes["checkout"]
+            shop.stop()
+            for command in commands_of(RUNBOOK):
+                subprocess.run(["sh", "-c", command], check=True, cwd=tmp_path)
+            shop.start()
+            shop.wait_ready(f"{house.url}/", timeout_seconds=START_SECONDS)
+            until_held(shopper)
+            ready = shopper.readiness()
+            violations = shopper.violations()
 
     assert (told_to_come_back(refused), shown) == (COME_BACK, 200)
     assert problems["checkout"] == FULL["checkout"]
+    assert (ready, violations) == ({}, 0)
+
+
+@lengthy
+def test_a_database_that_somebody_keeps_locked_is_told_of_and_an_emptied_one_is_no_new_shop(
+    tmp_path: Path,
+) -> None:
+    checkout = tmp_path / "data" / "checkout.db"
+    with opened("embedded", tmp_path) as house, Shopper(house) as shopper:
+        until_held(shopper)
+        with closing(sqlite3.connect(checkout, isolation_level=None)) as somebody:
+            somebody.execute("BEGIN IMMEDIATE")
+            locked, seconds = timed(lambda: shopper.hold().status_code)
+            shown = shopper.read("/se/en/cars")
+            problems = shopper.readiness()
+        until_held(shopper)
+        shop = house.processes["checkout"]
+        shop.stop()
+        for path in checkout.parent.glob("checkout.db*"):
+            path.write_bytes(b"")
+        shop.start()
+        wait_until(lambda: not shop.running, timeout_seconds=START_SECONDS, what="it has ended")
+        told = shop.log_tail(1)
+        ended = shop.exit_code
+        record = tmp_path / "data" / "made.txt"
+        record.write_text(record.read_text().replace("checkout.db\n", ""))
+        shop.start()
+        shop.wait_ready(f"{house.url}/", timeout_seconds=START_SECONDS)
+        again = shopper.readiness()
+
+    assert (locked, shown, again) == (503, 200, {})
+    assert seconds < DATABASE_SECONDS + BESIDES_SECONDS
+    assert set(problems) == {"checkout"}
+    assert ended == 2
+    assert told == (
+        f"vitrine cannot start: {checkout} is missing or empty, and this shop has had one:"
+        " restore it (docs/on-call.md, *Restoring*). If a new one is meant, delete the line"
+        f" checkout.db from {record}."
+    )
+
+
+AHEAD = (
+    "import runpy, sys; from datetime import timedelta; from app.kernel.clock import SystemClock;"
+    " own = SystemClock.now; SystemClock.now = lambda self: own(self) + timedelta(minutes=16);"
+    " sys.argv = ['app.checkout']; runpy.run_module('app.checkout', run_name='__main__')"
+)
+"""Checkout on a machine whose clock is sixteen minutes ahead: longer than a hold lasts."""
+
+
+@lengthy
+def test_a_replica_whose_clock_is_ahead_ends_nobody_s_hold(house: House, shopper: Shopper) -> None:
+    (address,) = free_addresses(1)
+    environment = {
+        **house.environment("checkout"),
+        "CHECKOUT_PORT": str(address.port),
+        "CHECKOUT_INTERNAL_PORT": str(address.internal_port),
+    }
+    log = house.processes["checkout"].log_path.with_name("ahead.log")
+    command = [sys.executable, "-c", AHEAD]
+    held = shopper.hold().json()
+    with ManagedProcess(
+        "checkout ahead", command, log_path=log, environment=environment, folder=ROOT
+    ) as ahead:
+        ahead.wait_ready(address.ready_url, timeout_seconds=START_SECONDS)
+        wait_until(lambda: 955 < skew(address) < 965, timeout_seconds=60, what="skew is told")
+        first = sweeper(house)
+        house.processes["checkout"].pause()  # the other one sweeps now
+        try:
+            wait_until(lambda: sweeper(house) != first, timeout_seconds=60, what="it sweeps")
+            path = f"/api/checkout/v1/holds/{held['hold_id']}"
+            still = httpx.get(f"{address.url}{path}", trust_env=False, timeout=30)
+        finally:
+            house.processes["checkout"].resume()
+
+    assert (still.status_code, still.json()) == (200, held)
+    assert shopper.read(path) == 200
+
+
+def skew(address: Address) -> float:
+    """How far a process says that its machine is ahead of its database."""
+    text = httpx.get(f"{address.internal_url}/metrics", trust_env=False, timeout=30).text
+    found = re.search(r"^clock_skew_seconds\{.*\} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def sweeper(house: House) -> str:
+    """Which process ends the holds that ran out."""
+    found = "SELECT holder FROM leases WHERE name = 'job:sweep'"
+    return postgres_of(house).query(found, database="checkout")
+
+
+@lengthy
+def test_a_primary_that_became_a_standby_is_survived_until_it_is_promoted(
+    house: House, shopper: Shopper
+) -> None:
+    postgres = postgres_of(house)
+    until_held(shopper)
+    postgres.stop()
+    (postgres.folder / "data" / "standby.signal").touch()
+    postgres.start()
+    wait_until(lambda: shopper.hold().status_code == 503, timeout_seconds=30, what="refused")
+    refused = shopper.hold()
+    wait_until(
+        lambda: shopper.readiness() == {"checkout": "The database takes nothing: it is read-only."},
+        timeout_seconds=30,
+        what="it is told as read-only",
+    )
+    shown = shopper.read("/se/en/cars")
+    postgres.query("SELECT pg_promote()")
+    until_held(shopper)
+    wait_until(shopper.is_ready, timeout_seconds=30, what="checkout is ready again")
+
+    assert (told_to_come_back(refused), shown) == (COME_BACK, 200)

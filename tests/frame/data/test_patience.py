@@ -57,10 +57,11 @@ async def test_every_transaction_takes_from_the_same_seconds(new_database: NewDa
 
 async def test_whose_patience_is_over_leaves_a_batch_to_the_others() -> None:
     ran: list[Sequence[str]] = []
-    go_on = asyncio.Event()
+    begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def run(items: Sequence[str]) -> Sequence[str]:
         ran.append(items)
+        begun.set()
         await go_on.wait()
         return items
 
@@ -70,7 +71,7 @@ async def test_whose_patience_is_over_leaves_a_batch_to_the_others() -> None:
 
     batches = Batches(run)
     first = asyncio.create_task(batches.do("a job"))
-    await asyncio.sleep(0)
+    await begun.wait()
     impatient = asyncio.create_task(ask("impatient", 0.01))
     patient = asyncio.create_task(ask("patient", 60))
     await asyncio.sleep(0.1)
