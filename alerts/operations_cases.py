@@ -17,7 +17,9 @@ from telemetry.catalogue.checkout import (
 )
 from telemetry.catalogue.frame import (
     APP_INFO,
+    CLOCK_SKEW,
     CONSUMER_EVENTS_UNDIGESTED,
+    DATABASE_ROOM,
     OUTBOX_LAG,
     OVERLOAD_SHED,
 )
@@ -25,6 +27,7 @@ from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import INSIGHT_FACTS, LEDGER_LAG, SHOP_ORDERS, SHOP_SESSIONS
 from telemetry.catalogue.spec import Metric
 
+CHECKOUT_ONE = '{instance="one", service="checkout"}'
 CHECKOUT = {"service": "checkout", "team": "selling"}
 
 
@@ -36,6 +39,7 @@ def operations_cases() -> dict[str, tuple[Case, ...]]:
         "money": tuple(_money()),
         "integrity": tuple(_integrity()),
         "flow": (*_ledger(), *_outbox(), *_set_aside(), *_feeds()),
+        "databases": (*_disks(), *_clocks()),
         "overload": tuple(_overload()),
         "telemetry": (*_telemetry(), *_watchdog()),
     }
@@ -301,6 +305,49 @@ def _feeds() -> Iterable[Case]:
             ),
             at_seconds=minutes * MINUTE,
             firing=({"service": "catalog", "team": "discovery", "source": "range"},)
+            if fires
+            else (),
+        )
+
+
+def _disks() -> Iterable[Case]:
+    mebibyte = 2**20
+    for name, room, per_minute, fires in (
+        ("40 GiB that are full in three hours", 40_960, 228, True),
+        ("40 GiB that are full in a day", 40_960, 28, False),
+        ("400 MiB that nobody takes", 400, 0, True),
+        ("600 MiB that nobody takes", 600, 0, False),
+    ):
+        values = [(room - per_minute * minute) * mebibyte for minute in range(31)]
+        yield Case(
+            name=f"disk: {name}",
+            alert="DiskFullSoon",
+            severity="page",
+            series=(
+                series(DATABASE_ROOM, " ".join(str(each) for each in values), service="checkout"),
+            ),
+            at_seconds=30 * MINUTE,
+            firing=({"service": "checkout", "team": "platform"},) if fires else (),
+        )
+
+
+def _clocks() -> Iterable[Case]:
+    for name, skew, fires in (
+        ("16 minutes ahead", 960, True),
+        ("3 seconds behind", -3, True),
+        ("a second ahead", 1, False),
+    ):
+        yield Case(
+            name=f"clock: {name}",
+            alert="ClockSkew",
+            severity="ticket",
+            series=(
+                Series(
+                    f'{CLOCK_SKEW.name}{{instance="one", service="checkout"}}', steady(skew, 20)
+                ),
+            ),
+            at_seconds=10 * MINUTE,
+            firing=({"service": "checkout", "team": "platform", "instance": "one"},)
             if fires
             else (),
         )

@@ -22,6 +22,7 @@ from app.catalog.swap import CLAIMED, KnownCar, OfferedCar, Swap
 from app.contracts.catalog import Dealer
 from app.frame.data.database import Database
 from app.frame.data.outbox import Outbox
+from app.frame.data.patience import unhurried
 from app.kernel.clock import Clock
 from app.kernel.facts import EventContext, Fact
 
@@ -266,9 +267,10 @@ class Store:
     @asynccontextmanager
     async def swapping(self) -> AsyncIterator[Swapping]:
         """A transaction that commits when the block ends and changes nothing when it raises."""
-        async with self._database.transaction() as connection:
-            await _lock(connection)
-            yield Swapping(connection, self._outbox, self._database.dialect, self._clock.now())
+        with unhurried():
+            async with self._database.transaction() as connection:
+                await _lock(connection)
+                yield Swapping(connection, self._outbox, self._database.dialect, self._clock.now())
 
     async def vin_hash(self) -> VinHash:
         """What makes identities of VINs."""

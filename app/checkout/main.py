@@ -259,5 +259,5 @@ def _stripe(http: httpx.AsyncClient, clock: Clock, own: CheckoutSettings) -> Pay
 def lines_to(database: Database, outbox: Outbox) -> Lines:
     """The way to a database, in its dialect."""
     if database.dialect == "postgresql":
-        return PostgresqlLines(database.url, outbox, pooler=database.pooler)
-    return SqliteLines(database.path, database.one_writer, outbox)
+        return PostgresqlLines(database, outbox)
+    return SqliteLines(database, outbox)

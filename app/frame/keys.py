@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 from cryptography.fernet import Fernet, MultiFernet
 
+from app.frame.made import refuse_lost, remember
 from app.frame.settings import PlatformSettings
 from app.kernel.errors import CannotStart
 from app.kernel.ids import new_secret
@@ -129,7 +130,7 @@ def with_keys(settings: PlatformSettings, service: str = "") -> PlatformSettings
 
     In production all must be good: raises `KeysMissing`, naming the variables. Elsewhere missing
     ones are generated once into `<data>/keys.json` (mode 0600), so that sessions and encrypted
-    rows survive a restart. Raises ValueError when that file is damaged.
+    rows survive a restart. Raises ValueError when that file is damaged, `Lost` when it is gone.
     """
     secrets = secrets_of(service)
     filled = _filled(settings, secrets)
@@ -160,6 +161,7 @@ def _filled(settings: PlatformSettings, secrets: list[Secret]) -> PlatformSettin
     if not missing:
         return settings
     path = settings.data / "keys.json"
+    refuse_lost(path)
     kept: Any = orjson.loads(path.read_bytes()) if path.exists() else {}
     if not isinstance(kept, dict) or not all(isinstance(key, str) for key in kept.values()):
         raise ValueError("it is not an object of texts")
@@ -167,6 +169,7 @@ def _filled(settings: PlatformSettings, secrets: list[Secret]) -> PlatformSettin
     kept |= fresh
     if fresh:
         _write(path, kept)
+    remember(path)
     return settings.model_copy(update={secret.field: kept[secret.field] for secret in missing})
 
 

@@ -19,7 +19,7 @@ from app.frame.outbound.connections import KeptConnections
 from app.frame.outbound.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
 from app.frame.sessions import SessionCodec
 from app.frame.settings import Budgets, PlatformSettings, ServiceAddresses, ServiceSettings
-from app.kernel.clock import Clock, SystemClock
+from app.kernel.clock import Clock, SharedClock, SystemClock
 from app.kernel.errors import CannotStart
 from telemetry.bootstrap import Telemetry, start_telemetry
 from telemetry.environment import Export
@@ -37,7 +37,7 @@ class Platform:
     settings: PlatformSettings
     registry: MetricRegistry
     flags: Flags
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=lambda: SharedClock(SystemClock()))
     traces: TraceStore | None = None
     version: str = ""
     revision: str = ""
@@ -81,6 +81,7 @@ class Platform:
             telemetry=telemetry,
             pool_size=settings.database_connections,
             pooler=settings.database_pooler,
+            most_bytes=int(settings.database_gib * 2**30),
         )
 
     def sqlite_path(self, service: str) -> Path:

@@ -86,6 +86,13 @@ class PlatformSettings(BaseSettings):
         description="at once, of one caller; a trusted proxy has as many as there is room for",
     )
 
+    database_seconds: float = Field(
+        4.0,
+        gt=0,
+        le=12,
+        description="how long one request waits for its database in all; neighbours wait five",
+    )
+
     @property
     def practice_allowed(self) -> bool:
         """Whether payments may be practised here: in production only when it is permitted."""
@@ -126,6 +133,10 @@ class ServiceSettings(OfOneService):
         CONNECTIONS, ge=2, le=200, description="the most that one process opens"
     )
     database_pooler: Pooler = Field("", description="what stands between us and PostgreSQL")
+
+    database_gib: float = Field(
+        0, ge=0, description="what it may take in PostgreSQL, for the forecast; 0 = not known"
+    )
 
     @field_validator("database_url")
     @classmethod

@@ -5,6 +5,7 @@ from telemetry.catalogue import checkout, frame, insight, promql, sandbox
 from telemetry.catalogue.advisor import ADVISOR_MATCH_DURATION
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS, STOCK_IMPORT_ROWS
 from telemetry.catalogue.limits import (
+    DATABASE_ROOM_BYTES,
     FEED_AGE_SECONDS,
     LEDGER_LAG_SECONDS,
     OUTBOX_LAG_SECONDS,
@@ -203,6 +204,37 @@ FACTS = Row(
             Query(promql.value(frame.OUTBOX_ROWS, by=("service",), aggregate="max"), "{{service}}"),
             smallest=0.0,
             runbook="OutboxStuck",
+        ),
+        graph(
+            "Databases: size",
+            "What each service's database takes on its disk.",
+            "short",
+            Query(
+                promql.value(frame.DATABASE_SIZE, by=("service",), aggregate="max"), "{{service}}"
+            ),
+            smallest=0.0,
+            runbook="DiskFullSoon",
+        ),
+        graph(
+            "Databases: room",
+            "By how much each may still grow. When it is used up nothing is sold.",
+            "short",
+            Query(
+                promql.value(frame.DATABASE_ROOM, by=("service",), aggregate="min"), "{{service}}"
+            ),
+            smallest=0.0,
+            steps=(Step(0.0, "red"), Step(DATABASE_ROOM_BYTES, "green")),
+            runbook="DiskFullSoon",
+        ),
+        graph(
+            "Clocks: ahead of the database by",
+            "The database's clock counts; a machine's that is far from it wants setting.",
+            "s",
+            Query(
+                promql.value(frame.CLOCK_SKEW, by=("service", "instance"), aggregate="max"),
+                "{{service}} {{instance}}",
+            ),
+            runbook="ClockSkew",
         ),
         graph(
             "Facts booked per second",

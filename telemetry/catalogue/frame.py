@@ -117,7 +117,38 @@ TELEMETRY_LABELS_OVERFLOWED = Metric(
     shown_on="services",
 )
 
+CLOCK_SKEW = Metric(
+    name="clock_skew_seconds",
+    kind="gauge",
+    description="How far the machine's clock is ahead of its database's, which counts.",
+    labels=(SERVICE,),
+    unit="seconds",
+    owner="frame",
+    shown_on="services",
+)
+DATABASE_SIZE = Metric(
+    name="database_size_bytes",
+    kind="gauge",
+    description="What the service's database takes on its disk.",
+    labels=(SERVICE,),
+    unit="bytes",
+    owner="frame",
+    shown_on="services",
+)
+DATABASE_ROOM = Metric(
+    name="database_room_bytes",
+    kind="gauge",
+    description="By how much the service's database may still grow.",
+    labels=(SERVICE,),
+    unit="bytes",
+    owner="frame",
+    shown_on="services",
+)
+
 METRICS = (
+    CLOCK_SKEW,
+    DATABASE_SIZE,
+    DATABASE_ROOM,
     OUTBOX_LAG,
     OUTBOX_ROWS,
     CONSUMER_EVENTS_UNDIGESTED,

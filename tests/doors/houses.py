@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from rigs.postgres import LocalPostgres
 from rigs.processes import ManagedProcess
 from rigs.production import LocalProduction
 from rigs.shop import SERVICES
@@ -32,6 +33,9 @@ class House:
     secrets: Mapping[str, str]
     folders: tuple[Path, ...]
     """Where its processes keep everything: databases, logs, traces."""
+    postgres: LocalPostgres | None = None
+    environment: Callable[[str], Mapping[str, str]] = lambda service: {}
+    """These two only in the production shape: what a service's process is told."""
 
 
 @contextmanager
@@ -46,6 +50,8 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
                 shop.services,
                 shop.secrets,
                 (folder, shop.postgres.folder),
+                shop.postgres,
+                shop.environment,
             )
         return
     with running_shop(folder, **environment) as embedded:

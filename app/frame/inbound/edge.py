@@ -13,6 +13,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.frame.data.patience import PATIENCE, Patience
 from app.frame.inbound.problems import MEDIA_TYPE, OUTCOME, problem_body
 from telemetry.catalogue.outcomes import Outcome
 
@@ -44,14 +45,17 @@ class Answered:
 
     It was logged by the telemetry (whose mark keeps it from being logged twice). Half an answer
     is still the server's: closing the connection is then the only way to say so. Answers of an
-    API are `SAFE`, unless they say something else themselves.
+    API are `SAFE`, unless they say something else themselves. For its database a request waits
+    `database_seconds` in all.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, database_seconds: float) -> None:
         self._app = app
+        self._database_seconds = database_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         complete = False
+        patience = PATIENCE.set(Patience(self._database_seconds))
         api = scope.get("path", "").startswith(("/api/", "/sandbox/"))
 
         async def noting(message: Message) -> None:
@@ -70,6 +74,8 @@ class Answered:
             if not complete:
                 raise
             _log.error("a request failed after its answer", exc_info=error)
+        finally:
+            PATIENCE.reset(patience)
 
 
 class WellFormed:

@@ -21,6 +21,7 @@ from app.frame.inbound.internal import internal_app
 from app.frame.inbound.limits import Limited, Limits, limits_of
 from app.frame.inbound.overload import LoadShedder, Priority
 from app.frame.platform import Platform
+from app.frame.start.gauges import clock_job, read_clock, size_job
 from app.frame.start.jobs import Job, run_job
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.frame import FLAG_ENABLED, OUTBOX_LAG, OUTBOX_ROWS
@@ -133,7 +134,12 @@ def assemble(
 
     `limits` are handed in by a service that counts more than changes; `unlimited` as in `Limited`.
     """
-    own_jobs = [*jobs, _flag_job(platform, telemetry)]
+    own_jobs = [
+        *jobs,
+        _flag_job(platform, telemetry),
+        clock_job(database, platform.clock, telemetry),
+        size_job(database, telemetry),
+    ]
     checks = [database.check, *ready]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
@@ -159,12 +165,13 @@ def assemble(
             ProxyHeadersMiddleware(
                 telemetry.observe(WellFormed(bodies)),  # type: ignore[arg-type]
                 _trusted(platform.settings.trusted_proxies),
-            )
+            ),
+            database_seconds=platform.settings.database_seconds,
         ),
         internal=internal_app(name, platform, outbox=outbox, router=internal, ready=checks),
         ready=checks,
         migrate=migrate,
-        prepare=prepare,
+        prepare=[lambda: read_clock(database, platform.clock), *prepare],
         jobs=own_jobs,
         close=close,
     )

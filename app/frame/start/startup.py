@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from app.frame.data.database import damaged
 from app.frame.flags import Flags
-from app.frame.keys import KeysMissing, with_keys
+from app.frame.keys import with_keys
 from app.frame.platform import Platform
 from app.frame.settings import PlatformSettings, explain
 from app.frame.start.files import files_allowed, files_needed
@@ -42,7 +42,7 @@ def read_settings(service: str = "") -> PlatformSettings:
         settings.data.mkdir(parents=True, exist_ok=True)
         _try_to_write(settings.data)
         return with_keys(settings, service)
-    except KeysMissing as error:
+    except CannotStart as error:
         cannot_start(str(error))
     except OSError as error:
         file = f"{error.filename}: " if str(error.filename).endswith(DATABASE_FILES) else ""

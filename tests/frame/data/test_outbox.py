@@ -360,6 +360,18 @@ async def test_a_lease_has_one_holder_until_it_ends_or_is_given_back(world: Worl
     )
 
 
+async def test_a_clock_that_goes_back_leaves_no_lease_with_who_is_gone(world: World) -> None:
+    dead, alive = Leases(world.sink, world.clock), Leases(world.sink, world.clock)
+    await dead.claim("sweep", ttl_seconds=10)
+    world.clock.advance(seconds=-8)
+    a_little = await alive.claim("sweep", ttl_seconds=10)
+    world.clock.advance(hours=-1)
+    far = await alive.claim("sweep", ttl_seconds=10)
+    kept = await dead.claim("sweep", ttl_seconds=10)
+
+    assert (a_little, far, kept) == (False, True, False)
+
+
 async def test_replicas_that_claim_at_once_have_one_winner(world: World) -> None:
     replicas = [Leases(world.sink, world.clock) for _ in range(8)]
 
