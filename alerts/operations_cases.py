@@ -19,6 +19,7 @@ from telemetry.catalogue.frame import (
     APP_INFO,
     CLOCK_SKEW,
     CONSUMER_EVENTS_UNDIGESTED,
+    CONSUMER_PARTED,
     DATABASE_ROOM,
     OUTBOX_LAG,
     OVERLOAD_SHED,
@@ -38,7 +39,7 @@ def operations_cases() -> dict[str, tuple[Case, ...]]:
         "payments": tuple(_payments()),
         "money": tuple(_money()),
         "integrity": tuple(_integrity()),
-        "flow": (*_ledger(), *_outbox(), *_set_aside(), *_feeds()),
+        "flow": (*_ledger(), *_outbox(), *_set_aside(), *_parted(), *_feeds()),
         "databases": (*_disks(), *_clocks()),
         "overload": tuple(_overload()),
         "telemetry": (*_telemetry(), *_watchdog()),
@@ -289,6 +290,22 @@ def _set_aside() -> Iterable[Case]:
             ),
             at_seconds=10 * MINUTE,
             firing=({"service": "checkout", "source": "catalog", "team": "platform"},)
+            if fires
+            else (),
+        )
+
+
+def _parted() -> Iterable[Case]:
+    for parted, fires in ((1, True), (0, False)):
+        yield Case(
+            name=f"parted: {'another' if parted else 'the same'} history",
+            alert="HistoryParted",
+            severity="page",
+            series=(
+                series(CONSUMER_PARTED, steady(parted, 5), service="insight", source="checkout"),
+            ),
+            at_seconds=2 * MINUTE,
+            firing=({"service": "insight", "source": "checkout", "team": "platform"},)
             if fires
             else (),
         )

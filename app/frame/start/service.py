@@ -24,7 +24,7 @@ from app.frame.platform import Platform
 from app.frame.start.gauges import clock_job, read_clock, size_job
 from app.frame.start.jobs import Job, run_job
 from telemetry.bootstrap import Telemetry
-from telemetry.catalogue.frame import FLAG_ENABLED, OUTBOX_LAG, OUTBOX_ROWS
+from telemetry.catalogue.frame import FLAG_ENABLED, INTERNAL_REFUSED, OUTBOX_LAG, OUTBOX_ROWS
 
 Hook = Callable[[], Awaitable[object]]
 
@@ -34,8 +34,8 @@ class Service:
     """A service that is put together but not started.
 
     `api` answers the public prefix, `internal` the internal port; `ready` raise until it can do its
-    work. `migrate` brings its database to this version's schema; `prepare` runs once after it,
-    before the first request.
+    work, `warn` while somebody must look at it. `migrate` brings its database to this version's
+    schema; `prepare` runs once after it, before the first request.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Service:
     api: ASGIApp
     internal: ASGIApp
     ready: Sequence[Hook]
+    warn: Sequence[Hook]
     migrate: Hook
     prepare: Sequence[Hook] = ()
     jobs: Sequence[Job] = ()
@@ -120,6 +121,8 @@ def assemble(
     outbox: Outbox | None = None,
     internal: APIRouter | None = None,
     ready: Sequence[Hook] = (),
+    warn: Sequence[Hook] = (),
+    internal_keys: Mapping[str, str] | None = None,
     prepare: Sequence[Hook] = (),
     jobs: Sequence[Job] = (),
     close: Sequence[Hook] = (),
@@ -134,6 +137,7 @@ def assemble(
 
     `limits` are handed in by a service that counts more than changes; `unlimited` as in `Limited`.
     """
+    refused = telemetry.instruments.counter(INTERNAL_REFUSED)
     own_jobs = [
         *jobs,
         _flag_job(platform, telemetry),
@@ -168,8 +172,18 @@ def assemble(
             ),
             database_seconds=platform.settings.database_seconds,
         ),
-        internal=internal_app(name, platform, outbox=outbox, router=internal, ready=checks),
+        internal=internal_app(
+            name,
+            platform,
+            outbox=outbox,
+            router=internal,
+            ready=checks,
+            warn=warn,
+            keys=internal_keys,
+            refused=lambda why: refused.inc(reason=why),
+        ),
         ready=checks,
+        warn=warn,
         migrate=migrate,
         prepare=[lambda: read_clock(database, platform.clock), *prepare],
         jobs=own_jobs,
