@@ -18,6 +18,7 @@ import pytest
 
 from app.frame.inbound.bodies import FEED_BYTES, FORM_BYTES, WEBHOOK_BYTES
 from rigs.nginx import CONFIGURATION, LocalGateway
+from rigs.processes import wait_until
 from rigs.shop import SERVICES
 
 pytestmark = pytest.mark.integration
@@ -299,6 +300,43 @@ def test_one_caller_has_fifty_places_and_the_next_one_is_told_so_while_others_no
     assert (refused.status, refused.headers["retry-after"]) == (429, "2")
     assert (problem["type"], problem["retry_after_seconds"]) == ("/problems/too-many-requests", 2)
     assert others == [200] * 5
+
+
+def test_a_household_of_many_ipv6_addresses_is_one_caller_and_its_neighbour_another(
+    tmp_path: Path,
+) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(stand_in("checkout"))
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+        address = f"127.0.0.1:{server.server_address[1]}"
+        gateway = stack.enter_context(
+            LocalGateway(
+                tmp_path / "gateway",
+                services=dict.fromkeys(SERVICES, address),
+                proxies=["127.0.0.1"],
+            )
+        )
+        crowd = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), 10))
+            for _ in range(50)
+        ]
+        for number, each in enumerate(crowd, start=1):
+            claim = f"Host: a\r\nX-Forwarded-For: 2001:db8::{number}:1".encode()
+            each.sendall(SLOW.replace(b"Host: a", claim))
+        wait_until(lambda: from_(gateway, "2001:db8::ffff") == 429, timeout_seconds=30)
+        neighbours = [from_(gateway, host) for host in ("2001:db8:0:1::1", "192.0.2.1")]
+        for each in crowd:
+            each.sendall(b"x" * 9)
+
+    assert neighbours == [200, 200]
+
+
+def from_(gateway: LocalGateway, host: str) -> int:
+    """How somebody at this address is answered, as a balancer says."""
+    return ask(gateway, "/", **{"x-forwarded-for": host}).status_code
 
 
 def test_a_flood_of_posts_of_one_caller_is_slowed_down(tmp_path: Path) -> None:
