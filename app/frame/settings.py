@@ -90,7 +90,7 @@ class PlatformSettings(BaseSettings):
     database_seconds: float = Field(
         4.0,
         gt=0,
-        le=12,
+        le=60,
         description="how long one request waits for its database in all; neighbours wait five",
     )
 
