@@ -10,6 +10,7 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_PAYMENT_DURATION,
     CHECKOUT_PAYMENT_SUBMISSIONS,
     CHECKOUT_REFUNDS_REFUSED,
+    CHECKOUT_STOCK_HELD,
     CHECKOUT_WEBHOOKS,
     CHECKOUT_WORK_DUE,
 )
@@ -34,6 +35,7 @@ from telemetry.catalogue.limits import (
     OUTBOX_LAG_SECONDS,
     PAYMENT_CALL_SLOW_SECONDS,
     SHED_RATIO,
+    STOCK_HELD_RATIO,
     WORK_DUE_SECONDS,
 )
 from telemetry.catalogue.outcomes import BUDGET_SPENDING
@@ -68,6 +70,7 @@ def rule_files(timing: Timing) -> tuple[RuleFile, ...]:
             ),
         ),
         RuleFile("databases", (Group("databases", (disk_full_soon(timing), CLOCK_SKEWED)),)),
+        RuleFile("stock", (Group("stock", (STOCK_HOARDED,)),)),
         RuleFile("overload", (Group("overload", (overload_shedding(timing),)),)),
         RuleFile("telemetry", (Group("telemetry", (*TELEMETRY_MISSING, WATCHDOG)),)),
     )
@@ -174,6 +177,21 @@ INVARIANT_VIOLATED = Alert(
     description=(
         "Something that must always be true of checkout's own data is not: a car sold twice, money"
         " without an order, or an order without money. It does not heal by itself."
+    ),
+)
+
+
+STOCK_HOARDED = Alert(
+    name="StockHoarded",
+    expr=promql.value(CHECKOUT_STOCK_HELD, by=("market",), aggregate="max")
+    + f" > {STOCK_HELD_RATIO:g}",
+    severity="ticket",
+    service="checkout",
+    hold_seconds=5 * MINUTE,
+    summary="{{ $value | humanizePercentage }} of the cars in {{ $labels.market }} are held.",
+    description=(
+        "More of the stock is held than shoppers hold who mean to buy. From a fifth on, whoever has"
+        " just arrived gets no hold; the others go on buying."
     ),
 )
 

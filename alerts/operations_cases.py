@@ -12,6 +12,7 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_PAYMENT_DURATION,
     CHECKOUT_PAYMENT_SUBMISSIONS,
     CHECKOUT_REFUNDS_REFUSED,
+    CHECKOUT_STOCK_HELD,
     CHECKOUT_WEBHOOKS,
     CHECKOUT_WORK_DUE,
 )
@@ -41,6 +42,7 @@ def operations_cases() -> dict[str, tuple[Case, ...]]:
         "integrity": tuple(_integrity()),
         "flow": (*_ledger(), *_outbox(), *_set_aside(), *_parted(), *_feeds()),
         "databases": (*_disks(), *_clocks()),
+        "stock": tuple(_stock()),
         "overload": tuple(_overload()),
         "telemetry": (*_telemetry(), *_watchdog()),
     }
@@ -367,6 +369,22 @@ def _clocks() -> Iterable[Case]:
             firing=({"service": "checkout", "team": "platform", "instance": "one"},)
             if fires
             else (),
+        )
+
+
+def _stock() -> Iterable[Case]:
+    for name, values, fires in (
+        ("a fifth of the cars for six minutes", steady(0.2, 20), True),
+        ("a tenth of the cars all the time", steady(0.1, 20), False),
+        ("a fifth of the cars for four minutes", "0x5 0.2x3 0x10", False),
+    ):
+        yield Case(
+            name=f"stock: {name}",
+            alert="StockHoarded",
+            severity="ticket",
+            series=(series(CHECKOUT_STOCK_HELD, values, service="checkout", market="SE"),),
+            at_seconds=10 * MINUTE,
+            firing=({**CHECKOUT, "market": "SE"},) if fires else (),
         )
 
 

@@ -83,7 +83,8 @@ def public_routes(showroom: Showroom, log: Behaviour, signals: Signals, clock: C
             matches=list(advice.matches),
             relaxations=list(advice.relaxations),
         )
-        log.record(_fact(answer), caller.context(market=wanted.market, entry="advisor"))
+        if caller.counted:
+            log.record(_fact(answer), caller.context(market=wanted.market, entry="advisor"))
         return Response(
             answer.model_dump_json(by_alias=True),
             media_type="application/json",

@@ -47,6 +47,20 @@ class TooManyHolds(VitrineError):
     outcome, status = Outcome.REFUSED, 429
 
 
+class StockCrowded(VitrineError):
+    """So much is held that the rest is for shoppers whose visit has lasted a moment."""
+
+    code, title = "stock-crowded", "Many cars are held at this moment"
+    outcome, status = Outcome.REFUSED, 429
+
+
+class CarResting(VitrineError):
+    """Who let a car go does not hold it again at once: others may want it."""
+
+    code, title = "car-resting", "You have just let this car go"
+    outcome, status = Outcome.REFUSED, 429
+
+
 class HoldUnknown(NotFound):
     code, title = "hold-unknown", "There is no such hold"
 

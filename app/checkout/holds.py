@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import blake2b
+from math import ceil
 from typing import Any, Literal
 
 from app.checkout.change import Change, Changes, Room, unchanged
@@ -12,13 +14,16 @@ from app.checkout.errors import (
     CarIsYours,
     CarNotAvailable,
     CarNotReadYet,
+    CarResting,
     CarUnknown,
     HoldEnded,
     HoldUnknown,
     PaymentUnderWay,
+    StockCrowded,
     TooManyHolds,
 )
 from app.checkout.gateways import SimilarCars
+from app.checkout.hoarding import StockHeld
 from app.checkout.idempotency import Claim, Replay, StoredAnswer, answer
 from app.checkout.looks import CarLook, CarSight, HoldLook, HoldSight, KeyLook
 from app.checkout.pricing import deposit_of
@@ -54,6 +59,8 @@ class HoldCommand:
     session_id: str
     address_hash: str
     synthetic: bool
+    known: bool
+    """Whether the session has lasted a moment."""
     context: EventContext
     headers: Mapping[str, str]
     refusal: Callable[[VitrineError], StoredAnswer]
@@ -67,6 +74,13 @@ class Terms:
     hold_ttl_seconds: int
     max_holds_per_session: int
     max_holds_per_address: int
+    known_seconds: int = 60
+    rest_share: float = 0.1
+
+    @property
+    def rest(self) -> timedelta:
+        """How long a car rests from who let it go."""
+        return timedelta(seconds=self.rest_share * self.hold_ttl_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +109,18 @@ class Lost:
 
 
 def place(
-    sight: CarSight | None, key: Key | None, command: HoldCommand, now: datetime, terms: Terms
+    sight: CarSight | None,
+    key: Key | None,
+    command: HoldCommand,
+    now: datetime,
+    terms: Terms,
+    *,
+    crowded: bool = False,
 ) -> Change[Placed | Lost]:
     """Hold the car for who asks, or show them their own hold of it.
 
-    Raises `CarUnknown`, `TooManyHolds`.
+    `crowded`: so much of the market's stock is held that strangers get no more of it.
+    Raises `CarUnknown`, `TooManyHolds`, `StockCrowded`, `CarResting`.
     """
     # Synthetic shoppers see and buy only rehearsal cars, which nobody else sees.
     if sight is None or sight.car.rehearsal != command.synthetic:
@@ -109,6 +130,13 @@ def place(
         limited = not command.synthetic  # a load test is many shoppers at one address
         if limited:
             _check_limits(sight, terms)
+            _check_rest(sight, command, now, terms)
+            if crowded and not command.known:
+                raise StockCrowded(
+                    "Many cars are held by callers whom we do not know yet. Look around in the shop"
+                    " for a minute, then hold the car.",
+                    retry_after_seconds=terms.known_seconds,
+                )
         new = _new_hold(command, car, now, terms)
         placed = Placed(answer(201, hold_wire(new)), new.hold_id)
         change: Change[Placed | Lost] = Change(car, placed)
@@ -163,6 +191,22 @@ def _check_limits(sight: CarSight, terms: Terms) -> None:
         )
 
 
+def _check_rest(sight: CarSight, command: HoldCommand, now: datetime, terms: Terms) -> None:
+    """A session is known by itself; a stranger, who may have many, by the network."""
+    who, since = sight.car.let_go_by, sight.car.let_go_at
+    if sight.hold is not None:  # overdue: it ends with this very request
+        who, since = sight.hold.holder, sight.hold.expires_at
+    if who is None or since is None or since + terms.rest <= now:
+        return
+    session_id, _, network = who.partition(" ")
+    mine = bool(session_id) and session_id == command.session_id
+    if mine or (not command.known and network == command.address_hash):
+        raise CarResting(
+            "You held this car and let it go; for a moment it is for others.",
+            retry_after_seconds=max(1, ceil((since + terms.rest - now).total_seconds())),
+        )
+
+
 def _new_hold(command: HoldCommand, car: Car, now: datetime, terms: Terms) -> Hold:
     price = Money(car.price, car.currency)
     return Hold(
@@ -196,8 +240,16 @@ def lose(
     change.keep(command.claim, key, now, refused)
     if not bought:
         context = replace(command.context, market=lost.car.market)
-        change.say(context, HoldRefused(command.car_id, new_id("att", now)))
+        change.say(context, HoldRefused(command.car_id, _attempt(command, now)))
     return change
+
+
+def _attempt(command: HoldCommand, now: datetime) -> str:
+    """A session that reaches for the same car again and again has lost one race."""
+    if not command.session_id:
+        return new_id("att", now)
+    told = f"{command.session_id} {command.car_id}".encode()
+    return f"att_{blake2b(told, digest_size=13).hexdigest()}"
 
 
 def release(sight: HoldSight | None, session_id: str, now: datetime) -> Change[Ended | None]:
@@ -251,6 +303,8 @@ def end(
     change.set(hold, state=how)
     if car.state == "held":
         change.set(car, state="available")
+    if not car.rehearsal and _let_go(hold, how, now):
+        change.set(car, let_go_by=hold.holder, let_go_at=now)
     order_id = "" if order is None else order.order_id
     change.say(
         context,
@@ -258,6 +312,12 @@ def end(
         CarStateChanged(car.car_id, "available"),
     )
     return ended_as
+
+
+def _let_go(hold: Hold, how: str, now: datetime) -> bool:
+    """Whether a hold kept the car from others: a change of mind in its first half did not."""
+    half = hold.created_at + (hold.expires_at - hold.created_at) / 2
+    return how == "expired" or (how == "released" and now >= half)
 
 
 class Holds:
@@ -269,6 +329,7 @@ class Holds:
         changes: Changes,
         signals: Signals,
         similar: SimilarCars,
+        held: StockHeld,
         clock: Clock,
         settings: CheckoutSettings,
     ) -> None:
@@ -276,11 +337,14 @@ class Holds:
         self._changes = changes
         self._signals = signals
         self._similar = similar
+        self._held = held
         self._clock = clock
         self._terms = Terms(
             settings.hold_ttl_seconds,
             settings.max_holds_per_session,
             settings.max_holds_per_address,
+            settings.known_seconds,
+            settings.rest_share,
         )
         self._overdue: WorkList[Hold] = WorkList(
             "sweep", lambda hold: hold.hold_id, store, signals, clock
@@ -291,7 +355,7 @@ class Holds:
 
         A session that holds the car already gets its own hold, as 200. When somebody else has it
         the answer is that of `CarNotAvailable`, with similar cars.
-        Raises `CarUnknown`, `TooManyHolds`, and what `idempotency.judged` raises.
+        Raises what the rule `place` and `idempotency.judged` raise.
         """
         look = CarLook(command.car_id, command.session_id, command.address_hash, command.claim.key)
         try:
@@ -299,7 +363,7 @@ class Holds:
                 "place_hold",
                 look,
                 command.claim,
-                lambda sight, key: place(sight, key, command, self._clock.now(), self._terms),
+                lambda sight, key: self._place(sight, key, command),
             )
             if isinstance(placed, Lost):
                 return await self._lose(command, placed)
@@ -314,6 +378,18 @@ class Holds:
         stored, hold_id = placed.stored, placed.hold_id
         self._signals.hold_attempted(Outcome.OK, car_id=command.car_id, hold_id=hold_id)
         return stored
+
+    def _place(
+        self, sight: CarSight | None, key: Key | None, command: HoldCommand
+    ) -> Change[Placed | Lost]:
+        market = "" if sight is None else sight.car.market
+        crowded = self._held.crowded(market)
+        change = place(sight, key, command, self._clock.now(), self._terms, crowded=crowded)
+        if change.puts and not command.synthetic:
+            # Before it is written, so that a crowd that comes at once is counted; a change that is
+            # outrun counts until the next measure.
+            self._held.placed(market)
+        return change
 
     async def _lose(self, command: HoldCommand, lost: Lost) -> StoredAnswer | Replay:
         similar = await self._similar.like(

@@ -12,6 +12,7 @@ from app.checkout.change import Changes, Lines
 from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.checkout.desk import Desk
 from app.checkout.gateways import SimilarCars
+from app.checkout.hoarding import StockHeld
 from app.checkout.holds import Holds
 from app.checkout.lines_postgresql import PostgresqlLines
 from app.checkout.lines_sqlite import SqliteLines
@@ -139,6 +140,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSet
             leased(leases, Job("forget-keys", 600.0, forget_keys)),
             leased(leases, Job("lapse", 30.0, use.withdrawals.lapse)),
             Job("invariants", 15.0, measure, share=0.02),
+            Job("stock-held", 1.0, use.held.measure),
         ],
         close=[*parts.close, catalog.aclose],
         priorities={"/api/checkout/": Priority.CRITICAL},
@@ -196,8 +198,10 @@ def parts_of(platform: Platform, settings: ServiceSettings, own: CheckoutSetting
     )
     seal = CustomerSeal(secrets.customer_key)
     index = CustomerIndex(secrets.customer_index_key or secrets.session_key)
+    held = StockHeld(store, signals, own)
     use = UseCases(
-        holds=Holds(store, changes, signals, SimilarCars(catalog), platform.clock, own),
+        holds=Holds(store, changes, signals, SimilarCars(catalog), held, platform.clock, own),
+        held=held,
         orders=Orders(
             store,
             changes,

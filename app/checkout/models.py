@@ -49,6 +49,8 @@ CARS = Table(
     Column("dealer_calendar", Text),
     Column("identity", String(64)),
     Column("version", BigInteger, nullable=False, server_default=text("0")),
+    Column("let_go_by", String(90)),
+    Column("let_go_at", UtcTime),
 )
 """What may be sold, as the catalogue told us. `state` is ours: only we decide who has a car.
 
@@ -56,6 +58,8 @@ CARS = Table(
 
 A car can be handed over at `ready_for_handover_at`, or `handover_lead_seconds` after its order;
 neither when the catalogue does not say. `dealer_calendar` says when somebody is there to do it.
+
+`let_go_by` is the session and the network of who last let it go without buying it, a blank between.
 """
 
 Index(

@@ -210,6 +210,8 @@ def erase(sight: OrderSight, now: datetime) -> Change[Any]:
     change.set(order, erased_at=now, context=unlabelled.context)
     change.set(sight.hold, address_hash="", context={**sight.hold.context, "campaign": ""})
     change.say(stated_now(unlabelled), CustomerErased(order.order_id))
+    if sight.car.let_go_by == sight.hold.holder:
+        change.set(sight.car, let_go_by=None)
     # The fingerprint is a hash of name, e-mail and phone too. The key stays taken: a copy of the
     # request that is still on its way must not order again.
     change.set_by(IDEMPOTENCY, "resource_id", order.order_id, fingerprint=ERASED_REQUEST, body=b"")

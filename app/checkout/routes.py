@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from app.checkout.change import Changes
 from app.checkout.desk import Desk
 from app.checkout.errors import CarUnknown, OrderUnknown
+from app.checkout.hoarding import StockHeld
 from app.checkout.holds import HoldCommand, Holds
 from app.checkout.idempotency import (
     EXAMPLE,
@@ -73,6 +74,7 @@ class UseCases:
     """What the routes call."""
 
     holds: Holds
+    held: StockHeld
     orders: Orders
     withdrawals: Withdrawals
     payments: Payments
@@ -136,6 +138,7 @@ def _add_holds(router: APIRouter, use: UseCases) -> DirectRoute:
             session_id=caller.session_id,
             address_hash=caller.address_hash,
             synthetic=caller.synthetic,
+            known=caller.has_lasted(use.settings.known_seconds, use.platform.clock.now()),
             context=caller.context(),
             headers=passed_on(request, language=caller.language),
             refusal=lambda error: _kept(request, error),

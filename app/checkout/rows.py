@@ -31,6 +31,8 @@ class Car(NamedTuple):
     dealer_calendar: str | None
     identity: str | None
     version: int
+    let_go_by: str | None
+    let_go_at: datetime | None
 
 
 class Hold(NamedTuple):
@@ -46,6 +48,11 @@ class Hold(NamedTuple):
     created_at: datetime
     expires_at: datetime
     extended: bool
+
+    @property
+    def holder(self) -> str:
+        """Session and network of who holds the car, as `Car.let_go_by` keeps them."""
+        return f"{self.session_id} {self.address_hash}"
 
 
 class Order(NamedTuple):

@@ -28,7 +28,23 @@ class CheckoutSettings(BaseSettings):
         24 * 3600, ge=60, description="how long the first answer to an Idempotency-Key is kept"
     )
     max_holds_per_session: int = Field(3, ge=1, description="at a time")
-    max_holds_per_address: int = Field(30, ge=1, description="at a time")
+    max_holds_per_address: int = Field(
+        200, ge=1, description="at a time: a town behind one phone network"
+    )
+    strangers_share: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="of a market's cars: when so many are held, callers without a session that has"
+        " lasted get no more of them (decision 0063)",
+    )
+    strangers_least: int = Field(50, ge=1, description="cars per market that this never counts for")
+    known_seconds: int = Field(60, ge=0, description="how long a session has lasted by then")
+    rest_share: float = Field(
+        0.1,
+        ge=0,
+        description="of a hold's time: so long who let the car go cannot hold it again",
+    )
     webhook_tolerance_seconds: int = Field(
         300, ge=1, description="how old a signature of a provider's message may be"
     )

@@ -29,6 +29,7 @@ from telemetry.catalogue.checkout import (
     CHECKOUT_PAYMENT_RETRIES,
     CHECKOUT_PAYMENT_SUBMISSIONS,
     CHECKOUT_REFUNDS_REFUSED,
+    CHECKOUT_STOCK_HELD,
     CHECKOUT_WEBHOOKS,
     CHECKOUT_WORK_DUE,
     DeskResult,
@@ -80,6 +81,7 @@ class Signals:
         self._mismatches = instruments.counter(CHECKOUT_PAYMENT_MISMATCHES)
         self._work_age = instruments.gauge(CHECKOUT_WORK_DUE)
         self._refused_refunds = instruments.gauge(CHECKOUT_REFUNDS_REFUSED)
+        self._stock_held = instruments.gauge(CHECKOUT_STOCK_HELD)
         self._moved = instruments.counter(CHECKOUT_MONEY_MOVED)
         self._effects = instruments.counter(CHECKOUT_EFFECTS)
         self._desk = instruments.counter(CHECKOUT_DESK_SALES)
@@ -164,6 +166,9 @@ class Signals:
 
     def work_age(self, work: str, seconds: float) -> None:
         self._work_age.set(seconds, work=work)
+
+    def stock_held(self, market: str, ratio: float) -> None:
+        self._stock_held.set(ratio, market=market)
 
     def refused_refunds(self, count: int) -> None:
         self._refused_refunds.set(count)

@@ -158,6 +158,27 @@ class Store:
         async with self._database.read() as connection:
             return int(await connection.scalar(query) or 0)
 
+    async def stock_by_market(self) -> dict[str, int]:
+        """Cars that shoppers may want: on offer and bought by nobody."""
+        query = (
+            select(CARS.c.market, func.count())
+            .where(CARS.c.listed, ~CARS.c.rehearsal, CARS.c.state.in_(("available", "held")))
+            .group_by(CARS.c.market)
+        )
+        async with self._database.read() as connection:
+            return {each[0]: int(each[1]) for each in await connection.execute(query)}
+
+    async def held_by_market(self) -> dict[str, int]:
+        """Active holds of shoppers."""
+        query = (
+            select(CARS.c.market, func.count())
+            .join(HOLDS, HOLDS.c.car_id == CARS.c.car_id)
+            .where(HOLDS.c.state == "active", ~CARS.c.rehearsal)
+            .group_by(CARS.c.market)
+        )
+        async with self._database.read() as connection:
+            return {each[0]: int(each[1]) for each in await connection.execute(query)}
+
     async def refunds_due(self, *, provider: str, now: datetime, limit: int) -> list[Purchase]:
         """Orders whose money is owed back, the longest waiting first."""
         query = (

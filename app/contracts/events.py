@@ -100,6 +100,8 @@ class FeedbackGiven(Fact):
     """1 to 5."""
     nps: Count | None = None
     """0 to 10."""
+    order_id: Id = ""
+    """Of the order that its giver has bought with; counted once."""
 
 
 # --- advisor --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from app.frame.data.consumers import Consumer
 from app.frame.data.leases import Leases
 from app.frame.data.migrations import migrate
 from app.frame.data.outbox import Outbox
+from app.frame.inbound.limits import Counters, limits_of
 from app.frame.platform import Platform
 from app.frame.settings import ServiceSettings
 from app.frame.start.jobs import Job
@@ -44,6 +45,8 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
     outbox = Outbox(NAME, database, OUTBOX, platform.clock)
     store = Store(database)
     signals = Signals(telemetry)
+    limits = limits_of(NAME, platform, telemetry)
+    checkout = platform.client("checkout", telemetry)
     projection = Projection(store, platform.clock)
     leases = Leases(database, platform.clock)
     clients = {source: platform.internal_client(source, telemetry) for source in SOURCES}
@@ -96,6 +99,10 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
         store=store,
         readings=readings,
         signals=signals,
+        limits=limits,
+        measured=Counters(platform.clock),
+        checkout=checkout,
+        settings=own,
         clock=platform.clock,
         logged_in=doorkeeper.knows,
         delivery_key=platform.settings.delivery_key,
@@ -135,8 +142,10 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
             Job("ledger-snapshot", REFRESH_SECONDS, exporter.refresh),
             Job("close-sessions", 15.0, projection.close_idle_sessions),
         ],
+        limits=limits,
         close=[
             *(client.aclose for client in clients.values()),
+            checkout.aclose,
             prometheus.close,
             alertmanager.close,
         ],

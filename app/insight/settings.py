@@ -32,6 +32,12 @@ class InsightSettings(BaseSettings):
     )
     default_traffic: Whose = Field("human", description="whose traffic the console shows at first")
     default_range: RangeName = Field("1h", description="the period that boards show at first")
+    beacons_per_session: int = Field(
+        100, ge=1, description="a browser's beacons per minute that are counted"
+    )
+    beacons_per_address: int = Field(
+        6000, ge=1, description="the same of all browsers of a network"
+    )
     boards: Path = Field(
         ROOT / "dashboards" / "rendered", description="the rendered boards that are shown"
     )

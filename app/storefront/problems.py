@@ -115,6 +115,16 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         msg("A hold takes a car from everybody else, so they are limited."),
         msg("Give one back, or wait until it ends."),
     ),
+    "stock-crowded": ProblemPage(
+        msg("Many cars are held at this moment"),
+        msg("So much is held that the rest is for shoppers whose visit has lasted a minute."),
+        msg("Send a session cookie that the shop gave out a minute ago, or try again later."),
+    ),
+    "car-resting": ProblemPage(
+        msg("You have just let this car go"),
+        msg("Who held a car without buying it leaves it to others for a moment."),
+        msg("Wait for Retry-After, or take another car."),
+    ),
     "hold-unknown": ProblemPage(
         msg("There is no such hold"),
         msg("It never existed or belongs to another session."),

@@ -114,6 +114,17 @@ PAYMENTS = Row(
             runbook="WorkOverdue",
         ),
         graph(
+            "Stock that is held",
+            "Of a market's cars on offer, the share that somebody holds and has not bought.",
+            "percentunit",
+            Query(
+                promql.value(checkout.CHECKOUT_STOCK_HELD, by=("market",), aggregate="max"),
+                "{{market}}",
+            ),
+            smallest=0.0,
+            runbook="StockHoarded",
+        ),
+        graph(
             "Messages from providers",
             "Webhooks per second by what became of them. Rejected ones had a bad signature or age.",
             "reqps",

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from telemetry.catalogue.labels import OUTCOME, PROVIDER, SERVICE
+from telemetry.catalogue.labels import MARKET, OUTCOME, PROVIDER, SERVICE
 from telemetry.catalogue.spec import Label, Metric
 
 DeskResult = Literal["sold", "hold_ended", "held", "ordered", "taken_back"]
@@ -222,6 +222,15 @@ CHECKOUT_REFUNDS_REFUSED = Metric(
     owner="checkout",
     shown_on="services",
 )
+CHECKOUT_STOCK_HELD = Metric(
+    name="checkout_stock_held_ratio",
+    kind="gauge",
+    description="Share of a market's cars on offer that somebody holds and has not bought.",
+    labels=(SERVICE, MARKET),
+    unit="ratio",
+    owner="checkout",
+    shown_on="services",
+)
 
 METRICS = (
     CHECKOUT_HOLD_ATTEMPTS,
@@ -239,4 +248,5 @@ METRICS = (
     CHECKOUT_MONEY_MOVED,
     CHECKOUT_WORK_DUE,
     CHECKOUT_REFUNDS_REFUSED,
+    CHECKOUT_STOCK_HELD,
 )

@@ -92,9 +92,8 @@ OVERLOAD_SHED = Metric(
     owner="frame",
     shown_on="services",
 )
-LimitedKind = Literal["changes", "sessions", "beacons", "vitals", "attempts"]
-"""What is counted: requests that change something, visits, a browser's measurements, and holds
-that came too late."""
+LimitedKind = Literal["changes", "sessions", "beacons"]
+"""What is counted: requests that change something, visits that begin, a browser's beacons."""
 LimitedBy = Literal["session", "address"]
 LIMITED_KIND = Label("kind", get_args(LimitedKind), "What one caller had too many of.")
 LIMITED_BY = Label("limited_by", get_args(LimitedBy), "Which count of the caller's was full.")

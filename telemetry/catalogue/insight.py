@@ -22,7 +22,7 @@ from telemetry.catalogue.labels import (
 from telemetry.catalogue.spec import Kind, Label, Metric
 
 FactResult = Literal["stored", "duplicate", "rejected"]
-BeaconResult = Literal["accepted", "rejected", "no_consent"]
+BeaconResult = Literal["accepted", "rejected", "no_consent", "uncounted"]
 
 SEGMENT = (MARKET, CHANNEL, DEVICE, ENTRY, TRAFFIC_LABEL)
 

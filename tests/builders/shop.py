@@ -39,6 +39,9 @@ PAYS, DECLINED, CHALLENGE, LOST = (
     "4000 0000 0000 3220",
     "4000 0000 0000 7700",
 )
+ANOTHER = {"x-forwarded-for": "203.0.113.9"}
+"""Somebody else, by the network that they ask from."""
+
 PRICE, DEPOSIT, VAT = 48_990_000, 500_000, 9_798_000
 """In öre: what each listed car costs, what is paid online, and the VAT in the price."""
 
@@ -98,9 +101,9 @@ class Shop:
             headers={"idempotency-key": key or self.key(), **(headers or {})},
         )
 
-    async def held(self, car_id: str = "car_1") -> dict[str, Any]:
+    async def held(self, car_id: str = "car_1", **headers: str) -> dict[str, Any]:
         """A hold that was placed."""
-        return _json(await self.hold(car_id), 201)
+        return _json(await self.hold(car_id, **headers), 201)
 
     async def ordered(self, car_id: str = "car_1") -> dict[str, Any]:
         """An order that waits for its payment."""

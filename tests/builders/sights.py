@@ -30,6 +30,8 @@ CAR = Car(
     dealer_calendar=None,
     identity=None,
     version=3,
+    let_go_by=None,
+    let_go_at=None,
 )
 HOLD = Hold(
     hold_id="hld_1",

@@ -91,6 +91,7 @@ async def placed(changes: Changes, shop: Shop, car: int, *, session: str, addres
         session_id=session,
         address_hash=address,
         synthetic=False,
+        known=False,
         context=EventContext(),
         headers={},
         refusal=lambda error: StoredAnswer(error.status, "application/json", b"{}"),

@@ -10,6 +10,7 @@ import pytest
 
 from app.checkout.states import TRANSITIONS, diagram
 from tests.builders.shop import (
+    ANOTHER,
     CHALLENGE,
     CUSTOMER,
     DECLINED,
@@ -221,7 +222,7 @@ async def test_a_payment_for_a_car_that_is_gone_goes_back(shop: Shop, gone: str)
     shop.clock.advance(minutes=16)
     await shop.checkout.job("sweep")()
     if gone == "held by another":
-        await shop.held()
+        await shop.held(**ANOTHER)
     else:
         await shop.withdraw_car("car_1")
 
@@ -452,7 +453,7 @@ async def test_a_lost_message_of_an_order_that_ended_still_gets_the_money_home(s
     await shop.pay(order, LOST)
     shop.clock.advance(minutes=16)
     await shop.checkout.job("sweep")()
-    await shop.held()
+    await shop.held(**ANOTHER)
 
     await shop.checkout.job("reconcile-ended")()
     await shop.checkout.job("refunds")()

@@ -12,9 +12,11 @@ from app.checkout.change import Change, Put, Room, Set
 from app.checkout.errors import (
     CarIsYours,
     CarNotAvailable,
+    CarResting,
     CarUnknown,
     HoldUnknown,
     PaymentUnderWay,
+    StockCrowded,
     TooManyHolds,
 )
 from app.checkout.holds import (
@@ -30,7 +32,7 @@ from app.checkout.holds import (
 from app.checkout.idempotency import StoredAnswer
 from app.checkout.looks import CarSight
 from app.checkout.rows import Key
-from app.contracts.events import CarStateChanged, HoldReleased
+from app.contracts.events import CarStateChanged, HoldRefused, HoldReleased
 from app.kernel.facts import EventContext
 from tests.builders.sights import (
     CAR,
@@ -59,6 +61,7 @@ def a_wish(**changes: Any) -> HoldCommand:
         "session_id": MINE,
         "address_hash": "here",
         "synthetic": False,
+        "known": True,
         "context": EventContext(session_id=MINE),
         "headers": {},
         "refusal": lambda error: StoredAnswer(error.status, "application/json", b"refused"),
@@ -109,9 +112,8 @@ def test_the_key_of_a_request_that_never_finished_is_used_again() -> None:
     assert (change.key.by, change.key.key, change.key.values["status"]) == ("key", CLAIM.key, 201)
 
 
-@pytest.mark.parametrize("whose", [MINE, THEIRS])
-def test_an_overdue_hold_ends_and_its_car_is_taken_in_one_change(whose: str) -> None:
-    overdue = HOLD._replace(session_id=whose, **OVERDUE)
+def test_an_overdue_hold_ends_and_its_car_is_taken_in_one_change() -> None:
+    overdue = HOLD._replace(session_id=THEIRS, **OVERDUE)
     change = placed(a_car_sight(car=CAR, hold=overdue))
 
     assert states_after(change) == {"holds": "expired", "cars": "held"}
@@ -121,7 +123,8 @@ def test_an_overdue_hold_ends_and_its_car_is_taken_in_one_change(whose: str) -> 
 
 
 def test_an_unpaid_order_ends_with_the_overdue_hold_that_gives_way() -> None:
-    change = placed(a_car_sight(car=CAR, hold=HOLD._replace(**OVERDUE), order=ORDER))
+    overdue = HOLD._replace(session_id=THEIRS, **OVERDUE)
+    change = placed(a_car_sight(car=CAR, hold=overdue, order=ORDER))
 
     assert states_after(change) == {"orders": "expired", "holds": "expired", "cars": "held"}
     assert facts_of(change) == ["order.ended", "hold.released", "car.state_changed", *PLACED]
@@ -211,6 +214,20 @@ def test_a_lost_race_is_one_fact_under_its_key(key: Key | None) -> None:
     assert change.facts[0][1].market == "SE"
 
 
+def test_a_session_loses_one_race_for_a_car_however_often_it_tries() -> None:
+    def attempt(**wish: Any) -> Any:
+        gone = CarNotAvailable("Gone.")
+        change = lose(Lost(CAR, "held"), None, a_wish(**wish), NOW, error=gone, bought=False)
+        (fact,) = [fact for fact, _ in change.facts if isinstance(fact, HoldRefused)]
+        return fact.attempt_id
+
+    tries = [attempt(), attempt(), attempt(car_id="car_2"), attempt(session_id=THEIRS)]
+    strangers = [attempt(session_id=""), attempt(session_id="")]
+
+    assert tries[0] == tries[1]
+    assert len({*tries, *strangers}) == 5
+
+
 def test_who_has_bought_the_car_lost_no_race() -> None:
     loser = Lost(CAR._replace(state="reserved"), "reserved")
     change = lose(loser, None, a_wish(), NOW, error=CarIsYours("Yours."), bought=True)
@@ -282,3 +299,80 @@ def test_an_unpaid_order_expires_with_its_hold(order: dict[str, Any] | None, as_
     assert change.answer.ended_as == as_
     assert states_after(change).get("orders") == (None if order is None else "expired")
     assert (states_after(change)["holds"], states_after(change)["cars"]) == ("expired", "available")
+
+
+def resting(minutes: float, *, who: str = "ses_1 here", **wish: Any) -> bool:
+    """Whether the car rests from who asks so long after `who` let it go."""
+    let_go: dict[str, Any] = {"let_go_by": who, "let_go_at": NOW - timedelta(minutes=minutes)}
+    try:
+        placed(a_car_sight(car=FREE_CAR._replace(**let_go)), **wish)
+    except CarResting as error:
+        return bool(error.extensions == {"retry_after_seconds": round(90 - minutes * 60)})
+    return False
+
+
+def test_who_let_a_car_go_waits_a_tenth_of_a_hold_s_time() -> None:
+    asked = {minutes: resting(minutes) for minutes in (0, 1, 1.5, 15)}
+
+    assert asked == {0: True, 1: True, 1.5: False, 15: False}
+
+
+@pytest.mark.parametrize(
+    ("wish", "waits"),
+    [
+        ({"session_id": THEIRS}, False),
+        ({"session_id": THEIRS, "known": False}, True),
+        ({"session_id": THEIRS, "known": False, "address_hash": "elsewhere"}, False),
+        ({"session_id": "", "known": False}, True),
+        ({"session_id": "", "known": False, "address_hash": "elsewhere"}, False),
+        ({"address_hash": "elsewhere"}, True),
+        ({"synthetic": True}, False),
+    ],
+)
+def test_a_shopper_is_one_by_the_session_and_a_stranger_by_the_network(
+    wish: dict[str, Any], waits: bool
+) -> None:
+    if wish.get("synthetic"):
+        let_go: dict[str, Any] = {"let_go_by": "ses_1 here", "let_go_at": NOW}
+        assert states_after(
+            placed(a_car_sight(car=FREE_CAR._replace(rehearsal=True, **let_go)), **wish)
+        )
+    else:
+        assert resting(0, **wish) is waits
+
+
+def test_one_s_own_overdue_hold_is_not_held_again_at_once() -> None:
+    with pytest.raises(CarResting):
+        placed(a_car_sight(car=CAR, hold=HOLD._replace(**OVERDUE)))
+
+
+@pytest.mark.parametrize(
+    ("change", "rests"),
+    [
+        (expire(a_hold_sight(hold=OVERDUE), NOW), True),
+        (release(a_hold_sight(), MINE, NOW), False),  # a change of mind
+        (release(a_hold_sight(hold={"expires_at": NOW + timedelta(minutes=5)}), MINE, NOW), True),
+    ],
+    ids=["ran out", "given back early", "given back late"],
+)
+def test_a_car_rests_when_it_was_kept_from_others(change: Change[Any], rests: bool) -> None:
+    (car,) = [each.values for each in change.sets.values() if each.table.name == "cars"]
+
+    assert car == {
+        "state": "available",
+        **({"let_go_by": "ses_1 ", "let_go_at": NOW} if rests else {}),
+    }
+
+
+def test_when_much_is_held_strangers_leave_the_rest_to_shoppers() -> None:
+    def held(**wish: Any) -> bool:
+        change = place(a_car_sight(), None, a_wish(**wish), NOW, TERMS, crowded=True)
+        return bool(change.puts)
+
+    assert held() is True
+    with pytest.raises(StockCrowded) as refused:
+        held(known=False)
+    assert refused.value.extensions == {"retry_after_seconds": 60}
+    rehearsal = FREE_CAR._replace(rehearsal=True)
+    wish = a_wish(synthetic=True, known=False)
+    assert place(a_car_sight(car=rehearsal), None, wish, NOW, TERMS, crowded=True).puts

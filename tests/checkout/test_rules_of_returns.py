@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -181,6 +182,16 @@ def test_whose_order_it_was_is_forgotten_and_nothing_else_of_it(sight: OrderSigh
         "idempotency": {"fingerprint": ERASED_REQUEST, "body": b""},
     }
     assert (states_after(change), change.facts, change.puts) == ({}, [], [])
+
+
+@pytest.mark.parametrize(("who", "forgotten"), [("ses_1 ", True), ("ses_2 there", False)])
+def test_the_car_forgets_who_let_it_go_with_whose_order_it_was(who: str, forgotten: bool) -> None:
+    seen = driven()
+    car = seen.car._replace(let_go_by=who, let_go_at=NOW)
+    change = erase(replace(seen, car=car), NOW)
+
+    cars = [each.values for (name, _), each in change.sets.items() if name == "cars"]
+    assert cars == [{"let_go_by": None}] * forgotten
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,12 @@ class World:
                 "payment": {"provider": "sandbox"},
             },
             "/api/advisor/v1/matches": {"market": "SE"},
-            "/api/insight/v1/feedback": {"touchpoint": "order", "csat": 4, "market": "SE"},
+            "/api/insight/v1/feedback": {
+                "order_id": "ord_1",
+                "touchpoint": "order",
+                "csat": 4,
+                "market": "SE",
+            },
             "/api/insight/v1/deployments": {
                 "service": "checkout",
                 "revision": "1",

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
+from math import ceil
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests.doors.houses import House, Shape, opened
+from rigs.processes import wait_until
+from tests.doors.conftest import SHAPES
+from tests.doors.houses import LONG, House, opened
 
 pytestmark = pytest.mark.integration
 
 MOST = {
     "CHECKOUT_REQUESTS_PER_ADDRESS": "40",
+    "CHECKOUT_MAX_HOLDS_PER_ADDRESS": "4",
     "STOREFRONT_SESSIONS_PER_ADDRESS": "3",
+    "INSIGHT_BEACONS_PER_ADDRESS": "120",
 }
 BALANCER = {"VITRINE_TRUSTED_PROXIES": "127.0.0.1", "VITRINE_GATEWAY_PROXIES": "127.0.0.1"}
 """Everything on loopback comes through a balancer, which says for whom."""
@@ -26,7 +33,7 @@ HOME, NEXT_DOOR = "2001:db8:7:1", "2001:db8:7:2"
 """Two networks of two subscribers; each has 2⁶⁴ addresses."""
 
 
-@pytest.fixture(scope="module", params=["embedded", "production"])
+@pytest.fixture(scope="module", params=SHAPES)
 def behind(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
@@ -91,11 +98,117 @@ def test_who_guesses_passwords_locks_nobody_else_out(behind: House) -> None:
         assert (_login(guesser, password), _login(operator, password)) == (429, 303)
 
 
-def test_nobody_says_who_is_calling_unless_they_were_named(shape: Shape, tmp_path: Path) -> None:
-    with opened(shape, tmp_path) as house:
-        guesses = []
-        for number in range(6):
-            with _caller(house, f"198.51.100.{number}", forwarded="for=192.0.2.1") as liar:
-                guesses.append(_login(liar, "a guess"))
+def test_nobody_says_who_is_calling_unless_they_were_named(house: House) -> None:
+    guesses = []
+    for number in range(6):
+        with _caller(house, f"198.51.100.{number}", forwarded="for=192.0.2.1") as liar:
+            guesses.append(_login(liar, "a guess"))
 
-        assert guesses == [401] * 5 + [429]
+    assert guesses == [401] * 5 + [429]
+
+
+def test_two_shoppers_hold_cars_and_are_counted_apart(behind: House) -> None:
+    """Holds, visits and beacons: whatever one of them may have too many of."""
+    carol, dora = "203.0.113.3", "203.0.113.4"
+    cars = _cars(behind, "DK")
+    before = _total(behind, "insight", "shop_sessions_total", traffic="human")
+    with _caller(behind, carol) as greedy, _caller(behind, dora) as modest:
+        held = Counter(_hold(greedy, car).status_code for car in cars[:6])
+        other = _hold(modest, cars[7]).status_code
+    for _ in range(8):
+        _visit(behind, carol).close()
+    browsers = [_visit(behind, dora), _visit(behind, "203.0.113.5")]
+    told = [_beacons(browser, 60) for browser in (browsers[0], browsers[0], browsers[1])]
+    for browser in browsers:
+        browser.close()
+
+    assert (held, other) == ({201: 4, 429: 2}, 201)
+    assert told == [202, 429, 202]
+    wait_until(
+        lambda: _total(behind, "insight", "shop_sessions_total", traffic="human") == before + 5,
+        timeout_seconds=60,
+        what="three visits of the one and one of each other",
+    )
+
+
+def test_a_crowd_takes_a_share_of_the_stock_and_no_more(behind: House) -> None:
+    """Every car of a market, from as many networks as there are."""
+    cars = _cars(behind, "NO")
+    share = ceil(max(50, 0.2 * len(cars)))
+    answers: Counter[int] = Counter()
+    for number, car in enumerate(cars if LONG else cars[: share + 20]):
+        with _caller(behind, f"2001:db8:{number // 4:x}::1") as stranger:
+            answers[_hold(stranger, car).status_code] += 1
+
+    assert (answers[201], set(answers)) == (share, {201, 429})
+    wait_until(
+        lambda: _total(behind, "checkout", "checkout_stock_held_ratio", market="NO") > 0.15,
+        timeout_seconds=60,
+        what="the share that StockHoarded looks at",
+    )
+
+
+def test_one_stranger_moves_no_number(house: House) -> None:
+    """Votes, beacons and visits by the hundred."""
+    browser = _visit(house, "")
+    vote = {"order_id": "ord_1", "touchpoint": "order", "csat": 1, "nps": 0, "market": "SE"}
+    votes = Counter(
+        browser.post("/api/insight/v1/feedback", json=vote).status_code for _ in range(50)
+    )
+    votes.update(
+        browser.post(
+            "/api/insight/v1/feedback", json=vote, headers={"authorization": "Bearer guess"}
+        ).status_code
+        for _ in range(20)
+    )
+    beacons = Counter(_beacons(browser, 50) for _ in range(6))
+    browser.close()
+    began = time.monotonic()
+    for _ in range(400 if LONG else 130):
+        _visit(house, "", consent=False).close()
+    minutes = 1 + (time.monotonic() - began) // 60
+    wait_until(
+        lambda: _total(house, "insight", "shop_sessions_total", traffic="human") >= 120,
+        timeout_seconds=60,
+        what="the visits that count",
+    )
+
+    assert votes == {401: 70}
+    assert beacons == {202: 2, 429: 4}
+    assert _total(house, "insight", "shop_csat_responses_total") == 0
+    assert _total(house, "insight", "shop_nps_responses_total") == 0
+    assert _total(house, "insight", "browser_lcp_seconds_count") <= 2
+    assert _total(house, "insight", "shop_sessions_total", traffic="human") <= 121 + 120 * minutes
+
+
+def _cars(house: House, market: str) -> list[str]:
+    """All available cars of a market."""
+    found: list[str] = []
+    with _caller(house) as reader:
+        query: dict[str, Any] = {"market": market, "limit": 100}
+        while True:
+            page = reader.get("/api/catalog/v1/cars", params=query).json()
+            found += [car["car_id"] for car in page["items"]]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+
+def _visit(house: House, address: str, *, consent: bool = True) -> httpx.Client:
+    """A browser that looks at the shop, and lets itself be measured."""
+    browser = _caller(house, address, **{"user-agent": "Mozilla/5.0 (X11; Linux x86_64)"})
+    assert browser.get("/se/en").status_code == 200
+    if consent:
+        browser.post("/se/en/consent", data={"analytics": "granted"})
+    return browser
+
+
+def _beacons(browser: httpx.Client, count: int) -> int:
+    """So many slow paints of one page; at most 50 go into a request."""
+    slow = {"type": "browser.web_vital", "name": "LCP", "value": 60_000, "path": "/se/en/cars"}
+    status = 0
+    while count > 0:
+        body = {"events": [slow] * min(count, 50)}
+        status = browser.post("/api/insight/v1/events", json=body).status_code
+        count -= 50
+    return status

@@ -315,9 +315,12 @@ async def test_feedback_is_asked_for_once_and_counted_once(shopfront: Shopfront)
         hold = await held(visitor, await available_car(visitor))
         address = hold.headers["location"]
         submitted = await _ordered(visitor, address)
+        await visitor.post(f"{address}/feedback", data={"csat": "2"})  # nothing is bought yet
         await _paid(shopfront, submitted.headers["location"], "4242 4242 4242 4242")
         for scores in ({"csat": "5", "nps": "9"}, {"csat": "1"}):
             await visitor.post(f"{address}/feedback", data=scores)
+        orders = {c.value for c in visitor.cookies.jar if c.name == "vitrine_order" and c.value}
+        order_id, _, _ = orders.pop().partition(".")
         thanked = await visitor.get(f"{address}/order")
 
     given = [
@@ -325,7 +328,7 @@ async def test_feedback_is_asked_for_once_and_counted_once(shopfront: Shopfront)
         for fact in await shopfront.facts()
         if fact["type"] == "storefront.feedback.given" and fact.get("campaign") == "feedback"
     ]
-    assert given == [{"touchpoint": "order", "csat": 5, "nps": 9}]
+    assert given == [{"touchpoint": "order", "csat": 5, "nps": 9, "order_id": order_id}]
     assert "Thank you for telling us" in thanked.text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from starlette.requests import Request
@@ -33,6 +34,15 @@ class Caller:
     @property
     def session_id(self) -> str:
         return self.session.session_id if self.session else ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether what it does is in the numbers of behaviour; money is always."""
+        return self.session is None or self.session.counted
+
+    def has_lasted(self, seconds: int, now: datetime) -> bool:
+        """Whether it has a session, and has had it for so long."""
+        return self.session is not None and now.timestamp() - self.session.started_at >= seconds
 
     @property
     def synthetic(self) -> bool:

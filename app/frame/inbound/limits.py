@@ -9,7 +9,7 @@ stands in front. Rehearsals are not limited.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Final
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -38,10 +38,8 @@ READING: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 class TooManyRequests(VitrineError):
     """From one caller in one minute; `retry_after_seconds` says when the next minute begins."""
 
-    code: ClassVar[str] = "too-many-requests"
-    title: ClassVar[str] = "Too many requests from this caller"
-    outcome: ClassVar[Outcome] = Outcome.REFUSED
-    status: ClassVar[int] = 429
+    code, title = "too-many-requests", "Too many requests from this caller"
+    outcome, status = Outcome.REFUSED, 429
 
 
 class Counters:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -74,12 +74,23 @@ class Heard:
     facts: tuple[Fact, ...]
     accepted: int
     rejected: int
+    repeated: int = 0
+    """Of the accepted: measurements that a page view has told before."""
 
 
-def heard(events: Sequence[dict[str, Any]], *, session_id: str, release: str) -> Heard:
-    """Judge a session's beacons. FCP and TTFB are understood and not kept."""
+def heard(
+    events: Sequence[dict[str, Any]],
+    *,
+    session_id: str,
+    release: str,
+    first: Callable[[str], bool] = lambda _: True,
+) -> Heard:
+    """Judge a session's beacons. FCP and TTFB are understood and not kept.
+
+    `first` tells whether a measurement of a page (`LCP /se/en/cars`) is its view's first.
+    """
     facts: list[Fact] = []
-    rejected = 0
+    rejected = repeated = 0
     for raw in events:
         try:
             beacon = _BEACON.validate_python(raw)
@@ -90,12 +101,15 @@ def heard(events: Sequence[dict[str, Any]], *, session_id: str, release: str) ->
             if not _plausible(beacon):
                 rejected += 1
             elif beacon.name in LIMITS:
-                facts.append(_vital(beacon))
+                if first(f"{beacon.name} {beacon.path}"):
+                    facts.append(_vital(beacon))
+                else:
+                    repeated += 1
         elif isinstance(beacon, Crash):
             facts.append(BrowserCrashed(release=release, session_id=session_id))
         else:
             facts.append(PageViewed(page=page_of(beacon.path)))
-    return Heard(tuple(facts), len(events) - rejected, rejected)
+    return Heard(tuple(facts), len(events) - rejected, rejected, repeated)
 
 
 def page_of(path: str) -> str:

@@ -7,25 +7,30 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
+import httpx
 from fastapi import APIRouter, Header, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from app.contracts.events import DeployKind, DeployOutcome, FeedbackGiven, SoftwareDeployed
+from app.contracts.checkout import CheckoutClient
+from app.contracts.events import DeployKind, DeployOutcome, SoftwareDeployed
 from app.contracts.wire import Moment, Wire, problem_responses
 from app.frame.data.database import Database
 from app.frame.data.outbox import Outbox
 from app.frame.inbound.bodies import FORM_BYTES
-from app.frame.inbound.callers import caller_of
+from app.frame.inbound.callers import caller_of, passed_on
+from app.frame.inbound.limits import Counters, Limits
 from app.insight.api.alerts import Notification, receive
 from app.insight.api.beacons import Envelope, heard
+from app.insight.api.feedback import Feedback, fact_of
 from app.insight.api.reports import funnel
 from app.insight.ledger.invariants import INVARIANTS, violations
 from app.insight.ledger.readings import Readings
 from app.insight.ledger.store import Store
+from app.insight.settings import InsightSettings
 from app.insight.signals import Signals
 from app.kernel.clock import Clock
 from app.kernel.errors import InvalidInput, MalformedRequest, NotAuthorised
@@ -46,26 +51,16 @@ class Api:
     store: Store
     readings: Readings
     signals: Signals
+    limits: Limits
+    measured: Counters
+    """Measurements of page views in this minute: each is taken once."""
+    checkout: httpx.AsyncClient
+    settings: InsightSettings
     clock: Clock
     logged_in: Callable[[Mapping[str, str]], Awaitable[bool]]
     """Whether a request with these cookies is the console's."""
     delivery_key: str
     report_key: str
-
-
-class Feedback(Wire):
-    """Answers of one questionnaire; `market` is needed only without a session."""
-
-    touchpoint: Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]
-    csat: Annotated[int, Field(ge=1, le=5)] | None = None
-    nps: Annotated[int, Field(ge=0, le=10)] | None = None
-    market: Market | None = None
-
-    @model_validator(mode="after")
-    def _answers_something(self) -> Feedback:
-        if self.csat is None and self.nps is None:
-            raise ValueError("csat or nps must be answered")
-        return self
 
 
 class Deployment(Wire):
@@ -97,31 +92,65 @@ def public_routes(api: Api) -> APIRouter:
         },
     )
     async def events(request: Request) -> Response:
-        """Beacons of a browser. Without the shopper's consent they are dropped: 204."""
+        """Beacons of a browser. Without the shopper's consent they are dropped: 204.
+
+        Of a page view (a session, a path and a minute) each measurement counts once.
+        """
         envelope = await _envelope(request)
         caller = caller_of(request)
-        session = caller.session
+        session, told = caller.session, len(envelope.events)
+        own = api.settings
+        api.limits.require("beacons", "session", caller, own.beacons_per_session, told)
+        api.limits.require("beacons", "address", caller, own.beacons_per_address, told)
         if session is None or session.analytics is not True:
             api.signals.beacons("no_consent", len(envelope.events))
             return Response(status_code=204)
-        found = heard(envelope.events, session_id=session.session_id, release=caller.release)
+        if not session.counted:
+            api.signals.beacons("uncounted", told)
+            return Response(status_code=204)
+
+        def first(what: str) -> bool:
+            return api.measured.wait(f"{session.session_id} {what}", 1) == 0
+
+        found = heard(
+            envelope.events, session_id=session.session_id, release=caller.release, first=first
+        )
         if found.facts:
             async with api.database.transaction() as transaction:
                 await api.outbox.add(transaction, found.facts, caller.context())
-        api.signals.beacons("accepted", found.accepted)
+        api.signals.beacons("accepted", found.accepted - found.repeated)
         api.signals.beacons("rejected", found.rejected)
+        api.signals.beacons("uncounted", found.repeated)
         return JSONResponse({"accepted": found.accepted, "rejected": found.rejected}, 202)
 
-    @router.post("/feedback", status_code=204, responses=problem_responses(400, 422, 429))
-    async def feedback(request: Request, answer: Feedback) -> None:
-        """One shopper's answers. They are counted, never stored with who gave them."""
-        context = caller_of(request).context(market=answer.market or "")
+    _add_feedback(router, api)
+    _add_deployments(router, api)
+    return router
+
+
+def _add_feedback(router: APIRouter, api: Api) -> None:
+    @router.post("/feedback", status_code=204, responses=problem_responses(400, 401, 422, 429, 503))
+    async def feedback(
+        request: Request, answer: Feedback, authorization: Annotated[str, Header()] = ""
+    ) -> None:
+        """A shopper's answers, with the order's token (`Authorization: Bearer`).
+
+        They are counted once per order, and never stored with who gave them.
+        """
+        caller = caller_of(request)
+        context = caller.context(market=answer.market or "")
         if not context.market:
             raise InvalidInput("market: is needed from a caller without a session")
-        fact = FeedbackGiven(answer.touchpoint, answer.csat, answer.nps)
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise NotAuthorised("Send the order's token as Authorization: Bearer <token>.")
+        checkout = CheckoutClient(api.checkout, passed_on(request, language=caller.language))
+        fact = await fact_of(answer, token.strip(), checkout)
         async with api.database.transaction() as transaction:
             await api.outbox.add(transaction, [fact], context)
 
+
+def _add_deployments(router: APIRouter, api: Api) -> None:
     @router.post("/deployments", status_code=204, responses=problem_responses(400, 401, 422, 429))
     async def deployments(
         deployment: Deployment, authorization: Annotated[str, Header()] = ""
@@ -132,8 +161,6 @@ def public_routes(api: Api) -> APIRouter:
         fact = SoftwareDeployed(**deployment.model_dump())
         async with api.database.transaction() as transaction:
             await api.outbox.add(transaction, [fact], EventContext())
-
-    return router
 
 
 def report_routes(api: Api) -> APIRouter:

@@ -132,7 +132,8 @@ def _advice_given(fact: facts.AdviceGiven, line: Line, segment: Segment, books: 
 
 
 def _feedback(fact: facts.FeedbackGiven, line: Line, segment: Segment, books: Books) -> bool:
-    if not books.once(StepKey(line.event_id, ONCE, "feedback"), segment, line.at):
+    subject = fact.order_id or line.event_id  # a version before did not say whose it is
+    if not books.once(StepKey(subject, ONCE, "feedback"), segment, line.at):
         return False
     if fact.csat is not None and 1 <= fact.csat <= 5:
         books.count(metrics.SHOP_CSAT_RESPONSES, segment, score=str(fact.csat))

@@ -52,6 +52,14 @@ BY_CODE: Final = {
         msg("You hold as many cars as one shopper may"),
         msg("Give one of your cars back first, or wait until its fifteen minutes are over."),
     ),
+    "stock-crowded": Explanation(
+        msg("Many cars are held at this moment"),
+        msg("Please look around for a minute; then you can hold this car."),
+    ),
+    "car-resting": Explanation(
+        msg("You have just let this car go"),
+        msg("For a moment it is for others. Please try again in two minutes if it is still free."),
+    ),
     "too-many-requests": Explanation(
         msg("That was a lot at once"),
         msg("Please wait a minute and try again. A car that you hold stays held."),

@@ -64,11 +64,12 @@ def routes(front: Front) -> APIRouter:
         request: Request, market: str, language: str, hold_id: Identifier
     ) -> Response:
         page = front.open(request, market, language)
-        await _order(page)  # only who has the order may speak about it
+        order = await _order(page)  # only who has bought may speak about it
         form = await form_of(request)
         csat, nps = _score(form.get("csat"), 1, 5), _score(form.get("nps"), 0, 10)
-        if FEEDBACK not in request.cookies and (csat is not None or nps is not None):
-            page.record(FeedbackGiven("order", csat=csat, nps=nps))
+        told = csat is not None or nps is not None
+        if FEEDBACK not in request.cookies and order.confirmed_at is not None and told:
+            page.record(FeedbackGiven("order", csat=csat, nps=nps, order_id=order.order_id))
             for each in LANGUAGES:
                 path = f"/{market}/{each}/purchases/{hold_id}"
                 page.keep(Cookie(FEEDBACK, "given", 30 * DAY, path))

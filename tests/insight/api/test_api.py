@@ -8,8 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from app.frame.start.service import Service
+from app.kernel.clock import rfc3339
 from tests.builders.facts import HUMAN, confirmed, hold, purchase, released, shopper, visit
 from tests.insight.conftest import World, run_job, total
 
@@ -126,25 +131,76 @@ async def test_an_impossible_period_is_named(world: World) -> None:
             assert "from" in answer.json()["detail"]
 
 
-async def test_feedback_is_counted_once_or_refused(world: World) -> None:
+def _checkout(service: Service) -> Starlette:
+    """Checkout's orders: one that was bought, one that was not, each with its token."""
+
+    async def read(request: Request) -> JSONResponse:
+        order_id = request.path_params["order_id"]
+        if request.headers["authorization"] != f"Bearer token-of-{order_id}":
+            return JSONResponse({"type": "/problems/order-unknown"}, 404)
+        zero = {"amount": 0, "currency": "SEK"}
+        at = rfc3339(service.platform.clock.now())
+        bought = {"state": "confirmed", "confirmed_at": at}
+        return JSONResponse(
+            {
+                "order_id": order_id,
+                "hold_id": "hld_1",
+                "car_id": "car_1",
+                "price": zero,
+                "vat": zero,
+                "deposit": zero,
+                "created_at": at,
+                **(bought if order_id == "ord_bought" else {"state": "payment_pending"}),
+            }
+        )
+
+    return Starlette(routes=[Route("/api/checkout/v1/orders/{order_id}", read)])
+
+
+async def test_only_who_has_bought_speaks_about_it_and_is_counted_once(world: World) -> None:
     service = await world.replica()
-    bodies: list[dict[str, Any]] = [
-        {"touchpoint": "confirmation", "csat": 5, "nps": 9, "market": "SE"},
-        {"touchpoint": "confirmation", "csat": 5},
-        {"touchpoint": "confirmation", "csat": 6, "market": "SE"},
-        {"touchpoint": "confirmation", "market": "SE"},
-        {"touchpoint": "DROP TABLE", "nps": 1, "market": "SE"},
+    world.services["checkout", False] = _checkout(service)
+    good = {"order_id": "ord_bought", "touchpoint": "order", "csat": 5, "nps": 9, "market": "SE"}
+    token = "token-of-ord_bought"
+    told: list[tuple[dict[str, Any], str]] = [
+        *[(good, token)] * 20,
+        (good | {"csat": 1, "nps": 0}, token),
+        (good, ""),
+        (good, "token-of-ord_unpaid"),
+        (good | {"order_id": "ord_unpaid"}, "token-of-ord_unpaid"),
+        *((good | wrong, token) for wrong in ({"csat": 6}, {"touchpoint": "X;"}, {"market": None})),
+        ({"order_id": "ord_bought", "touchpoint": "order", "market": "SE"}, token),
+        ({"touchpoint": "order", "csat": 5, "market": "SE"}, token),
     ]
     async with caller(service) as client:
         answers = [
-            (await client.post("/api/insight/v1/feedback", json=body)).status_code
-            for body in bodies
+            (
+                await client.post(
+                    "/api/insight/v1/feedback",
+                    json=body,
+                    headers={"authorization": f"Bearer {proof}"} if proof else {},
+                )
+            ).status_code
+            for body, proof in told
         ]
     await run_job(service, "consume-insight")
-    assert answers == [204, 422, 422, 422, 422]
-    assert total(service, "shop_csat_responses_total", score="5") == 1
+
+    assert answers == [204] * 21 + [401] * 3 + [422] * 5
     assert total(service, "shop_csat_responses_total") == 1
+    assert total(service, "shop_csat_responses_total", score="5") == 1
+    assert total(service, "shop_nps_responses_total") == 1
     assert total(service, "shop_nps_responses_total", group="promoter") == 1
+
+
+async def test_feedback_waits_for_checkout(world: World) -> None:
+    service = await world.replica()
+    body = {"order_id": "ord_bought", "touchpoint": "order", "csat": 5, "market": "SE"}
+    async with caller(service) as client:
+        answer = await client.post(
+            "/api/insight/v1/feedback", json=body, headers={"authorization": "Bearer a-token"}
+        )
+
+    assert answer.status_code == 503
 
 
 async def test_a_deployment_is_counted_for_whoever_has_the_delivery_key(world: World) -> None:

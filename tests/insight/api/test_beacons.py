@@ -137,6 +137,39 @@ async def test_beacons_count_only_with_consent(world: World) -> None:
     assert total(service, "insight_beacons_total", result="rejected") == 1
 
 
+async def test_one_browser_floods_no_number(world: World) -> None:
+    service = await world.replica()
+    slow = [vital("LCP", 60_000), vital("INP", 9_000), vital("CLS", 9)]
+    views = [{"type": "page_view", "path": "/se/en/cars/car_1"}] * 3
+    crash = [{"type": "browser.crash", "path": "/"}] * 4
+    session = consenting(world, True)
+    statuses = []
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(service.api),
+        base_url="http://shop",
+        cookies={COOKIE: service.platform.sessions.encode(session)},
+    ) as client:
+        for _ in range(12):
+            body = {"events": [*slow, *views, *crash]}
+            statuses.append((await client.post(EVENTS, json=body)).status_code)
+        world.clock.advance(seconds=60)
+        statuses.append((await client.post(EVENTS, json={"events": slow})).status_code)
+        uncounted = replace(session, session_id="ses_10", counted=False)
+        client.cookies[COOKIE] = service.platform.sessions.encode(uncounted)
+        statuses.append((await client.post(EVENTS, json={"events": slow})).status_code)
+    await run_job(service, "consume-insight")
+
+    assert statuses == [202] * 10 + [429] * 2 + [202, 204]
+    counted = {
+        name: total(service, name)
+        for name in ("browser_lcp_seconds_count", "browser_inp_seconds_count", "browser_cls_count")
+    }
+    assert set(counted.values()) == {2}  # a minute later it may be another view of the page
+    assert total(service, "client_sessions_crashed_total") == 1
+    assert total(service, "shop_funnel_steps_total", step="car_view") == 1
+    assert total(service, "insight_beacons_total", result="uncounted") == 3 * 9 + 3
+
+
 BROKEN_BODIES = (
     b"",
     b"{",

@@ -268,6 +268,19 @@ def test_feedback_is_counted_by_score_and_group() -> None:
     }
 
 
+def test_feedback_is_counted_once_per_order() -> None:
+    stated = [
+        Stated("storefront", facts.FeedbackGiven("order", csat, None, order_id), HUMAN)
+        for csat, order_id in ((5, "ord_1"), (1, "ord_1"), (1, "ord_2"))
+    ]
+    books = book(Writer().events(stated))
+    assert {
+        cell.labels[-1]: value
+        for cell, value in books.cells.items()
+        if cell.metric == "shop_csat_responses_total"
+    } == {"5": 1, "1": 1}
+
+
 def test_web_vitals_of_people_are_observed_and_those_of_rehearsals_are_not() -> None:
     measured = facts.WebVitalMeasured("LCP", 1.2, "car")
     books = book(
