@@ -16,7 +16,10 @@ from telemetry.catalogue.checkout import (
 )
 from telemetry.catalogue.frame import (
     APP_INFO,
+    CLOCK_SKEW,
     CONSUMER_EVENTS_UNDIGESTED,
+    CONSUMER_PARTED,
+    DATABASE_ROOM,
     OUTBOX_LAG,
     OVERLOAD_SHED,
 )
@@ -24,6 +27,9 @@ from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import INSIGHT_FACTS, LEDGER_LAG
 from telemetry.catalogue.labels import SERVICES
 from telemetry.catalogue.limits import (
+    CLOCK_SKEW_SECONDS,
+    DATABASE_ROOM_BYTES,
+    DISK_FORECAST_SECONDS,
     FEED_AGE_SECONDS,
     LEDGER_LAG_SECONDS,
     OUTBOX_LAG_SECONDS,
@@ -52,10 +58,18 @@ def rule_files(timing: Timing) -> tuple[RuleFile, ...]:
             "flow",
             (
                 Group(
-                    "flow", (ledger_behind(timing), OUTBOX_STUCK, FACTS_SET_ASIDE, STOCK_FEED_STALE)
+                    "flow",
+                    (
+                        ledger_behind(timing),
+                        OUTBOX_STUCK,
+                        FACTS_SET_ASIDE,
+                        HISTORY_PARTED,
+                        STOCK_FEED_STALE,
+                    ),
                 ),
             ),
         ),
+        RuleFile("databases", (Group("databases", (disk_full_soon(timing), CLOCK_SKEWED)),)),
         RuleFile("stock", (Group("stock", (STOCK_HOARDED,)),)),
         RuleFile("overload", (Group("overload", (overload_shedding(timing),)),)),
         RuleFile("telemetry", (Group("telemetry", (*TELEMETRY_MISSING, WATCHDOG)),)),
@@ -236,6 +250,20 @@ FACTS_SET_ASIDE = Alert(
         " are too low by these facts. All other facts go on."
     ),
 )
+HISTORY_PARTED = Alert(
+    name="HistoryParted",
+    expr=promql.value(CONSUMER_PARTED, by=("service", "source"), aggregate="max") + " > 0",
+    severity="page",
+    service=None,
+    team="platform",
+    hold_seconds=0,
+    summary="{{ $labels.service }} has read another history than {{ $labels.source }} has.",
+    description=(
+        "One of their databases was restored from a backup. The consumer reads nothing until"
+        " somebody has seen to what was lost and says so: numbers stand still, sold cars are hidden"
+        " as before, and what is sold from now on is not hidden yet."
+    ),
+)
 STOCK_FEED_STALE = Alert(
     name="StockFeedStale",
     expr=(
@@ -249,6 +277,47 @@ STOCK_FEED_STALE = Alert(
     description=(
         f"No import of this feed has succeeded for over {spoken(FEED_AGE_SECONDS)}. Prices and"
         " stock of its dealers age; sold cars of theirs may still be offered."
+    ),
+)
+
+
+def disk_full_soon(timing: Timing) -> Alert:
+    """A database is about to have no room: then nothing is sold."""
+    left = promql.value(DATABASE_ROOM, by=("service",), aggregate="min")
+    then = promql.forecast(
+        DATABASE_ROOM, seconds=DISK_FORECAST_SECONDS, window=timing.window(HOUR), by=("service",)
+    )
+    return Alert(
+        name="DiskFullSoon",
+        expr=f"{left} < {DATABASE_ROOM_BYTES}\nor\n({left} and {then} < 0)",
+        severity="page",
+        service=None,
+        team="platform",
+        hold_seconds=5 * MINUTE,
+        summary="{{ $labels.service }}'s database has room for {{ $value | humanize1024 }}B.",
+        description=(
+            f"It has less than {DATABASE_ROOM_BYTES // 2**20} MiB, or as it grows now it is full"
+            f" within {spoken(DISK_FORECAST_SECONDS)}. A service whose database is full answers 503"
+            " to everything that it would have to store: no holds, no orders, no payments."
+        ),
+    )
+
+
+CLOCK_SKEWED = Alert(
+    name="ClockSkew",
+    expr=(
+        f"abs({promql.value(CLOCK_SKEW, by=('service', 'instance'), aggregate='max')})"
+        f" > {CLOCK_SKEW_SECONDS}"
+    ),
+    severity="ticket",
+    service=None,
+    team="platform",
+    hold_seconds=5 * MINUTE,
+    summary="The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} off.",
+    description=(
+        "The machine of {{ $labels.service }} and its database tell different times. Holds, leases"
+        " and limits go by the database's and are right; log lines, traces and certificates go by"
+        " the machine's."
     ),
 )
 

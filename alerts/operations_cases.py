@@ -18,7 +18,10 @@ from telemetry.catalogue.checkout import (
 )
 from telemetry.catalogue.frame import (
     APP_INFO,
+    CLOCK_SKEW,
     CONSUMER_EVENTS_UNDIGESTED,
+    CONSUMER_PARTED,
+    DATABASE_ROOM,
     OUTBOX_LAG,
     OVERLOAD_SHED,
 )
@@ -26,6 +29,7 @@ from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
 from telemetry.catalogue.insight import INSIGHT_FACTS, LEDGER_LAG, SHOP_ORDERS, SHOP_SESSIONS
 from telemetry.catalogue.spec import Metric
 
+CHECKOUT_ONE = '{instance="one", service="checkout"}'
 CHECKOUT = {"service": "checkout", "team": "selling"}
 
 
@@ -36,7 +40,8 @@ def operations_cases() -> dict[str, tuple[Case, ...]]:
         "payments": tuple(_payments()),
         "money": tuple(_money()),
         "integrity": tuple(_integrity()),
-        "flow": (*_ledger(), *_outbox(), *_set_aside(), *_feeds()),
+        "flow": (*_ledger(), *_outbox(), *_set_aside(), *_parted(), *_feeds()),
+        "databases": (*_disks(), *_clocks()),
         "stock": tuple(_stock()),
         "overload": tuple(_overload()),
         "telemetry": (*_telemetry(), *_watchdog()),
@@ -292,6 +297,22 @@ def _set_aside() -> Iterable[Case]:
         )
 
 
+def _parted() -> Iterable[Case]:
+    for parted, fires in ((1, True), (0, False)):
+        yield Case(
+            name=f"parted: {'another' if parted else 'the same'} history",
+            alert="HistoryParted",
+            severity="page",
+            series=(
+                series(CONSUMER_PARTED, steady(parted, 5), service="insight", source="checkout"),
+            ),
+            at_seconds=2 * MINUTE,
+            firing=({"service": "insight", "source": "checkout", "team": "platform"},)
+            if fires
+            else (),
+        )
+
+
 def _feeds() -> Iterable[Case]:
     for minutes, fires in ((40, True), (24, False)):
         yield Case(
@@ -303,6 +324,49 @@ def _feeds() -> Iterable[Case]:
             ),
             at_seconds=minutes * MINUTE,
             firing=({"service": "catalog", "team": "discovery", "source": "range"},)
+            if fires
+            else (),
+        )
+
+
+def _disks() -> Iterable[Case]:
+    mebibyte = 2**20
+    for name, room, per_minute, fires in (
+        ("40 GiB that are full in three hours", 40_960, 228, True),
+        ("40 GiB that are full in a day", 40_960, 28, False),
+        ("400 MiB that nobody takes", 400, 0, True),
+        ("600 MiB that nobody takes", 600, 0, False),
+    ):
+        values = [(room - per_minute * minute) * mebibyte for minute in range(31)]
+        yield Case(
+            name=f"disk: {name}",
+            alert="DiskFullSoon",
+            severity="page",
+            series=(
+                series(DATABASE_ROOM, " ".join(str(each) for each in values), service="checkout"),
+            ),
+            at_seconds=30 * MINUTE,
+            firing=({"service": "checkout", "team": "platform"},) if fires else (),
+        )
+
+
+def _clocks() -> Iterable[Case]:
+    for name, skew, fires in (
+        ("16 minutes ahead", 960, True),
+        ("3 seconds behind", -3, True),
+        ("a second ahead", 1, False),
+    ):
+        yield Case(
+            name=f"clock: {name}",
+            alert="ClockSkew",
+            severity="ticket",
+            series=(
+                Series(
+                    f'{CLOCK_SKEW.name}{{instance="one", service="checkout"}}', steady(skew, 20)
+                ),
+            ),
+            at_seconds=10 * MINUTE,
+            firing=({"service": "checkout", "team": "platform", "instance": "one"},)
             if fires
             else (),
         )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -16,12 +14,14 @@ from app.advisor.main import build as build_advisor
 from app.catalog.main import build as build_catalog
 from app.checkout.main import build as build_checkout
 from app.frame.inbound.internal import InternalRouter, add_health
+from app.frame.inbound.private import Private
 from app.frame.platform import Platform
 from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
 from app.frame.start.alone import Build
 from app.frame.start.server import bind, serve
 from app.frame.start.service import Service
 from app.frame.start.startup import new_platform, read_settings, run_until_stopped
+from app.frame.start.workers import end_with_supervisor, supervise
 from app.insight.main import build as build_insight
 from app.sandbox.main import build as build_sandbox
 from app.storefront.main import build as build_storefront
@@ -87,8 +87,15 @@ def internal_port(platform: Platform, services: Mapping[str, Service]) -> Intern
         openapi_url=None, telemetry={"tracing": False, "metrics": False, "logs": False}
     )
 
-    add_health(health, platform, {name: service.ready for name, service in services.items()})
-    return InternalRouter({name: service.internal for name, service in services.items()}, health)
+    add_health(
+        health,
+        platform,
+        {name: service.ready for name, service in services.items()},
+        {name: service.warn for name, service in services.items()},
+    )
+    return InternalRouter(
+        {name: service.internal for name, service in services.items()}, Private(health, platform)
+    )
 
 
 async def _serve(settings: PlatformSettings) -> None:
@@ -111,10 +118,13 @@ async def _serve(settings: PlatformSettings) -> None:
 def main() -> None:
     """Run embedded mode, as one process or as `VITRINE_WORKERS` processes on the same port.
 
-    Worker n has its internal port at `VITRINE_INTERNAL_PORT` + n: several scrape targets.
+    Worker n has its internal port at `VITRINE_INTERNAL_PORT` + n: several scrape targets. A worker
+    that dies is replaced; one that is left alone stops.
     """
     settings = read_settings()
     named = "trusted_proxies" in settings.model_fields_set
+    if settings.worker_index is not None:
+        end_with_supervisor()
     if settings.workers == 1 or settings.worker_index is not None:
         own = {
             "internal_port": settings.internal_port + (settings.worker_index or 0),
@@ -124,26 +134,4 @@ def main() -> None:
         }
         run_until_stopped(_serve(settings.model_copy(update=own)))
         return
-    raise SystemExit(_supervise(settings.workers))
-
-
-def _supervise(workers: int) -> int:
-    """Start the workers, pass stop signals on, end all when one ends; returns the exit code."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "app"],
-            env={**os.environ, "VITRINE_WORKER_INDEX": str(index)},
-        )
-        for index in range(workers)
-    ]
-
-    def stop(*_: object) -> None:
-        for process in processes:
-            process.terminate()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    _, status = os.wait()  # whichever ends first ends all: a half-alive shop is hard to notice
-    stop()
-    codes = [process.wait() for process in processes]
-    return os.waitstatus_to_exitcode(status) or max(codes)
+    raise SystemExit(supervise([sys.executable, "-m", "app"], os.environ, count=settings.workers))

@@ -79,7 +79,7 @@ class LocalGateway(ManagedProcess):
     def _prepare(self) -> None:
         self.command = (str(PROGRAM.require()), *self.command[1:])
         self._root.mkdir(parents=True, exist_ok=True)
-        for name in ("nginx.conf", "mime.conf", "fallen.conf"):
+        for name in ("nginx.conf", "mime.conf", "fallen.conf", "callers.conf"):
             shutil.copy(CONFIGURATION / name, self._root)
         (self._root / "listen.conf").write_text(
             f"listen {LOOPBACK}:{self.port};\nroot {CONFIGURATION.parent};\n"

@@ -6,7 +6,7 @@ mode cannot show: replicas, restarts of one service, a database that is away.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +20,7 @@ from rigs.shop import (
     PRODUCTION,
     SERVICES,
     START_SECONDS,
+    Address,
     free_addresses,
     new_secrets,
     shop_environment,
@@ -34,22 +35,40 @@ class LocalProduction:
     ``gateway.url`` is the shop's address; ``services`` are the processes by name (``stop``,
     ``start``, ``pause``, ``kill`` one of them); ``secrets`` the keys; ``targets`` what Prometheus
     scrapes. ``environment`` is added to every service's; its ``VITRINE_GATEWAY_PROXIES`` is the
-    gateway's, as in docker-compose.yml.
+    gateway's, as in docker-compose.yml. The services of ``twice`` have a second replica:
+    ``replicas`` tells them.
     """
 
-    def __init__(self, folder: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        twice: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.secrets = new_secrets()
         self._more = dict(environment or {})
         self.addresses = dict(zip(SERVICES, free_addresses(len(SERVICES)), strict=True))
+        self._seconds = dict(zip(twice, free_addresses(len(twice)), strict=True))
         self.postgres = LocalPostgres()
         self.gateway = LocalGateway(
             folder / "gateway",
-            services={name: f"{LOOPBACK}:{each.port}" for name, each in self.addresses.items()},
+            services={
+                name: " ".join(f"{LOOPBACK}:{each.port}" for each in self._addresses_of(name))
+                for name in SERVICES
+            },
             proxies=self._more.get("VITRINE_GATEWAY_PROXIES", "").replace(",", " ").split(),
         )
         self.flags_path = folder / "flags.json"
-        self.services = {name: self._service(name) for name in SERVICES}
+        self.services = {
+            name: self._service(name, self.addresses[name], self.folder / f"{name}.log")
+            for name in SERVICES
+        }
+        self._second_services = {
+            name: self._service(name, address, self.folder / f"{name}-2.log")
+            for name, address in self._seconds.items()
+        }
         self._running = contextlib.ExitStack()
 
     @property
@@ -64,8 +83,11 @@ class LocalProduction:
             starting.enter_context(self.postgres)
             for service in self.services.values():
                 starting.enter_context(service)
+            for service in self._second_services.values():
+                starting.enter_context(service)
             for name in self.services:
-                self.wait_ready(name)
+                for address, service in self.replicas(name).items():
+                    service.wait_ready(address.ready_url, timeout_seconds=START_SECONDS)
             starting.enter_context(self.gateway)
             self._running = starting.pop_all()
         return self
@@ -77,7 +99,7 @@ class LocalProduction:
         trace: TracebackType | None,
     ) -> None:
         # All at once: each may need its time to drain.
-        for service in self.services.values():
+        for service in (*self.services.values(), *self._second_services.values()):
             service.ask_to_stop()
         self._running.close()
 
@@ -87,11 +109,24 @@ class LocalProduction:
             self.addresses[name].ready_url, timeout_seconds=START_SECONDS
         )
 
-    def environment(self, name: str) -> dict[str, str]:
+    def replicas(self, name: str) -> dict[Address, ManagedProcess]:
+        """A service's processes by where they listen."""
+        processes = (self.services[name], self._second_services.get(name))
+        return {
+            address: process
+            for address, process in zip(self._addresses_of(name), processes, strict=False)
+            if process is not None
+        }
+
+    def _addresses_of(self, name: str) -> list[Address]:
+        second = self._seconds.get(name)
+        return [self.addresses[name], *([second] if second else [])]
+
+    def environment(self, name: str, address: Address | None = None) -> dict[str, str]:
         """What docker-compose.yml gives to one service, for loopback."""
         return shop_environment(
             self.folder / name,
-            self.addresses[name],
+            address or self.addresses[name],
             service=name,
             different={
                 **PRODUCTION,
@@ -104,6 +139,5 @@ class LocalProduction:
             },
         )
 
-    def _service(self, name: str) -> ManagedProcess:
-        log_path = self.folder / f"{name}.log"
-        return shop_process(self.environment(name), log_path, service=name, name=name)
+    def _service(self, name: str, address: Address, log_path: Path) -> ManagedProcess:
+        return shop_process(self.environment(name, address), log_path, service=name, name=name)

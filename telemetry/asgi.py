@@ -49,7 +49,6 @@ _TRACE_HEADERS = frozenset(
 
 # nginx's number for "the client closed the connection before there was an answer".
 CLIENT_CLOSED = 499
-_LONGEST_PATH = 200
 _KNOWN_METHODS = frozenset(METHODS)
 # A route's failures are exported from zero as soon as the route is known: `increase()` misses the
 # first step of a series, and the first failure is the one that an alert wants.
@@ -160,8 +159,6 @@ class ObservedApp:
             # Given by hand, because in contrib mode the span is no longer current here.
             fields["trace_id"] = exchange.trace_id
             fields["span_id"] = exchange.span_id
-        if route == UNMATCHED_ROUTE:
-            fields["path"] = redact_text(str(exchange.scope.get("path", "")))[:_LONGEST_PATH]
         if exchange.disconnected:
             fields["client_disconnected"] = True
         if isinstance(exchange.error, Exception):
@@ -231,11 +228,13 @@ class _Exchange:
             span.set_attribute("vitrine.caller.trace_id", f"{self._caller.trace_id:032x}")
 
     def start_attributes(self) -> dict[str, Any]:
-        """What is known before the application runs. No query, no user agent: they are personal."""
+        """What is known before the application runs, but who asks and for which address.
+
+        Both may name a person; the route's template, known later, says what was asked for.
+        """
         scope = self.scope
         attributes: dict[str, Any] = {
             "http.request.method": self.method,
-            "url.path": scope.get("path", ""),
             "url.scheme": scope.get("scheme", "http"),
             "network.protocol.version": scope.get("http_version", "1.1"),
         }

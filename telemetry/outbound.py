@@ -5,6 +5,7 @@ call is measured, time-outs and refusals included, which event hooks would miss.
 response's body afterwards is not part of the span.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ _PEER_OF_PREFIX = {
     "/sandbox": "sandbox",
 }
 
+_NAMED = re.compile(r"((?:/api/[a-z]+|/sandbox)/v1/[a-z-]+/)[^/]+")
+"""What a contract's path names: a caller may have typed it, and a hold's id opens the hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -54,7 +58,7 @@ class Destination:
             "http.request.method": known,
             "server.address": url.host,
             "server.port": url.port or (443 if url.scheme == "https" else 80),
-            "url.full": redact_text(_without_query(url)),
+            "url.full": redact_text(_NAMED.sub(r"\1*", _without_query(url))),
             "service.peer.name": peer,
         }
         return cls(method, url, peer, f"{known} {peer}", attributes)

@@ -21,6 +21,7 @@ from app.checkout.models import IDEMPOTENCY
 from app.checkout.rows import Car, Hold, Key, Order, Payment, Purchase
 from app.checkout.signals import Effect, Signals
 from app.frame.data.batches import BatchFailed
+from app.frame.data.patience import is_exhausted
 from app.kernel.clock import Clock
 from app.kernel.errors import Unavailable, VitrineError
 from app.kernel.facts import EventContext, Fact
@@ -271,7 +272,7 @@ class Changes:
                 failed.append(error)
                 # Another server may answer next, which never heard of what we wrote last.
                 self._foreseen.clear()
-                if len(failed) == FAILURES:
+                if len(failed) == FAILURES or is_exhausted():
                     break
             decided = None
         cause = failed[-1] if failed else None

@@ -369,7 +369,9 @@ class Holds:
                 return await self._lose(command, placed)
         except VitrineError as error:
             told = await self._told(error, command)
-            self._signals.hold_attempted(told.outcome, car_id=command.car_id)
+            # What no car is called may be anything.
+            known = "" if isinstance(told, CarUnknown) else command.car_id
+            self._signals.hold_attempted(told.outcome, car_id=known)
             raise told from error
         if isinstance(placed, Replay):
             return placed

@@ -80,7 +80,7 @@ ERASED_REQUEST: Final = "erased"
 """Stands for the fingerprint of a request whose order was erased; no request has it."""
 
 LONGEST_KEY: Final = 128
-"""A longer key is kept as its hash."""
+"""A longer key is kept as its hash, as any is that was not drawn: it may name somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,11 @@ def read_claim(
     from (decision 0055). Raises `KeyMissing` with the reason.
     """
     chosen = _read_key(lines)
-    if not caller and not is_drawn(chosen):
+    drawn = is_drawn(chosen)
+    if not caller and not drawn:
         caller = origin
-    short = len(chosen) <= LONGEST_KEY
-    key = f"{caller}/{chosen if short else hashlib.sha256(chosen.encode()).hexdigest()}"
+    plain = drawn and len(chosen) <= LONGEST_KEY
+    key = f"{caller}/{chosen if plain else hashlib.sha256(chosen.encode()).hexdigest()}"
     material = orjson.dumps([method, path, body, caller], option=orjson.OPT_SORT_KEYS)
     return Claim(key, hashlib.sha256(material).hexdigest())
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from itertools import takewhile
@@ -34,7 +34,8 @@ from app.checkout.looks import QUERIES, Look, Query, Reading, Seen
 from app.checkout.models import CARS
 from app.checkout.shapes import Part, Shape, told, untaken
 from app.frame.data.batches import Batches, BatchFailed, LineDown
-from app.frame.data.database import UtcTime
+from app.frame.data.database import Database, UtcTime
+from app.frame.data.outages import AWAY, sqlstate
 from app.frame.data.outbox import FactRow, Outbox
 from app.frame.settings import Pooler
 
@@ -81,19 +82,6 @@ STATEMENT_SECONDS: Final = 3.0
 PAUSE_SECONDS: Final = 1.0
 """After nobody answered: who comes meanwhile is told so at once."""
 
-UNREACHABLE: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.CantChangeRuntimeParamError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
-"""No batch can be written now, whatever is in it."""
-
 _LOST: Final = (
     asyncpg.IntegrityConstraintViolationError,
     asyncpg.LockNotAvailableError,
@@ -115,11 +103,11 @@ _READINGS: Final = {look: _reading(query) for look, query in QUERIES.items()}
 
 
 class PostgresqlLines:
-    """Checkout's way to PostgreSQL (`url` as SQLAlchemy writes it)."""
+    """Checkout's way to PostgreSQL."""
 
-    def __init__(self, url: str, outbox: Outbox, *, pooler: Pooler = "") -> None:
+    def __init__(self, database: Database, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._connections = _Connections(url, pooler)
+        self._connections = _Connections(database.url, database.pooler, database.refused)
         self._looks: dict[type[Look[Any]], Batches[Look[Any], Seen[Any]]] = {
             look: Batches(self._look) for look in QUERIES
         }
@@ -176,8 +164,9 @@ def _arguments(shape: Shape, batch: Sequence[_Told]) -> tuple[str, str]:
 class _Connections:
     """A few connections of our own, opened when they are needed."""
 
-    def __init__(self, url: str, pooler: Pooler) -> None:
+    def __init__(self, url: str, pooler: Pooler, refused: Callable[[Exception], None]) -> None:
         self._pooler = pooler
+        self._refused = refused
         self._connect = {
             **arguments_of(url),
             **({"statement_cache_size": 0} if pooler else {"server_settings": SESSION}),
@@ -201,7 +190,10 @@ class _Connections:
                 async with connection.transaction():
                     await connection.execute(ONCE)
                     return await connection.fetch(statement, *arguments)  # type: ignore[no-any-return]
-            except UNREACHABLE as error:
+            except Exception as error:
+                if not _unreachable(error):
+                    raise
+                self._refused(error)
                 if connection is None or isinstance(error, TimeoutError):
                     # Nobody answers: who comes meanwhile need not try. After a connection that only
                     # broke a new one is made at once.
@@ -241,8 +233,13 @@ class _Connections:
     async def close(self) -> None:
         self._down_until = math.inf
         for connection in self._idle:
-            with suppress(*UNREACHABLE):
+            with suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
                 await connection.close(timeout=CONNECT_SECONDS)
+
+
+def _unreachable(error: Exception) -> bool:
+    """Whether no batch can be written now, whatever is in it."""
+    return isinstance(error, OSError | asyncpg.InterfaceError) or sqlstate(error).startswith(AWAY)
 
 
 def _apart(item: _Told) -> tuple[str, ...]:

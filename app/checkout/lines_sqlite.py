@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -17,7 +16,7 @@ from app.checkout.models import ACTIVE_BY
 from app.checkout.shapes import Part, Shape, told, untaken
 from app.checkout.sqlite_file import SqliteFile, Write, moment_of
 from app.frame.data.batches import BatchFailed
-from app.frame.data.database import UtcTime
+from app.frame.data.database import Database, UtcTime
 from app.frame.data.outbox import Outbox
 
 Sight = TypeVar("Sight")
@@ -32,12 +31,10 @@ _READINGS: Final = {look: _reading(query) for look, query in QUERIES.items()}
 
 
 class SqliteLines:
-    """Checkout's way to the SQLite file at `path`; for `one_writer` see `SqliteFile`."""
+    """Checkout's way to its SQLite file."""
 
-    def __init__(
-        self, path: str, one_writer: AbstractAsyncContextManager[Any], outbox: Outbox
-    ) -> None:
-        self._file = SqliteFile(path, one_writer)
+    def __init__(self, database: Database, outbox: Outbox) -> None:
+        self._file = SqliteFile(database)
         self._outbox = outbox
 
     async def look(self, look: Look[Sight]) -> Seen[Sight]:

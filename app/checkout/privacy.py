@@ -15,10 +15,12 @@ from app.checkout.idempotency import ERASED_REQUEST, Claim, Replay, StoredAnswer
 from app.checkout.looks import OrderLook, OrderSight
 from app.checkout.models import CUSTOMERS, IDEMPOTENCY
 from app.checkout.rows import Key
+from app.checkout.settlement import stated_now
 from app.checkout.signals import Signals
 from app.checkout.store import Store
 from app.checkout.store_customers import Customer
 from app.checkout.tokens import for_holder
+from app.contracts.events import CustomerErased
 from app.kernel.clock import Clock, rfc3339
 
 BATCH: Final = 200
@@ -204,8 +206,10 @@ def erase(sight: OrderSight, now: datetime) -> Change[Any]:
         )
     change: Change[Any] = Change(sight.car, answer=None)
     change.end(CUSTOMERS, order.order_id)
-    change.set(order, erased_at=now)
-    change.set(sight.hold, address_hash="")
+    unlabelled = order._replace(context={**order.context, "campaign": ""})
+    change.set(order, erased_at=now, context=unlabelled.context)
+    change.set(sight.hold, address_hash="", context={**sight.hold.context, "campaign": ""})
+    change.say(stated_now(unlabelled), CustomerErased(order.order_id))
     if sight.car.let_go_by == sight.hold.holder:
         change.set(sight.car, let_go_by=None)
     # The fingerprint is a hash of name, e-mail and phone too. The key stays taken: a copy of the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -52,6 +53,7 @@ from app.contracts.checkout import (
     ReturnReceipt,
     ReturnRequest,
 )
+from app.contracts.labels import tells_of_a_person
 from app.contracts.wire import Identifier, problem_responses
 from app.frame.inbound import problems
 from app.frame.inbound.callers import Caller, caller_of, passed_on
@@ -535,12 +537,18 @@ async def _dealer_of(order_id: str, token: str, use: UseCases) -> KeyHolder:
     return holder
 
 
+_OUR_IDS: Final = re.compile(r"\b[a-z]{3}_[0-9a-z]{26}\b")
+"""Some look like a number in letters."""
+
+
 def _own_url(request: Request, use: UseCases, given: str | None, field: str) -> str:
     """An absolute URL of our own origin; raises `InvalidInput` for anybody else's."""
     origin = use.platform.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
     if given is None:
         return f"{origin}/"
     parts = urlsplit(given)
+    if tells_of_a_person(_OUR_IDS.sub("", f"{parts.path} {parts.query} {parts.fragment}")):
+        raise InvalidInput(f"{field}: must not hold anybody's e-mail address or number.")
     if any(ord(character) < 33 for character in given):
         raise InvalidInput(f"{field}: must not contain spaces or control characters.")
     plain_path = not parts.scheme and not parts.netloc and given.startswith("/")

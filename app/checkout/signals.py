@@ -13,6 +13,7 @@ from typing import Final, Literal
 from app.checkout.providers.circuit import CircuitState
 from app.checkout.providers.guard import Retried
 from app.kernel.errors import VitrineError
+from app.kernel.ids import shown
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.checkout import (
     CHECKOUT_DESK_SALES,
@@ -90,14 +91,14 @@ class Signals:
         self._holds.inc(outcome=outcome)
         _mark(hold_id=hold_id, car_id=car_id, keep=outcome is Outcome.OK)
         event = "hold.placed" if outcome is Outcome.OK else "hold.refused"
-        self._log.info(event, car_id=car_id, hold_id=hold_id, outcome=outcome)
+        self._log.info(event, car_id=car_id, hold_id=shown(hold_id), outcome=outcome)
 
     def hold_ended(self, hold_id: str, *, car_id: str, ended_as: str) -> None:
-        self._log.info("hold.ended", hold_id=hold_id, car_id=car_id, ended_as=ended_as)
+        self._log.info("hold.ended", hold_id=shown(hold_id), car_id=car_id, ended_as=ended_as)
 
     def order_submitted(self, order_id: str, *, hold_id: str, caused_by: str) -> None:
         _mark(order_id=order_id, hold_id=hold_id, keep=True, caused_by=caused_by)
-        self._log.info("order.submitted", order_id=order_id, hold_id=hold_id)
+        self._log.info("order.submitted", order_id=order_id, hold_id=shown(hold_id))
 
     def order_confirmed(
         self,
@@ -242,7 +243,7 @@ def _mark(
         return
     known: dict[str, str | bool] = {
         "vitrine.order_id": order_id,
-        "vitrine.hold_id": hold_id,
+        "vitrine.hold_id": shown(hold_id),
         "vitrine.car_id": car_id,
         KEEP_ATTRIBUTE: keep,
     }

@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -22,7 +22,8 @@ from typing import Any, Final
 import orjson
 
 from app.frame.data.batches import Batches
-from app.frame.data.database import SQLITE_BUSY_SECONDS
+from app.frame.data.database import SQLITE_BUSY_SECONDS, Database
+from app.frame.data.outages import sqlite_code
 from app.frame.data.outbox import FactRow
 
 SAY: Final = (
@@ -43,15 +44,14 @@ class Write:
 
 
 class SqliteFile:
-    """The file at `path`.
+    """The file of `database`, behind whose `one_writer` it takes its turns.
 
-    `one_writer` is the lock behind which this process's other transactions take turns: waiting for
-    it costs less than SQLite's own waiting, which sleeps.
+    Waiting for that lock costs less than SQLite's own waiting, which sleeps.
     """
 
-    def __init__(self, path: str, one_writer: AbstractAsyncContextManager[Any]) -> None:
-        self._path = path
-        self._one_writer = one_writer
+    def __init__(self, database: Database) -> None:
+        self._path = database.path
+        self._database = database
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkout-commit")
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -82,7 +82,7 @@ class SqliteFile:
                 connection.close()
 
     async def _run(self, writes: Sequence[Write]) -> Sequence[bool]:
-        async with self._one_writer:
+        async with self._database.one_writer:
             if self._writer is None:
                 self._writer = _connected(self._path)
                 self._writer.execute("PRAGMA busy_timeout=0")  # nobody else may wait for `_begin`
@@ -90,7 +90,8 @@ class SqliteFile:
             try:
                 done = await _applied(connection, writes)
                 await asyncio.get_running_loop().run_in_executor(self._thread, connection.commit)
-            except BaseException:
+            except BaseException as error:
+                self._database.refused(error)
                 # Whatever state it is in: a connection that kept the write lock would keep
                 # everybody from writing. Closing alone does not let go while a traceback holds a
                 # cursor.
@@ -109,10 +110,7 @@ async def _begin(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            if (
-                error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
-                or time.monotonic() > give_up_at
-            ):
+            if sqlite_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
                 raise
             await asyncio.sleep(BUSY_PAUSE_SECONDS)
         else:

@@ -27,7 +27,9 @@ OrderState = Literal[
 Label = Annotated[str, BeforeValidator(as_label), StringConstraints(max_length=LONGEST_LABEL)]
 """Marketing's words: cut or dropped, never refused."""
 LONGEST_ADVICE_ID: Final = 60
-_ADVICE: Final = re.compile(rf"[A-Za-z0-9_.:-]{{0,{LONGEST_ADVICE_ID}}}")
+_ADVICE: Final = re.compile(r"adv_[0-9a-z]{26}")
+"""As the advisor makes them: whatever else stands there was typed by somebody."""
+
 LocalPath = Annotated[str, StringConstraints(max_length=500)]
 """A path or URL of our own origin; checked against it."""
 

@@ -32,7 +32,7 @@ class UpstreamProblem(Exception):
     """The other service answered with a problem document."""
 
     def __init__(self, status: int, problem: Mapping[str, Any], *, replayed: bool = False) -> None:
-        super().__init__(f"{status} {problem.get('type')}: {problem.get('detail')}")
+        super().__init__(f"{status} {problem.get('type')}")  # the detail may quote the caller
         self.status = status
         self.problem = problem
         self.replayed = replayed

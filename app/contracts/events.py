@@ -327,6 +327,14 @@ class OrderPartlyRefunded(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerErased(Fact):
+    """Whose order it was is forgotten, and by what words they were brought."""
+
+    TYPE: ClassVar[str] = "checkout.customer.erased"
+    order_id: Id
+
+
+@dataclass(frozen=True, slots=True)
 class OrderDisputed(Fact):
     """The shopper's bank wants the money back; until that is decided the car is kept."""
 

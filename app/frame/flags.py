@@ -1,12 +1,15 @@
 """Feature and fault flags: one flagd-format file, read through OpenFeature, reloaded on change.
 
-A flag that is missing or damaged evaluates to the caller's default; a damaged file keeps the last
-good state and is reported in the log.
+flagd's own evaluator reads the file in this process (docs/decisions/0071). A flag that is missing
+or damaged evaluates to the caller's default; a damaged file keeps the last good state and is told
+in the log once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,11 +17,17 @@ from typing import Final, TypeVar
 import orjson
 from openfeature import api
 from openfeature.client import OpenFeatureClient
-from openfeature.contrib.provider.flagd import FlagdProvider
-from openfeature.contrib.provider.flagd.config import ResolverType
-from openfeature.event import EventDetails, ProviderEvent
+from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import EventDetails, ProviderEvent, ProviderEventDetails
 from openfeature.exception import OpenFeatureError
-from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
+from openfeature.flag_evaluation import (
+    FlagEvaluationDetails,
+    FlagResolutionDetails,
+    FlagValueType,
+    Reason,
+)
+from openfeature.provider import AbstractProvider, Metadata
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from app.kernel.errors import CannotStart
@@ -48,19 +57,15 @@ class Flags:
             path.write_bytes(orjson.dumps(resting_state(), option=orjson.OPT_INDENT_2))
         # OpenFeature's providers are global: a domain of its own keeps two platforms apart.
         self._domain = f"vitrine-{next(_NUMBER)}"
-        provider = FlagdProvider(
-            resolver_type=ResolverType.FILE,
-            offline_flag_source_path=str(path),
-            deadline_ms=int(POLL_SECONDS * 1000),  # also the interval of the file watcher
-        )
+        provider = FlagFile(path)
         try:
-            api.set_provider_and_wait(provider, self._domain)
-        except OpenFeatureError as error:
-            api.set_provider(NoOpProvider(), self._domain)
+            provider.read()
+        except UNREADABLE as error:
             raise CannotStart(
                 f"the flag file {path} cannot be read as JSON: repair it, or remove it and a new"
                 " one with every flag at rest is made."
             ) from error
+        api.set_provider_and_wait(provider, self._domain)
         self._client: OpenFeatureClient = api.get_client(domain=self._domain)
         self._static: dict[str, float | bool] = {}
         """Values that hold until the file changes; a change brings an empty one."""
@@ -99,6 +104,98 @@ class Flags:
     def _changed(self, details: EventDetails) -> None:
         del details
         self._static = {}
+
+
+UNREADABLE: Final = (OSError, ValueError, TypeError, AttributeError, OpenFeatureError)
+"""What is raised for a file that is away, no JSON, or no document of flagd's."""
+
+
+class FlagFile(AbstractProvider):
+    """OpenFeature's provider of the flags in one file, which a thread looks at for changes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._core = FlagdCore()
+        self._read_at = (0, 0)
+        self._closed = threading.Event()
+
+    def read(self) -> None:
+        """Take what the file says now; what was read before stays when it raises `UNREADABLE`."""
+        self._read_at = self._changed_at()
+        self._core.set_flags(orjson.loads(self._path.read_bytes()))
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:
+        del evaluation_context
+        threading.Thread(target=self._follow, name="flags", daemon=True).start()
+
+    def shutdown(self) -> None:
+        self._closed.set()
+
+    def get_metadata(self) -> Metadata:
+        return Metadata(name="flag file")
+
+    def resolve_boolean_details(
+        self,
+        flag_key: str,
+        default_value: bool,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[bool]:
+        return self._core.resolve_boolean_value(flag_key, default_value, evaluation_context)
+
+    def resolve_string_details(
+        self,
+        flag_key: str,
+        default_value: str,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[str]:
+        return self._core.resolve_string_value(flag_key, default_value, evaluation_context)
+
+    def resolve_integer_details(
+        self,
+        flag_key: str,
+        default_value: int,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[int]:
+        return self._core.resolve_integer_value(flag_key, default_value, evaluation_context)
+
+    def resolve_float_details(
+        self,
+        flag_key: str,
+        default_value: float,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[float]:
+        return self._core.resolve_float_value(flag_key, default_value, evaluation_context)
+
+    def resolve_object_details(
+        self,
+        flag_key: str,
+        default_value: Sequence[FlagValueType] | Mapping[str, FlagValueType],
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[Sequence[FlagValueType] | Mapping[str, FlagValueType]]:
+        return self._core.resolve_object_value(flag_key, default_value, evaluation_context)
+
+    def _follow(self) -> None:
+        while not self._closed.wait(POLL_SECONDS):
+            if self._changed_at() == self._read_at:
+                continue
+            try:
+                self.read()
+            except UNREADABLE as error:
+                _log.error("the flag file %s is not read: %s", self._path, error)
+            else:
+                self.emit_provider_configuration_changed(ProviderEventDetails())
+
+    def _changed_at(self) -> tuple[int, int]:
+        """When the file was written and how long it is; zeros while it is away."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return (0, 0)
+        return (found.st_mtime_ns, found.st_size)
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 def resting_state() -> dict[str, object]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import Any, Final
 import orjson
 from cryptography.fernet import Fernet, MultiFernet
 
+from app.frame.made import refuse_lost, remember
 from app.frame.settings import PlatformSettings
 from app.kernel.errors import CannotStart
 from app.kernel.ids import new_secret
@@ -61,6 +64,7 @@ SECRETS: Final = (
     Secret("VITRINE_DEALER_KEY", ("catalog", "checkout")),
     Secret("VITRINE_DELIVERY_KEY", ("insight",)),
     Secret("VITRINE_REPORT_KEY", ("insight",)),
+    Secret("VITRINE_ALERT_KEY", ("insight",)),
     Secret("VITRINE_PAYMENT_KEY", ("checkout", "sandbox")),
     Secret("VITRINE_WEBHOOK_SECRET", ("checkout", "sandbox")),
     Secret("VITRINE_CUSTOMER_KEY", ("checkout",), fernet=True),
@@ -71,6 +75,16 @@ SECRETS: Final = (
     Secret("COLLECTOR_DATABASE_PASSWORD", least=PASSWORD),
     *(Secret(f"{name.upper()}_DATABASE_PASSWORD", least=PASSWORD) for name in SERVICES),
 )
+
+
+OPERATOR: Final = "operator"
+"""Who asks on the internal port and is none of the services."""
+
+
+def internal_key(session_key: str, name: str) -> str:
+    """What opens the internal port to a service, or to the operator, by its name."""
+    said = f"internal {name}".encode()
+    return hmac.new(session_key.encode(), said, hashlib.sha256).hexdigest()
 
 
 class KeysMissing(CannotStart):
@@ -129,7 +143,7 @@ def with_keys(settings: PlatformSettings, service: str = "") -> PlatformSettings
 
     In production all must be good: raises `KeysMissing`, naming the variables. Elsewhere missing
     ones are generated once into `<data>/keys.json` (mode 0600), so that sessions and encrypted
-    rows survive a restart. Raises ValueError when that file is damaged.
+    rows survive a restart. Raises ValueError when that file is damaged, `Lost` when it is gone.
     """
     secrets = secrets_of(service)
     filled = _filled(settings, secrets)
@@ -160,6 +174,7 @@ def _filled(settings: PlatformSettings, secrets: list[Secret]) -> PlatformSettin
     if not missing:
         return settings
     path = settings.data / "keys.json"
+    refuse_lost(path)
     kept: Any = orjson.loads(path.read_bytes()) if path.exists() else {}
     if not isinstance(kept, dict) or not all(isinstance(key, str) for key in kept.values()):
         raise ValueError("it is not an object of texts")
@@ -167,6 +182,7 @@ def _filled(settings: PlatformSettings, secrets: list[Secret]) -> PlatformSettin
     kept |= fresh
     if fresh:
         _write(path, kept)
+    remember(path)
     return settings.model_copy(update={secret.field: kept[secret.field] for secret in missing})
 
 

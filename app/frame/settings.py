@@ -60,6 +60,7 @@ class PlatformSettings(BaseSettings):
         "", description="keys of single dealers: JSON, or a file of it", repr=False
     )
     delivery_key: str = Field("", description="announces deployments")
+    alert_key: str = Field("", description="Alertmanager tells alerts with it")
     report_key: str = Field("", description="reads marketing's reports")
     payment_key: str = Field("", description="checkout's key at the sandbox provider")
     webhook_secret: str = Field("", description="signs the sandbox's webhooks")
@@ -75,6 +76,22 @@ class PlatformSettings(BaseSettings):
         LOOPBACK,
         description="addresses or networks whose X-Forwarded-For is believed, by commas; embedded"
         " mode believes nobody unless this is set",
+    )
+
+    body_seconds: float = Field(
+        5.0, ge=1, le=60, description="for a body of up to 512 KiB to come; larger ones have more"
+    )
+    connections_per_address: int = Field(
+        100,
+        ge=1,
+        description="at once, of one caller; a trusted proxy has as many as there is room for",
+    )
+
+    database_seconds: float = Field(
+        4.0,
+        gt=0,
+        le=60,
+        description="how long one request waits for its database in all; neighbours wait five",
     )
 
     @property
@@ -117,6 +134,10 @@ class ServiceSettings(OfOneService):
         CONNECTIONS, ge=2, le=200, description="the most that one process opens"
     )
     database_pooler: Pooler = Field("", description="what stands between us and PostgreSQL")
+
+    database_gib: float = Field(
+        0, ge=0, description="what it may take in PostgreSQL, for the forecast; 0 = not known"
+    )
 
     @field_validator("database_url")
     @classmethod

@@ -19,6 +19,7 @@ from app.insight.console import pages
 from app.insight.console.alerting import Alerting
 from app.insight.console.doorkeeper import Doorkeeper
 from app.insight.console.gateways import Alertmanager, Prometheus
+from app.insight.console.logins import EndedLogins
 from app.insight.console.overview import Overviews
 from app.insight.console.page import Console, templates
 from app.insight.ledger.intakes import DIET, SOURCES, Connect, Intake
@@ -85,7 +86,11 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
     readings = Readings(store)
     prometheus, alertmanager = Prometheus(own.prometheus_url), Alertmanager(own.alertmanager_url)
     doorkeeper = Doorkeeper(
-        platform.settings.console_password, platform.settings.session_key, platform.clock
+        platform.settings.console_password,
+        platform.settings.session_key,
+        platform.clock,
+        EndedLogins(database),
+        secure=platform.settings.public_url.startswith("https:"),
     )
     alerting = Alerting(readings, alertmanager)
     used = Api(
@@ -114,7 +119,6 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
         clock=platform.clock,
         traces=platform.traces,
         version=platform.version,
-        secure_cookie=platform.settings.public_url.startswith("https:"),
         templates=templates(platform.clock),
     )
     api = new_api(platform, name=NAME, title="Vitrine insight", prefix=PREFIX)
@@ -129,6 +133,8 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
         api=api,
         outbox=outbox,
         internal=internal_routes(used),
+        internal_keys={"/internal/insight/alerts": platform.settings.alert_key},
+        warn=[intake.has_not_parted for intake in intakes],
         migrate=lambda: migrate(database, NAME, METADATA),
         prepare=[exporter.refresh],
         jobs=[

@@ -143,3 +143,10 @@ ALERTS: Final = Table(
     Column("ends_at", UtcTime),
     Index("ix_alerts_starts_at", "starts_at"),
 )
+
+ENDED_LOGINS: Final = Table(
+    "ended_logins",
+    METADATA,
+    Column("login_id", String(40), primary_key=True),
+    Column("expires_at", UtcTime, nullable=False),
+)

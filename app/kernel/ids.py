@@ -23,6 +23,14 @@ def new_id(prefix: str, at: datetime) -> str:
     return f"{prefix}_{''.join(pairs)}"
 
 
+def shown(identifier: str) -> str:
+    """What signals may hold of an identifier that opens something by itself, as a hold's does.
+
+    Its prefix, its moment and 20 of its random bits: enough to find it, not to use it.
+    """
+    return identifier[:18]
+
+
 def new_secret() -> str:
     """A URL-safe token of 256 random bits that whoever knows it may use."""
     return secrets.token_urlsafe(32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opentelemetry import trace
 
+from app.kernel.ids import shown
 from telemetry.bootstrap import Telemetry
 from telemetry.catalogue.storefront import STOREFRONT_PAGES_DEGRADED
 from telemetry.tracing import KEEP_ATTRIBUTE
@@ -28,7 +29,7 @@ class Signals:
             span.set_attributes(
                 {
                     "vitrine.order_id": order_id,
-                    "vitrine.hold_id": hold_id,
+                    "vitrine.hold_id": shown(hold_id),
                     KEEP_ATTRIBUTE: True,
                 }
             )

@@ -5,6 +5,7 @@ from telemetry.catalogue import checkout, frame, insight, promql, sandbox
 from telemetry.catalogue.advisor import ADVISOR_MATCH_DURATION
 from telemetry.catalogue.catalog import STOCK_IMPORT_LAST_SUCCESS, STOCK_IMPORT_ROWS
 from telemetry.catalogue.limits import (
+    DATABASE_ROOM_BYTES,
     FEED_AGE_SECONDS,
     LEDGER_LAG_SECONDS,
     OUTBOX_LAG_SECONDS,
@@ -199,6 +200,31 @@ FACTS = Row(
             runbook="FactsSetAside",
         ),
         graph(
+            "Histories that parted",
+            "1 while a consumer has read what its source does not have: a database was restored.",
+            "none",
+            Query(
+                promql.value(frame.CONSUMER_PARTED, by=("service", "source"), aggregate="max"),
+                "{{service}} of {{source}}",
+            ),
+            Query(
+                promql.increase(frame.CONSUMER_EVENTS_MISSED, by=("service", "source")),
+                "{{service}} of {{source}}, events missed",
+            ),
+            smallest=0.0,
+            runbook="HistoryParted",
+        ),
+        graph(
+            "Internal port: refused",
+            "Requests without a key, from a foreign host or page: somebody is in the wrong place.",
+            "reqps",
+            Query(
+                promql.rate(frame.INTERNAL_REFUSED, by=("service", "reason")),
+                "{{service}}, {{reason}}",
+            ),
+            smallest=0.0,
+        ),
+        graph(
             "Ledger: behind by",
             "Age of the oldest fact that the ledger has not booked. At zero the numbers are exact.",
             "s",
@@ -214,6 +240,37 @@ FACTS = Row(
             Query(promql.value(frame.OUTBOX_ROWS, by=("service",), aggregate="max"), "{{service}}"),
             smallest=0.0,
             runbook="OutboxStuck",
+        ),
+        graph(
+            "Databases: size",
+            "What each service's database takes on its disk.",
+            "short",
+            Query(
+                promql.value(frame.DATABASE_SIZE, by=("service",), aggregate="max"), "{{service}}"
+            ),
+            smallest=0.0,
+            runbook="DiskFullSoon",
+        ),
+        graph(
+            "Databases: room",
+            "By how much each may still grow. When it is used up nothing is sold.",
+            "short",
+            Query(
+                promql.value(frame.DATABASE_ROOM, by=("service",), aggregate="min"), "{{service}}"
+            ),
+            smallest=0.0,
+            steps=(Step(0.0, "red"), Step(DATABASE_ROOM_BYTES, "green")),
+            runbook="DiskFullSoon",
+        ),
+        graph(
+            "Clocks: ahead of the database by",
+            "The database's clock counts; a machine's that is far from it wants setting.",
+            "s",
+            Query(
+                promql.value(frame.CLOCK_SKEW, by=("service", "instance"), aggregate="max"),
+                "{{service}} {{instance}}",
+            ),
+            runbook="ClockSkew",
         ),
         graph(
             "Facts booked per second",

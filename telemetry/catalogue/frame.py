@@ -55,6 +55,34 @@ CONSUMER_EVENTS_SET_ASIDE = Metric(
     owner="frame",
     shown_on="services",
 )
+CONSUMER_PARTED = Metric(
+    name="consumer_parted",
+    kind="gauge",
+    description="1 while a consumer stands still: its source has another history than it has read.",
+    labels=(SERVICE, CONSUMED_SOURCE),
+    unit="bool",
+    owner="frame",
+    shown_on="services",
+)
+CONSUMER_EVENTS_MISSED = Metric(
+    name="consumer_events_missed_total",
+    kind="counter",
+    description="Events that a source had pruned before a restored consumer could read them.",
+    labels=(SERVICE, CONSUMED_SOURCE),
+    unit="events",
+    owner="frame",
+    shown_on="services",
+)
+RefusedFor = Literal["host", "origin", "key"]
+INTERNAL_REFUSED = Metric(
+    name="internal_refused_total",
+    kind="counter",
+    description="Requests to the internal port that were refused, by what did not fit.",
+    labels=(SERVICE, Label("reason", get_args(RefusedFor), "What was foreign or missing.")),
+    unit="requests",
+    owner="frame",
+    shown_on="services",
+)
 OVERLOAD_SHED = Metric(
     name="overload_shed_total",
     kind="counter",
@@ -116,11 +144,45 @@ TELEMETRY_LABELS_OVERFLOWED = Metric(
     shown_on="services",
 )
 
+CLOCK_SKEW = Metric(
+    name="clock_skew_seconds",
+    kind="gauge",
+    description="How far the machine's clock is ahead of its database's, which counts.",
+    labels=(SERVICE,),
+    unit="seconds",
+    owner="frame",
+    shown_on="services",
+)
+DATABASE_SIZE = Metric(
+    name="database_size_bytes",
+    kind="gauge",
+    description="What the service's database takes on its disk.",
+    labels=(SERVICE,),
+    unit="bytes",
+    owner="frame",
+    shown_on="services",
+)
+DATABASE_ROOM = Metric(
+    name="database_room_bytes",
+    kind="gauge",
+    description="By how much the service's database may still grow.",
+    labels=(SERVICE,),
+    unit="bytes",
+    owner="frame",
+    shown_on="services",
+)
+
 METRICS = (
+    CLOCK_SKEW,
+    DATABASE_SIZE,
+    DATABASE_ROOM,
     OUTBOX_LAG,
     OUTBOX_ROWS,
     CONSUMER_EVENTS_UNDIGESTED,
     CONSUMER_EVENTS_SET_ASIDE,
+    CONSUMER_PARTED,
+    CONSUMER_EVENTS_MISSED,
+    INTERNAL_REFUSED,
     OVERLOAD_SHED,
     REQUESTS_LIMITED,
     APP_INFO,

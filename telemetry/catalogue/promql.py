@@ -47,6 +47,14 @@ def value(
     return _aggregate(metric, _series(metric, matchers, "", labels), by, aggregate)
 
 
+def forecast(
+    metric: Metric, *, seconds: int, window: str, by: Iterable[str] = (), aggregate: str = "min"
+) -> str:
+    """What a gauge will be in so many seconds if it goes on as it did over `window`."""
+    inner = f"predict_linear({selector(metric)}[{window}], {seconds})"
+    return _aggregate(metric, inner, by, aggregate)
+
+
 def ratio(part: str, whole: str) -> str:
     """`part / whole`, with no answer (rather than NaN) where the whole is zero."""
     return f"({part}) / (({whole}) > 0)"

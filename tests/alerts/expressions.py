@@ -35,6 +35,8 @@ _WORDS = frozenset(
         "avg_over_time",
         "sum_over_time",
         "histogram_quantile",
+        "predict_linear",
+        "abs",
     }
 )
 

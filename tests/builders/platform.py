@@ -22,6 +22,7 @@ KEYS = {
         "dealer_key",
         "delivery_key",
         "report_key",
+        "alert_key",
         "payment_key",
         "webhook_secret",
     )
@@ -46,6 +47,7 @@ def make_platform(
         "data": folder,
         "flags": folder / "flags.json",
         "console_password": "open sesame",
+        "database_seconds": 60,  # a machine that stands still for some seconds is no outage
         "customer_key": "dGVzdC1jdXN0b21lci1rZXktdGVzdC1jdXN0b21lcjA=",
         **KEYS,
         **settings,

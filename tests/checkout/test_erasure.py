@@ -79,7 +79,10 @@ async def _books(shop: Shop) -> list[Any]:
     return [
         await shop.rows("SELECT order_id, state, price, vat, deposit, currency FROM orders"),
         await shop.rows("SELECT * FROM payments"),
-        await shop.rows("SELECT event_id, position, type, time, data, context FROM outbox"),
+        await shop.rows(
+            "SELECT event_id, position, type, time, data, context FROM outbox"
+            " WHERE type <> 'checkout.customer.erased'"
+        ),
     ]
 
 
@@ -101,6 +104,24 @@ async def test_an_erased_order_keeps_its_books_and_nothing_of_the_person(shop: S
     assert await shop.rows("SELECT address_hash FROM holds") == [("",)]
     assert await _books(shop) == before
     assert await shop.broken_invariants() == {}
+
+
+async def test_an_erased_order_forgets_its_campaign_and_tells_the_ledger_to(shop: Shop) -> None:
+    hold = await shop.held()
+    order = (await shop.order(hold["hold_id"], attribution={"utm_campaign": "for Zeb"})).json()
+    await shop.act(order, "cancellation")
+    assert "for Zeb" in str(await shop.rows("SELECT context FROM orders"))
+
+    await shop.act(order, "erasure")
+
+    assert "for Zeb" not in str(await shop.rows("SELECT context FROM holds"))
+    assert "for Zeb" not in str(await shop.rows("SELECT context FROM orders"))
+    erased = (await shop.facts())[-1]
+    assert (erased.type, erased.data) == (
+        "checkout.customer.erased",
+        {"order_id": order["order_id"]},
+    )
+    assert erased.context.campaign == ""
 
 
 async def test_an_erased_order_can_still_be_read_and_returned_with_its_token(shop: Shop) -> None:

@@ -63,7 +63,7 @@ NAMESPACES = {
     "opentelemetry-instrumentation-httpx": "opentelemetry.instrumentation.httpx",
     "opentelemetry-instrumentation-sqlalchemy": "opentelemetry.instrumentation.sqlalchemy",
     "openfeature-sdk": "from openfeature import",
-    "openfeature-provider-flagd": "openfeature.contrib.provider.flagd",
+    "openfeature-flagd-core": "openfeature.contrib.tools.flagd.core",
 }
 
 

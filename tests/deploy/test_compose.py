@@ -266,6 +266,49 @@ def test_every_container_is_scraped_or_asked_by_the_collector(
     assert set(services) - scraped == set(asked)
 
 
+def networks_of(service: dict[str, Any]) -> set[str]:
+    return set(service["networks"])
+
+
+def test_whoever_asks_somebody_shares_a_network_with_them(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    everybody = set(services)
+    asks = {
+        "gateway": set(APP),
+        **{name: {*APP, "postgres", "collector"} for name in APP},
+        "insight": {*APP, "postgres", "collector", "prometheus", "alertmanager"},
+        "collector": everybody,
+        "prometheus": everybody - {"gateway", "postgres"},
+        "alertmanager": {"insight"},
+        "grafana": {"prometheus", "tempo", "loki"},
+    }
+
+    apart = [
+        (one, other)
+        for one, others in asks.items()
+        for other in others
+        if not networks_of(services[one]) & networks_of(services[other])
+    ]
+    assert apart == []
+
+
+def test_nobody_else_is_on_a_network_with_what_they_do_not_ask(
+    services: dict[str, dict[str, Any]], compose: dict[str, Any]
+) -> None:
+    on = {
+        network: {name for name, each in services.items() if network in networks_of(each)}
+        for network in compose["networks"]
+    }
+
+    assert on == {
+        "shop": {*APP, "gateway", "collector", "prometheus", "alertmanager"},
+        "data": {*APP, "postgres", "collector"},
+        "view": {"collector", "prometheus", "alertmanager", "tempo", "loki", "grafana"},
+    }
+    assert compose["networks"]["data"]["internal"] is True
+
+
 def test_every_container_with_http_is_probed(
     services: dict[str, dict[str, Any]], collector: dict[str, Any]
 ) -> None:

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPResponse
@@ -17,6 +18,7 @@ import pytest
 
 from app.frame.inbound.bodies import FEED_BYTES, FORM_BYTES, WEBHOOK_BYTES
 from rigs.nginx import CONFIGURATION, LocalGateway
+from rigs.processes import wait_until
 from rigs.shop import SERVICES
 
 pytestmark = pytest.mark.integration
@@ -201,12 +203,15 @@ def test_json_is_compressed(gateway: LocalGateway) -> None:
     assert answer.json()["service"] == "catalog"
 
 
-def test_the_access_log_holds_no_query_string(gateway: LocalGateway) -> None:
-    ask(gateway, "/orders/ord_1?token=secret-token")
+def test_the_access_log_holds_of_an_address_what_is_the_same_for_all(gateway: LocalGateway) -> None:
+    ask(gateway, "/se/en/Zebedeus?token=secret-token")
+    ask(gateway, "/api/checkout/v1/holds/hld_secret")
+    ask(gateway, "/api/Zebedeus")
 
-    lines = [json.loads(line) for line in gateway.log_tail(200).splitlines() if line[0] == "{"]
-    assert "/orders/ord_1" in {line["url.path"] for line in lines}
-    assert "secret-token" not in gateway.log_tail(200)
+    log = gateway.log_tail(200)
+    lines = [json.loads(line) for line in log.splitlines() if line[0] == "{"]
+    assert {"/*", "/api/checkout/v1/holds/*"} <= {line["http.route"] for line in lines}
+    assert [word for word in ("Zebedeus", "secret") if word in log] == []
 
 
 def test_a_service_that_is_away_is_told_in_our_own_words_and_the_gateway_lives(
@@ -269,6 +274,86 @@ def test_what_never_reaches_a_service_is_a_page_or_a_problem_too(
         problem = json.loads(body)
         assert (problem["type"], problem["status"]) == (f"/problems/{code}", status)
         assert ("send it whole" in problem["detail"]) is (status == 413)
+
+
+SLOW = b"POST /api/checkout/v1/holds HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+
+
+def test_one_caller_has_fifty_places_and_the_next_one_is_told_so_while_others_notice_nothing(
+    gateway: LocalGateway,
+) -> None:
+    to = ("127.0.0.1", gateway.port)
+    with ExitStack() as stack, httpx.Client(trust_env=False) as other:
+        crowd = [
+            stack.enter_context(socket.create_connection(to, 10, ("127.0.0.2", 0)))
+            for _ in range(51)
+        ]
+        for each in crowd:
+            each.sendall(SLOW)
+        refused = HTTPResponse(crowd[-1])
+        refused.begin()
+        problem = json.loads(refused.read())
+        others = [other.get(f"{gateway.url}/api/checkout/v1/holds").status_code for _ in range(5)]
+        for each in crowd[:-1]:
+            each.sendall(b"x" * 9)
+
+    assert (refused.status, refused.headers["retry-after"]) == (429, "2")
+    assert (problem["type"], problem["retry_after_seconds"]) == ("/problems/too-many-requests", 2)
+    assert others == [200] * 5
+
+
+def test_a_household_of_many_ipv6_addresses_is_one_caller_and_its_neighbour_another(
+    tmp_path: Path,
+) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(stand_in("checkout"))
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+        address = f"127.0.0.1:{server.server_address[1]}"
+        gateway = stack.enter_context(
+            LocalGateway(
+                tmp_path / "gateway",
+                services=dict.fromkeys(SERVICES, address),
+                proxies=["127.0.0.1"],
+            )
+        )
+        crowd = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), 10))
+            for _ in range(50)
+        ]
+        for number, each in enumerate(crowd, start=1):
+            claim = f"Host: a\r\nX-Forwarded-For: 2001:db8::{number}:1".encode()
+            each.sendall(SLOW.replace(b"Host: a", claim))
+        wait_until(lambda: from_(gateway, "2001:db8::ffff") == 429, timeout_seconds=30)
+        neighbours = [from_(gateway, host) for host in ("2001:db8:0:1::1", "192.0.2.1")]
+        for each in crowd:
+            each.sendall(b"x" * 9)
+
+    assert neighbours == [200, 200]
+
+
+def from_(gateway: LocalGateway, host: str) -> int:
+    """How somebody at this address is answered, as a balancer says."""
+    return ask(gateway, "/", **{"x-forwarded-for": host}).status_code
+
+
+def test_a_flood_of_posts_of_one_caller_is_slowed_down(tmp_path: Path) -> None:
+    nobody = dict.fromkeys(SERVICES, "127.0.0.1:9")
+    with (
+        LocalGateway(tmp_path / "gateway", services=nobody) as gateway,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as flood,
+    ):
+        post = b"POST /api/checkout/v1/holds HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+        flood.sendall(post * 899 + post.replace(b"Host", b"Connection: close\r\nHost"))
+        said = b"".join(iter(lambda: flood.recv(65536), b""))
+        reading = ask(gateway, "/api/checkout/v1/holds").status_code
+
+    statuses = Counter(re.findall(rb"HTTP/1.1 (\d+)", said))
+    assert set(statuses) == {b"502", b"429"}
+    assert statuses[b"502"] >= 200
+    assert reading == 502
 
 
 def test_the_gateway_and_the_services_have_the_same_limits() -> None:

@@ -140,6 +140,22 @@ def test_an_address_is_told_without_its_query_and_its_user(
     assert redact_text(str(before)) == told
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/api/catalog/v1/cars/Zebedeus", "/api/catalog/v1/cars/*"),
+        ("/api/checkout/v1/orders/ord_1/cancellation", "/api/checkout/v1/orders/*/cancellation"),
+        ("/sandbox/v1/payments/pay_1/refunds", "/sandbox/v1/payments/*/refunds"),
+        ("/internal/catalog/changes", "/internal/catalog/changes"),
+    ],
+)
+def test_what_a_path_names_is_not_told(signals: Signals, path: str, told: str) -> None:
+    with client(signals) as made:
+        made.get(path)
+    (call,) = signals.spans
+    assert call.attributes["url.full"] == f"http://gateway:8000{told}"
+
+
 @pytest.fixture
 def engine(signals: Signals) -> Iterator[Engine]:
     made = create_engine("sqlite://")

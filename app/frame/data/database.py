@@ -1,28 +1,37 @@
 """A service's own database: PostgreSQL in production, one SQLite file in embedded mode.
 
 One use case is one transaction. `transaction()` writes, `read()` only reads. A database that
-is gone becomes `DatabaseUnavailable` (503 with `retry_after_seconds`), whatever the driver raised.
+is away, full or read-only becomes `DatabaseUnavailable` (503 with `retry_after_seconds`), whatever
+the driver raised; see decision 0068.
 """
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import asyncpg
 import orjson
 from sqlalchemy import DateTime, Dialect, MetaData, event, inspect, text
-from sqlalchemy.engine import Connection, ExceptionContext, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
+from app.frame.data.outages import (
+    is_for_good,
+    means_away,
+    means_unstorable,
+    sqlite_code,
+    why_nothing_is_taken,
+)
+from app.frame.data.patience import waiting
 from app.frame.settings import CONNECTIONS, Pooler
 from app.kernel.errors import InvalidInput, Unavailable
 
@@ -40,11 +49,7 @@ NAMING: Final = {
 
 SQLITE_BUSY_SECONDS: Final = 5
 POOL_SECONDS: Final = 20
-"""How long a request waits for a connection before it is answered with 503.
-
-Five hundred shoppers who reach for one car at once wait in turn and each get an answer; how many
-may wait at all is the load shedder's to say.
-"""
+"""How long work that is nobody's request waits for a connection; a request has its patience."""
 
 LEAVING_NOTHING: Final[Mapping[str, Any]] = {
     "statement_cache_size": 0,
@@ -54,36 +59,34 @@ LEAVING_NOTHING: Final[Mapping[str, Any]] = {
 """For a connection that is another one after each commit: every statement is sent anew, without a
 name (PostgreSQL's "Extended Query": a named one would outlive its transaction)."""
 
-READ_ONLY: Final = "25006"
-_GONE: Final = (
-    "08",  # the connection broke, or none was made
-    "28",  # the role or its password is being changed
-    "53",  # out of connections, memory or disk
-    "57",  # shut down, restarted, cancelled
-    "58",  # the machine under it failed: input and output
-    "25P03",  # the transaction stood still for too long
-    READ_ONLY,  # a primary that became a standby
-    "40001",  # lost to a concurrent transaction
-    "40P01",  # the same, by deadlock
-    "55P03",  # waited too long for a lock
-)
-"""SQLSTATE classes and codes after which the same request may well succeed."""
+GOODBYE_SECONDS: Final = 0.5
 
-_SQLITE_GONE: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-    }
-)
+CHECK_SECONDS: Final = 2.0
+"""How long whoever asks whether the database answers waits for it."""
+
+PROBE_SECONDS: Final = 3.0
+"""However many ask whether it takes what is written, it is tried so often."""
+
+_BESIDE: Final = ("-wal", "-shm")
+
+_PROBES: Final[Mapping[str, str]] = {
+    # A row that every service has; a migration under way must not keep anybody waiting.
+    "postgresql": "UPDATE alembic_version SET version_num = version_num WHERE ctid ="
+    " (SELECT ctid FROM alembic_version LIMIT 1 FOR UPDATE SKIP LOCKED)",
+    # A value that stays the same is written to no table of SQLite's, but to its header.
+    "sqlite": "PRAGMA user_version = 1",
+}
 
 
 class DatabaseUnavailable(Unavailable):
     """The service's database does not answer; nothing was changed."""
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """One that is left without ceremony: its server may be frozen, and a request waits."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncpg's
+        await super().close(timeout=min(timeout or GOODBYE_SECONDS, GOODBYE_SECONDS))
 
 
 def new_metadata() -> MetaData:
@@ -115,7 +118,10 @@ def _dumps(value: Any) -> str:
 
 
 class Database:
-    """Connections to one database. `dialect` is `sqlite` or `postgresql`."""
+    """Connections to one database. `dialect` is `sqlite` or `postgresql`.
+
+    `most_bytes` is what it may take in PostgreSQL; 0 when nobody said.
+    """
 
     def __init__(
         self,
@@ -124,10 +130,12 @@ class Database:
         telemetry: Telemetry | None = None,
         pool_size: int = CONNECTIONS,
         pooler: Pooler = "",
+        most_bytes: int = 0,
     ) -> None:
         parsed = make_url(url)
         self.dialect = parsed.get_backend_name()
         self.pooler = pooler
+        self._most_bytes = most_bytes
         self.engine = self._engine(url, pool_size)
         self._writing = self.engine.execution_options(vitrine_write=True)
         self.url = url
@@ -138,8 +146,15 @@ class Database:
         """Behind it the writers of this process take turns; SQLite itself only knows to sleep."""
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         """What is still written when the service stops."""
-        if self.dialect == "sqlite" and parsed.database not in (None, "", ":memory:"):
-            Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        self._probing = asyncio.Lock()
+        self._probe_at = 0.0
+        self._refusal = ""
+        self.file = _file_of(parsed) if self.dialect == "sqlite" else None
+        """SQLite's; None where there is none."""
+        self.expects_tables = False
+        """Whether a connection to an empty database is one to the wrong place."""
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
         if telemetry is not None:
             telemetry.instrument_engine(self.engine.sync_engine)
 
@@ -147,6 +162,7 @@ class Database:
         if self.dialect == "sqlite":
             engine = create_async_engine(
                 url,
+                hide_parameters=True,
                 json_serializer=_dumps,
                 json_deserializer=orjson.loads,
                 connect_args={"timeout": SQLITE_BUSY_SECONDS},
@@ -154,11 +170,13 @@ class Database:
                 max_overflow=0,
                 pool_timeout=POOL_SECONDS,
             )
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(engine.sync_engine, "connect", self._prepare_sqlite)
             event.listen(engine.sync_engine, "begin", _begin_sqlite)
+            event.listen(engine.sync_engine, "handle_error", _leave_what_is_unfit)
             return engine
         engine = create_async_engine(
             url,
+            hide_parameters=True,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
             pool_size=pool_size,
@@ -168,36 +186,89 @@ class Database:
             connect_args={
                 "timeout": 5,
                 "command_timeout": 10,
+                "connection_class": _Connection,
                 **(LEAVING_NOTHING if self.pooler else {}),
             },
         )
-        event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
+        event.listen(engine.sync_engine, "handle_error", _leave_what_is_unfit)
         return engine
+
+    def _prepare_sqlite(self, connection: Any, _record: Any) -> None:
+        """WAL with a synchronous log: a confirmed order survives a crash of process or machine."""
+        connection.isolation_level = None  # SQLAlchemy's begin event opens transactions
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA schema_version")
+        if self.expects_tables and cursor.fetchone() == (0,):
+            connection.close()
+            raise DatabaseUnavailable(f"{self.path} is empty: somebody took it away.")
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            _insist(cursor, f"PRAGMA {pragma}")
+        cursor.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A write transaction: commits when the block ends, rolls back when it raises."""
-        async with self.one_writer:
-            with _unavailable_when_gone():
-                async with self._writing.begin() as connection:
+        try:
+            with _unavailable_when_away():
+                async with waiting(), self.one_writer, self._writing.begin() as connection:
                     yield connection
+        except DatabaseUnavailable as error:
+            self.refused(error.__cause__)
+            raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A read-only snapshot."""
-        with _unavailable_when_gone():
-            async with self.engine.connect() as connection:
+        with _unavailable_when_away():
+            async with waiting(), self.engine.connect() as connection:
                 yield connection
 
     async def check(self) -> None:
-        """Raise `DatabaseUnavailable` unless the database answers a query."""
-        async with self.read() as connection:
-            await connection.execute(text("SELECT 1"))
+        """Raise `DatabaseUnavailable` unless it answers a query and takes what is written.
+
+        However many ask, it is written to once in `PROBE_SECONDS`. A write of somebody else's
+        that it refused counts as well: a full disk may still have room for one row.
+        """
+        with _unavailable_when_away():
+            async with asyncio.timeout(CHECK_SECONDS):
+                async with self.read() as connection:
+                    await connection.execute(text("SELECT 1"))
+                async with self._probing:
+                    if time.monotonic() >= self._probe_at:
+                        await self._probe()
+        if self._refusal:
+            raise DatabaseUnavailable(f"The database takes nothing: {self._refusal}.")
+
+    async def _probe(self) -> None:
+        self._refusal = ""
+        self._probe_at = time.monotonic() + PROBE_SECONDS
+        with suppress(DatabaseUnavailable):  # `refused` has noted why
+            async with self.transaction() as transaction:
+                await transaction.execute(text(_PROBES[self.dialect]))
+
+    def refused(self, error: BaseException | None) -> None:
+        """Note a write that failed, if that was because the database is full or read-only."""
+        why = why_nothing_is_taken(error)
+        if why:
+            self._refusal = why
+            self._probe_at = time.monotonic() + PROBE_SECONDS
 
     async def tables(self) -> set[str]:
         """The names of the tables that exist; empty before the first migration."""
         async with self.read() as connection:
             return await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
+
+    async def extent(self) -> tuple[int, int | None]:
+        """Bytes that it takes, and by how many it may grow: None where nobody said."""
+        if self.file is not None:
+            beside = (self.file, *(self.file.with_name(self.file.name + end) for end in _BESIDE))
+            taken = sum(each.stat().st_size for each in beside if each.exists())
+            return taken, shutil.disk_usage(self.file.parent).free
+        if self.dialect == "sqlite":
+            return 0, None
+        async with self.read() as connection:
+            taken = await connection.scalar(text("SELECT pg_database_size(current_database())"))
+        return taken, self._most_bytes - taken if self._most_bytes else None
 
     async def close(self) -> None:
         for write in self.before_close:
@@ -205,8 +276,8 @@ class Database:
         await self.engine.dispose()
 
 
-class _unavailable_when_gone:  # noqa: N801 - reads as a statement where it is used
-    """Turn a driver's "the database is gone" into `DatabaseUnavailable`.
+class _unavailable_when_away:  # noqa: N801 - reads as a statement where it is used
+    """Turn a driver's "the database is away" into `DatabaseUnavailable`.
 
     A value that no column can hold (a NUL character, a number of 20 digits) is the caller's
     mistake: `InvalidInput`, on both databases.
@@ -220,51 +291,25 @@ class _unavailable_when_gone:  # noqa: N801 - reads as a statement where it is u
     ) -> None:
         if error is None:
             return
-        if _means_unstorable(error):
+        if means_unstorable(error):
             raise InvalidInput("The request has a value that cannot be stored.") from error
-        if not _means_gone(error):
+        if not means_away(error):
             return
         raise DatabaseUnavailable(
             "The database does not answer at the moment; nothing was changed. Try again shortly."
         ) from error
 
 
-def _means_gone(error: BaseException) -> bool:
-    if isinstance(error, OSError | PoolTimeout | InterfaceError):
-        return True
-    if isinstance(error, OperationalError):
-        code = getattr(error.orig, "sqlite_errorcode", None)
-        # A missing table is a defect of ours, not a database that is gone.
-        return code is None or code & 0xFF in _SQLITE_GONE
-    if not isinstance(error, DBAPIError):
-        return False
-    # asyncpg reports a server that shuts down or restarts through its own classes.
-    return error.connection_invalidated or _sqlstate(error).startswith(_GONE)
-
-
-def _means_unstorable(error: BaseException) -> bool:
-    if isinstance(error, OverflowError):  # SQLite's driver, for integers over 64 bits
-        return True
-    return isinstance(error, DBAPIError) and _sqlstate(error).startswith("22")
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return getattr(error.orig, "sqlstate", None) or ""
-
-
-def _leave_a_standby(context: ExceptionContext) -> None:
-    """After a failover the address leads to another server: connections to this one are dropped."""
-    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+def _leave_what_is_unfit(context: ExceptionContext) -> None:
+    """Drop connections that would go on refusing."""
+    if is_for_good(context.original_exception):
         context.is_disconnect = True
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """WAL with a synchronous log: a confirmed order survives a crash of process or machine."""
-    connection.isolation_level = None  # SQLAlchemy's begin event opens transactions, not pysqlite
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        _insist(cursor, f"PRAGMA {pragma}")
-    cursor.close()
+def _file_of(url: URL) -> Path | None:
+    if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
+        return None
+    return Path(str(url.database))
 
 
 def _insist(cursor: Any, statement: str) -> None:
@@ -274,10 +319,7 @@ def _insist(cursor: Any, statement: str) -> None:
         try:
             cursor.execute(statement)
         except Exception as error:
-            busy = getattr(error, "sqlite_errorcode", None) or getattr(
-                getattr(error, "orig", None), "sqlite_errorcode", None
-            )
-            if busy != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+            if sqlite_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
                 raise
             time.sleep(0.01)
         else:
@@ -292,8 +334,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def damaged(path: Path) -> str | None:
     """One sentence when `path` is not a usable SQLite file, else None."""
-    if not path.exists():
-        return None
+    if not path.exists() or path.stat().st_size == 0:
+        return None  # whether it may be empty, `frame.made` knows
     try:
         with sqlite3.connect(path) as connection:
             row = connection.execute("PRAGMA quick_check(1)").fetchone()

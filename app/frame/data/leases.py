@@ -41,50 +41,53 @@ class Leases:
     async def claim(self, name: str, *, ttl_seconds: float) -> bool:
         """Take or renew the lease; False while another process has it.
 
-        A holder that dies loses it after `ttl_seconds`.
+        A holder that dies loses it after `ttl_seconds`; so does one whose lease ends later than
+        any can that is taken now: the clock went back.
         """
-        now = self._clock.now()
+        now, ttl = self._clock.now(), timedelta(seconds=ttl_seconds)
         held_until = self._held.get(name)
-        if held_until is not None and now < held_until - timedelta(seconds=ttl_seconds / 2):
+        if held_until is not None and now + ttl / 2 < held_until <= now + ttl:
             return True
-        if held_until is None and await self._taken_by_another(name, now):
+        times = {"now": now, "until": now + ttl, "latest": now + 2 * ttl}
+        if held_until is None and await self._taken_by_another(name, times):
             return False
-        until = now + timedelta(seconds=ttl_seconds)
         async with self._database.transaction() as transaction:
-            claimed = await self._claim(transaction, name, now, until)
+            claimed = await self._claim(transaction, name, times)
         if claimed:
-            self._held[name] = until
+            self._held[name] = times["until"]
         else:
             self._held.pop(name, None)
         return claimed
 
-    async def _taken_by_another(self, name: str, now: datetime) -> bool:
+    async def _taken_by_another(self, name: str, times: dict[str, datetime]) -> bool:
         async with self._database.read() as connection:
             found = await connection.scalar(
                 text(
                     "SELECT 1 FROM leases"
-                    " WHERE name = :name AND holder <> :holder AND held_until >= :now"
-                ).bindparams(_time("now")),
-                {"name": name, "holder": self._holder, "now": now},
+                    " WHERE name = :name AND holder <> :holder"
+                    " AND held_until BETWEEN :now AND :latest"
+                ).bindparams(_time("now"), _time("latest")),
+                {
+                    "name": name,
+                    "holder": self._holder,
+                    "now": times["now"],
+                    "latest": times["latest"],
+                },
             )
         return found is not None
 
     async def _claim(
-        self, transaction: AsyncConnection, name: str, now: datetime, until: datetime
+        self, transaction: AsyncConnection, name: str, times: dict[str, datetime]
     ) -> bool:
         claimed = await transaction.execute(
             text(
                 "INSERT INTO leases (name, holder, held_until) VALUES (:name, :holder, :until)"
                 " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder,"
                 " held_until = excluded.held_until"
-                " WHERE leases.holder = excluded.holder OR leases.held_until < :now"
-            ).bindparams(_time("until"), _time("now")),
-            {
-                "name": name,
-                "holder": self._holder,
-                "until": until,
-                "now": now,
-            },
+                " WHERE leases.holder = excluded.holder"
+                " OR leases.held_until NOT BETWEEN :now AND :latest"
+            ).bindparams(_time("until"), _time("now"), _time("latest")),
+            {"name": name, "holder": self._holder, **times},
         )
         return claimed.rowcount == 1
 

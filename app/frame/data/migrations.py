@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import MetaData, inspect, text
 
 from app.frame.data.database import Database
+from app.frame.made import Lost, refuse_lost, remember, was_made
 from app.kernel.errors import CannotStart
 
 if TYPE_CHECKING:
@@ -22,8 +23,12 @@ async def migrate(database: Database, service: str, metadata: MetaData) -> None:
     Replicas that start together wait for the first one (an advisory lock on PostgreSQL, the
     write lock on SQLite). Does nothing, fast, when the schema is current. A newer schema (a
     roll-out that is under way, or was taken back) is served on, with a line that says so, while it
-    has all that this version's code uses. Raises `CannotStart` for any other.
+    has all that this version's code uses. Raises `CannotStart` for any other, and for a file that
+    has no tables although it was made before (`frame.made`).
     """
+    file = database.file
+    if file is not None:
+        refuse_lost(file)  # before it is opened: SQLite deletes the log beside an empty file
     folder = Path(__file__).parents[2] / service / "migrations"
     async with database.transaction() as connection:
         if database.dialect == "postgresql":
@@ -31,6 +36,8 @@ async def migrate(database: Database, service: str, metadata: MetaData) -> None:
                 text("SELECT pg_advisory_xact_lock(:key)"), {"key": _lock_key(service)}
             )
         current, newest = await connection.run_sync(_current), newest_revision(folder)
+        if current is None and file is not None and was_made(file):
+            raise Lost(file)
         if current is not None and current not in _revisions(folder):
             why = await connection.run_sync(_unfit, metadata)
             later = current.isdecimal() and current > newest
@@ -46,6 +53,9 @@ async def migrate(database: Database, service: str, metadata: MetaData) -> None:
             )
         elif current != newest:
             await connection.run_sync(_upgrade, folder, metadata)
+    if file is not None:
+        remember(file)
+    database.expects_tables = True
 
 
 def newest_revision(folder: Path) -> str:

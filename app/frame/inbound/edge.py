@@ -8,15 +8,23 @@ request, already on its way, would be lost with it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.frame.data.patience import PATIENCE, Patience
 from app.frame.inbound.problems import MEDIA_TYPE, OUTCOME, problem_body
 from telemetry.catalogue.outcomes import Outcome
 
 MOST_HEADER_BYTES: Final = 32 * 1024
 """The gateway takes four lines of 8 KiB: nobody is refused here whom it lets through."""
+
+MOST_COOKIE_BYTES: Final = 4096
+"""What a browser keeps of one cookie. Others' cookies on our host are nothing to us beyond it."""
+
+OURS: Final = (b"vitrine_", b"__Host-vitrine_")
+"""How the names of all our cookies begin. None of them has a backslash."""
 
 HEAD: Final = "vitrine.head"
 """Scope key of a request for the headers only: it is answered as GET, and nothing is counted."""
@@ -37,14 +45,17 @@ class Answered:
 
     It was logged by the telemetry (whose mark keeps it from being logged twice). Half an answer
     is still the server's: closing the connection is then the only way to say so. Answers of an
-    API are `SAFE`, unless they say something else themselves.
+    API are `SAFE`, unless they say something else themselves. For its database a request waits
+    `database_seconds` in all.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, database_seconds: float) -> None:
         self._app = app
+        self._database_seconds = database_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         complete = False
+        patience = PATIENCE.set(Patience(self._database_seconds))
         api = scope.get("path", "").startswith(("/api/", "/sandbox/"))
 
         async def noting(message: Message) -> None:
@@ -63,10 +74,16 @@ class Answered:
             if not complete:
                 raise
             _log.error("a request failed after its answer", exc_info=error)
+        finally:
+            PATIENCE.reset(patience)
 
 
 class WellFormed:
-    """ASGI middleware: one Host (RFC 9112, 3.2), headers of a sane size, HEAD wherever GET is."""
+    """ASGI middleware: one Host (RFC 9112, 3.2), headers of a sane size, HEAD wherever GET is.
+
+    Quoted cookies with backslashes take some Pythons' `http.cookies` a time that grows with the
+    square of their length (CVE-2024-7592), so they are dropped, whatever the Python.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -76,9 +93,14 @@ class WellFormed:
             await self._app(scope, receive, send)
             return
         hosts = size = 0
+        odd_cookies = False
         for name, value in scope["headers"]:
             size += len(name) + len(value)
             hosts += name == b"host"
+            if name == b"cookie" and (b"\\" in value or len(value) > MOST_COOKIE_BYTES):
+                odd_cookies = True
+        if odd_cookies:
+            scope["headers"] = [_ours(*header) for header in scope["headers"]]
         if size + len(scope.get("query_string", b"")) > MOST_HEADER_BYTES:
             detail = (
                 f"headers: at most {MOST_HEADER_BYTES} bytes are read; are there large cookies?"
@@ -114,13 +136,30 @@ class WellFormed:
         await self._app(scope, receive, start)
 
 
-async def refuse(scope: Scope, send: Send, status: int, code: str, title: str, detail: str) -> None:
-    """A problem document from outside the framework."""
+def _ours(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header as it is; of cookies only our own."""
+    if name != b"cookie":
+        return name, value
+    each = (cookie.strip() for cookie in value.split(b";"))
+    return name, b"; ".join(c for c in each if c.startswith(OURS) and b"\\" not in c)
+
+
+async def refuse(
+    scope: Scope,
+    send: Send,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """A problem document from outside the framework, with `more` headers."""
     scope[OUTCOME] = Outcome.INVALID
     body = problem_body(scope["path"], code, title, status, detail, {})
     headers = [
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
+        *((name.encode(), value.encode()) for name, value in (more or {}).items()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

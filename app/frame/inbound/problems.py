@@ -108,6 +108,7 @@ _HTTP_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("malformed-request", "The request could not be read"),
     404: ("not-found", "There is nothing at this address"),
     405: ("method-not-allowed", "This method is not offered here"),
+    408: ("too-slow", "The request came too slowly"),
     413: ("too-large", "The request is too large"),
 }
 """Code and title of errors that the framework finds itself."""

@@ -149,10 +149,10 @@ class InProcessTransport(Carrier):
         try:
             await asyncio.wait_for(exchange.complete.wait(), deadline)
         except TimeoutError:
-            raise httpx.ReadTimeout(f"no answer from {to.url.path} within {deadline} s") from None
+            raise httpx.ReadTimeout(f"no answer from {to.peer} within {deadline} s") from None
         if exchange.failure is not None:
             raise httpx.RemoteProtocolError(
-                f"{to.url.path} ended without an answer"
+                f"{to.peer} ended without an answer"
             ) from exchange.failure
         return Answer(exchange.status, exchange.headers, b"".join(exchange.chunks))
 

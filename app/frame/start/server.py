@@ -9,12 +9,17 @@ import signal
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.frame.inbound.admission import Admission
 from app.frame.inbound.internal import what_is_wrong
 from app.frame.inbound.listening import Connection
+from app.frame.settings import PlatformSettings
+from app.frame.start.files import files_allowed, files_needed
 from app.frame.start.service import Service
 from app.kernel.errors import CannotStart
 
@@ -23,6 +28,14 @@ DRAIN_SECONDS = 5
 
 GATEWAY_SECONDS = 5.0
 """Behind a gateway: how long its idle connections are left to it before that."""
+
+
+FEWEST_CONNECTIONS = 50
+"""As many may be open at once, however few files there are."""
+
+
+THIS_MACHINE = ("127.0.0.1", "::1")
+"""A forwarder or proxy here speaks for many, whatever it says of them."""
 
 
 class PortTaken(CannotStart):
@@ -76,16 +89,25 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0.05)
         await super().shutdown()
 
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; once a second every connection grows older."""
+        if counter % 10 == 0:
+            connections: set[Connection] = self.server_state.connections  # type: ignore[assignment]
+            for connection in tuple(connections):
+                connection.grow_older()
+        return await super().on_tick(counter)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-def _server(app: ASGIApp, *, idle_seconds: float = 0.0) -> _Server:
+def _server(app: ASGIApp, admission: Admission, *, idle_seconds: float = 0.0) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
-            http=Connection,
+            http=partial(Connection, admission=admission),  # type: ignore[arg-type]
+            ws="none",  # an upgraded connection would be watched by nobody
             log_config=None,
             access_log=False,
             server_header=False,
@@ -97,6 +119,24 @@ def _server(app: ASGIApp, *, idle_seconds: float = 0.0) -> _Server:
         ),
         idle_seconds=idle_seconds,
     )
+
+
+def _admissions(settings: PlatformSettings, service: str) -> tuple[Admission, Admission]:
+    """Who may connect to the public and to the internal port."""
+    room = max(FEWEST_CONNECTIONS, files_allowed() - files_needed(service))
+    proxies = [each.strip() for each in settings.trusted_proxies.split(",")]
+    for_many = ProxyHeadersMiddleware(_nobody, [*proxies, *THIS_MACHINE]).trusted_hosts
+    return (
+        Admission(
+            most=room,
+            most_of_one=settings.connections_per_address,
+            for_many=for_many.__contains__,
+        ),
+        Admission(most=room, most_of_one=room),  # neighbours only
+    )
+
+
+async def _nobody(*_: object) -> None: ...
 
 
 async def _when_ready(server: _Server, bound: socket.socket, services: Sequence[Service]) -> None:
@@ -141,9 +181,16 @@ async def serve(
     started: list[Service] = []
     services[0].telemetry.adopt_stdlib_logging()
     idle_seconds = GATEWAY_SECONDS if gateway else 0.0
+    everybody, neighbours = _admissions(
+        services[0].platform.settings, services[0].name if gateway else ""
+    )
     servers = [
-        (_server(internal), internal_socket, ()),
-        (_server(public, idle_seconds=idle_seconds), public_socket, () if gateway else services),
+        (_server(internal, neighbours), internal_socket, ()),
+        (
+            _server(public, everybody, idle_seconds=idle_seconds),
+            public_socket,
+            () if gateway else services,
+        ),
     ]
     try:
         for service in services:

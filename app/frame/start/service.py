@@ -21,9 +21,10 @@ from app.frame.inbound.internal import internal_app
 from app.frame.inbound.limits import Limited, Limits, limits_of
 from app.frame.inbound.overload import LoadShedder, Priority
 from app.frame.platform import Platform
+from app.frame.start.gauges import clock_job, read_clock, size_job
 from app.frame.start.jobs import Job, run_job
 from telemetry.bootstrap import Telemetry
-from telemetry.catalogue.frame import FLAG_ENABLED, OUTBOX_LAG, OUTBOX_ROWS
+from telemetry.catalogue.frame import FLAG_ENABLED, INTERNAL_REFUSED, OUTBOX_LAG, OUTBOX_ROWS
 
 Hook = Callable[[], Awaitable[object]]
 
@@ -33,8 +34,8 @@ class Service:
     """A service that is put together but not started.
 
     `api` answers the public prefix, `internal` the internal port; `ready` raise until it can do its
-    work. `migrate` brings its database to this version's schema; `prepare` runs once after it,
-    before the first request.
+    work, `warn` while somebody must look at it. `migrate` brings its database to this version's
+    schema; `prepare` runs once after it, before the first request.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Service:
     api: ASGIApp
     internal: ASGIApp
     ready: Sequence[Hook]
+    warn: Sequence[Hook]
     migrate: Hook
     prepare: Sequence[Hook] = ()
     jobs: Sequence[Job] = ()
@@ -119,6 +121,8 @@ def assemble(
     outbox: Outbox | None = None,
     internal: APIRouter | None = None,
     ready: Sequence[Hook] = (),
+    warn: Sequence[Hook] = (),
+    internal_keys: Mapping[str, str] | None = None,
     prepare: Sequence[Hook] = (),
     jobs: Sequence[Job] = (),
     close: Sequence[Hook] = (),
@@ -133,13 +137,19 @@ def assemble(
 
     `limits` are handed in by a service that counts more than changes; `unlimited` as in `Limited`.
     """
-    own_jobs = [*jobs, _flag_job(platform, telemetry)]
+    refused = telemetry.instruments.counter(INTERNAL_REFUSED)
+    own_jobs = [
+        *jobs,
+        _flag_job(platform, telemetry),
+        clock_job(database, platform.clock, telemetry),
+        size_job(database, telemetry),
+    ]
     checks = [database.check, *ready]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)
     shedder = LoadShedder(
         Limited(
-            BodyLimit(straight(api, direct), larger=larger_bodies),
+            straight(api, direct),
             limits or limits_of(name, platform, telemetry),
             api,
             unlimited=unlimited,
@@ -149,6 +159,7 @@ def assemble(
         priorities=priorities or {},
         routes=api.routes,
     )
+    bodies = BodyLimit(shedder, seconds=platform.settings.body_seconds, larger=larger_bodies)
     return Service(
         name=name,
         platform=platform,
@@ -156,14 +167,25 @@ def assemble(
         database=database,
         api=Answered(
             ProxyHeadersMiddleware(
-                telemetry.observe(WellFormed(shedder)),  # type: ignore[arg-type]
+                telemetry.observe(WellFormed(bodies)),  # type: ignore[arg-type]
                 _trusted(platform.settings.trusted_proxies),
-            )
+            ),
+            database_seconds=platform.settings.database_seconds,
         ),
-        internal=internal_app(name, platform, outbox=outbox, router=internal, ready=checks),
+        internal=internal_app(
+            name,
+            platform,
+            outbox=outbox,
+            router=internal,
+            ready=checks,
+            warn=warn,
+            keys=internal_keys,
+            refused=lambda why: refused.inc(reason=why),
+        ),
         ready=checks,
+        warn=warn,
         migrate=migrate,
-        prepare=prepare,
+        prepare=[lambda: read_clock(database, platform.clock), *prepare],
         jobs=own_jobs,
         close=close,
     )

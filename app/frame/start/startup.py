@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Coroutine, Iterator
@@ -17,9 +16,10 @@ from pydantic import ValidationError
 
 from app.frame.data.database import damaged
 from app.frame.flags import Flags
-from app.frame.keys import KeysMissing, with_keys
+from app.frame.keys import with_keys
 from app.frame.platform import Platform
 from app.frame.settings import PlatformSettings, explain
+from app.frame.start.files import files_allowed, files_needed
 from app.kernel.errors import CannotStart, VitrineError
 from telemetry.environment import export_from
 from telemetry.instruments import MetricRegistry
@@ -27,18 +27,13 @@ from telemetry.tracestore import TraceStore
 
 VERSION: Final = "0.1.0"
 CANNOT_START: Final = 2
-LEAST_FILES: Final = 256
-"""The six services in one process have 85 files and sockets open at rest, 140 with fifty shoppers.
-
-With 64 they never come up, with 128 they lose shoppers.
-"""
 DATABASE_FILES: Final = (".db", ".db-wal", ".db-shm")
 
 
 def read_settings(service: str = "") -> PlatformSettings:
     """The settings with one service's secrets, or all; ends the process with a sentence if not."""
     _forget_libpq()
-    _need_files()
+    _need_files(service)
     try:
         settings = PlatformSettings()
     except ValidationError as error:
@@ -47,7 +42,7 @@ def read_settings(service: str = "") -> PlatformSettings:
         settings.data.mkdir(parents=True, exist_ok=True)
         _try_to_write(settings.data)
         return with_keys(settings, service)
-    except KeysMissing as error:
+    except CannotStart as error:
         cannot_start(str(error))
     except OSError as error:
         file = f"{error.filename}: " if str(error.filename).endswith(DATABASE_FILES) else ""
@@ -69,11 +64,11 @@ def _try_to_write(data: Path) -> None:
             path.open("r+b").close()
 
 
-def _need_files() -> None:
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed != resource.RLIM_INFINITY and allowed < LEAST_FILES:
+def _need_files(service: str) -> None:
+    allowed, needed = files_allowed(), files_needed(service)
+    if allowed < needed:
         cannot_start(
-            f"this process may open {allowed} files and connections, and needs {LEAST_FILES} at the"
+            f"this process may open {allowed} files and connections, and needs {needed} at the"
             " least: run `ulimit -n 4096` before it (where that is refused, ask root), or set"
             " LimitNOFILE= in its systemd unit."
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -57,7 +57,7 @@ class Api:
     checkout: httpx.AsyncClient
     settings: InsightSettings
     clock: Clock
-    logged_in: Callable[[Mapping[str, str]], bool]
+    logged_in: Callable[[Mapping[str, str]], Awaitable[bool]]
     """Whether a request with these cookies is the console's."""
     delivery_key: str
     report_key: str
@@ -178,7 +178,7 @@ def report_routes(api: Api) -> APIRouter:
         authorization: Annotated[str, Header()] = "",
     ) -> Response:
         """The funnel of exactly [from, to), from the ledger's rows."""
-        if not api.logged_in(request.cookies) and not _bears(authorization, api.report_key):
+        if not _bears(authorization, api.report_key) and not await api.logged_in(request.cookies):
             raise NotAuthorised("reports need the console's login or the report key")
         made = await funnel(
             api.readings,
@@ -207,6 +207,18 @@ def internal_routes(api: Api) -> APIRouter:
             "violations": [asdict(one) for one in found],
         }
         return JSONResponse(body, status_code=500 if found else 200)
+
+    @router.get("/orders")
+    async def orders(
+        after: Annotated[str, Query(max_length=80)] = "",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    ) -> dict[str, Any]:
+        """The confirmed orders that are booked, to be compared with checkout's after a restore."""
+        found = await api.readings.confirmed_orders(after=after, limit=limit)
+        return {
+            "items": found,
+            "next_after": found[-1]["order_id"] if len(found) == limit else None,
+        }
 
     @router.post("/alerts")
     async def alerts(notification: Notification) -> dict[str, int]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from app.insight.console.errors import TooManyLogins
+from app.insight.console.logins import EndedLogins
 from app.kernel.clock import Clock
 
 USER: Final = "console"
 COOKIE: Final = "vitrine_console"
+"""Reached by https only it is `__Host-vitrine_console`: no other host and no http can set it."""
 COOKIE_SECONDS: Final = 12 * 3600
 FREE_FAILURES: Final = 5
 """Wrong passwords of one address that cost nothing but the delay."""
@@ -26,6 +30,14 @@ REMEMBERED: Final = 5_000
 """Addresses kept; the oldest are forgotten first, so that memory stays bounded."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """`expires` is in Unix seconds."""
+
+    login_id: str
+    expires: int
+
+
 class Doorkeeper:
     """Checks passwords and cookies.
 
@@ -33,11 +45,17 @@ class Doorkeeper:
     guesses a minute, still nothing against a random password.
     """
 
-    def __init__(self, password: str, key: str, clock: Clock) -> None:
+    def __init__(
+        self, password: str, key: str, clock: Clock, ended: EndedLogins, *, secure: bool
+    ) -> None:
         self._password = password.encode()
         # A changed password ends every session, because it is part of what signs them.
         self._key = hashlib.sha256(f"console:{key}:{password}".encode()).digest()
         self._clock = clock
+        self._ended = ended
+        self.secure = secure
+        """Whether the shop is reached by https only."""
+        self.cookie_name = f"__Host-{COOKIE}" if secure else COOKIE
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def admit(self, password: str, address: str) -> bool:
@@ -67,16 +85,30 @@ class Doorkeeper:
         return False
 
     def cookie(self) -> str:
-        """A cookie's value, good for twelve hours."""
-        expires = str(int(self._now()) + COOKIE_SECONDS)
-        return f"{expires}.{self._signature(expires)}"
+        """A cookie's value, good for twelve hours or until its login is ended."""
+        said = f"{int(self._now()) + COOKIE_SECONDS}.{secrets.token_hex(8)}"
+        return f"{said}.{self._signature(said)}"
 
-    def knows(self, cookies: Mapping[str, str]) -> bool:
-        """Whether a request brings a cookie that is ours and has not expired."""
-        expires, _, signature = cookies.get(COOKIE, "").partition(".")
-        if not hmac.compare_digest(self._signature(expires).encode(), signature.encode()):
-            return False
-        return int(expires) > self._now()
+    async def knows(self, cookies: Mapping[str, str]) -> bool:
+        """Whether a request brings a cookie that is ours and neither expired nor was ended."""
+        login = self._login(cookies)
+        return login is not None and not await self._ended.has_ended(login.login_id)
+
+    async def end(self, cookies: Mapping[str, str]) -> None:
+        """End the login of a request's cookie, wherever else the cookie is kept."""
+        login = self._login(cookies)
+        if login is not None:
+            now = self._clock.now()
+            await self._ended.end(login.login_id, expires=login.expires, now=now)
+
+    def _login(self, cookies: Mapping[str, str]) -> _Login | None:
+        """What a cookie of ours says while it has not expired."""
+        said, _, signature = cookies.get(self.cookie_name, "").rpartition(".")
+        if not hmac.compare_digest(self._signature(said).encode(), signature.encode()):
+            return None
+        expires, _, login_id = said.partition(".")
+        login = _Login(login_id, int(expires))
+        return login if login_id and login.expires > self._now() else None
 
     def admit_header(self, authorization: str | None, address: str) -> bool:
         """HTTP Basic (RFC 7617) for scripts: user `console`."""
@@ -89,8 +121,8 @@ class Doorkeeper:
             return False
         return self.admit(password, address) and user == USER
 
-    def _signature(self, expires: str) -> str:
-        return hmac.new(self._key, expires.encode(), hashlib.sha256).hexdigest()
+    def _signature(self, said: str) -> str:
+        return hmac.new(self._key, said.encode(), hashlib.sha256).hexdigest()
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

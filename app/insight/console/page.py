@@ -59,7 +59,6 @@ class Console:
     clock: Clock
     traces: Traces | None
     version: str
-    secure_cookie: bool
     templates: Environment
     assets: dict[str, str] = field(default_factory=dict)
     assets_written_at: int = 0

@@ -25,7 +25,7 @@ from app.insight.console.boards import (
     matrix,
     read_board,
 )
-from app.insight.console.doorkeeper import COOKIE, COOKIE_SECONDS
+from app.insight.console.doorkeeper import COOKIE_SECONDS
 from app.insight.console.errors import ForeignExpression, OrderNotInLedger
 from app.insight.console.journeys import Summary, journey, latest
 from app.insight.console.page import HEADERS, TYPES, Console, safe_next, to_login
@@ -83,7 +83,7 @@ def _for_people(request: Request) -> bool:
 def _guard(console: Console) -> Callable[[Request], Awaitable[None]]:
     async def guard(request: Request) -> None:
         """Let in whoever has the cookie or sends the password; raise `LoginNeeded` otherwise."""
-        if console.doorkeeper.knows(request.cookies):
+        if await console.doorkeeper.knows(request.cookies):
             return
         header = request.headers.get("authorization")
         if header is not None:
@@ -119,19 +119,25 @@ def _open_router(console: Console) -> APIRouter:
             return console.page(request, "login.html", status=401, next=target, wrong=True)
         answer = RedirectResponse(target, 303, headers=HEADERS)
         answer.set_cookie(
-            COOKIE,
+            console.doorkeeper.cookie_name,
             console.doorkeeper.cookie(),
             max_age=COOKIE_SECONDS,
             httponly=True,
             samesite="strict",
-            secure=console.secure_cookie,
+            secure=console.doorkeeper.secure,
         )
         return answer
 
     @router.post("/console/logout")
-    async def leave() -> Response:
+    async def leave(request: Request) -> Response:
+        await console.doorkeeper.end(request.cookies)
         answer = RedirectResponse("/console/login", 303, headers=HEADERS)
-        answer.delete_cookie(COOKIE)
+        answer.delete_cookie(
+            console.doorkeeper.cookie_name,
+            httponly=True,
+            samesite="strict",
+            secure=console.doorkeeper.secure,
+        )
         return answer
 
     @router.get("/console/static/{name}")

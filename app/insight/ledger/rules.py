@@ -307,6 +307,13 @@ def _dispute_decided(fact: facts.DisputeDecided, line: Line, _: Segment, books: 
     return True  # one that lost it all is refunded: its own facts follow
 
 
+def _customer_erased(fact: facts.CustomerErased, _: Line, __: Segment, books: Books) -> bool:
+    page = books.orders.get(fact.order_id)
+    if page is not None:
+        page.campaign = ""  # what it was counted under is a registered name
+    return True
+
+
 def _order_is(order_id: str, state: str, line: Line, books: Books) -> bool:
     page = books.orders.get(order_id)
     if page is None or page.state == state:
@@ -378,6 +385,7 @@ RULES: Final[Mapping[type[Fact], Rule]] = {
     facts.OrderRefunded: _order_refunded,
     facts.OrderDisputed: _order_disputed,
     facts.DisputeDecided: _dispute_decided,
+    facts.CustomerErased: _customer_erased,
 }
 """Facts that are counted by segment; a fact in neither table moves no number."""
 

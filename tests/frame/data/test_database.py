@@ -18,8 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from app import checkout
 from app.checkout.lines_postgresql import PAUSE_SECONDS
 from app.checkout.models import METADATA as CHECKOUT
-from app.frame.data.database import Database, DatabaseUnavailable, _means_gone, damaged
+from app.frame.data.database import Database, DatabaseUnavailable, damaged
 from app.frame.data.migrations import migrate, newest_revision
+from app.frame.data.outages import means_away
 from app.kernel.clock import ManualClock
 from app.kernel.errors import CannotStart, InvalidInput
 from app.sandbox.models import METADATA as SANDBOX
@@ -216,7 +217,7 @@ async def test_without_its_database_checkout_answers_503_and_recovers_by_itself(
             assert await shop.broken_invariants() == {}
 
 
-async def test_only_what_means_gone_is_told_as_gone(new_database: NewDatabase) -> None:
+async def test_only_what_means_away_is_told_as_away(new_database: NewDatabase) -> None:
     database = Database(new_database("defects"))
     with pytest.raises(Exception, match=r"no such table|does not exist") as caught:
         async with database.transaction() as transaction:
@@ -227,7 +228,7 @@ async def test_only_what_means_gone_is_told_as_gone(new_database: NewDatabase) -
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "gone"),
+    ("sqlstate", "away"),
     [
         *[(code, True) for code in ("08000", "08003", "08006", "08P01", "28000", "28P01")],
         *[(code, True) for code in ("53100", "53200", "53300", "55P03", "40001", "40P01")],
@@ -236,11 +237,11 @@ async def test_only_what_means_gone_is_told_as_gone(new_database: NewDatabase) -
         *[(code, False) for code in ("23505", "42P01", "42703", "25P02", "XX000", "")],
     ],
 )
-def test_what_a_server_says_is_unavailable_or_a_defect(sqlstate: str, gone: bool) -> None:
+def test_what_a_server_says_is_unavailable_or_a_defect(sqlstate: str, away: bool) -> None:
     said = Exception("said by the server")
     said.sqlstate = sqlstate  # type: ignore[attr-defined]
 
-    assert _means_gone(DBAPIError("SELECT 1", None, said)) is gone
+    assert means_away(DBAPIError("SELECT 1", None, said)) is away
 
 
 @pytest.mark.integration

@@ -175,7 +175,7 @@ async def test_a_signed_session_keeps_the_traffic_that_was_proved(platform: Plat
 
 def test_only_what_is_ours_is_passed_on() -> None:
     headers = {
-        "cookie": "city=G\xf6teborg; vitrine_session=signed; other=1",
+        "cookie": "city=G\xf6teborg; vitrine_session=signed; __Host-vitrine_console=1.a.b; other=1",
         "accept-language": "sv-SE,sv;q=0.9",
         "x-forwarded-for": "203.0.113.9",
         "authorization": "Bearer secret",

@@ -22,12 +22,14 @@ from app.contracts.wire import Identifier, Moment
 from app.frame.data.database import Database
 from app.frame.inbound.bodies import FORM_BYTES, BodyLimit
 from app.frame.inbound.conditional import has_already
-from app.frame.inbound.edge import MOST_HEADER_BYTES
+from app.frame.inbound.edge import MOST_COOKIE_BYTES, MOST_HEADER_BYTES, OURS
 from app.frame.inbound.listening import Connection
 from app.frame.platform import Platform
+from app.frame.sessions import MAX_COOKIE_BYTES
 from app.frame.start.server import _Server
 from app.frame.start.service import assemble, new_api
 from app.kernel.errors import NotFound
+from app.storefront import cookies
 from rigs.nginx import LocalGateway
 from rigs.shop import SERVICES
 from telemetry.testing import Signals, capture
@@ -41,6 +43,7 @@ def signals() -> Iterator[Signals]:
 
 @pytest.fixture
 def app(platform: Platform, signals: Signals, tmp_path: Path) -> ASGIApp:
+    platform.settings.body_seconds = 1
     api = new_api(platform, name="advisor", title="test", prefix="/api/advisor")
 
     @api.get("/api/advisor/cars/{car_id}")
@@ -57,6 +60,10 @@ def app(platform: Platform, signals: Signals, tmp_path: Path) -> ASGIApp:
     @api.post("/api/advisor/broken")
     async def broken(number: Annotated[int, Body()] = 0) -> None:
         raise ZeroDivisionError("nobody foresaw it")
+
+    @api.get("/api/advisor/cookies")
+    async def seen(request: Request) -> dict[str, str]:
+        return request.cookies
 
     @api.get("/api/advisor/at")
     async def at(moment: Moment) -> dict[str, str]:
@@ -273,6 +280,41 @@ def test_a_tag_is_found_weak_strong_in_a_list_or_by_a_star(header: str, has: boo
     assert has_already(header, 'W/"7-p"') is has
 
 
+OTHERS = "_tracker=" + "x" * MOST_COOKIE_BYTES
+SESSION = "vitrine_session=" + "s" * MAX_COOKIE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("vitrine_shop=se/sv; a=1", {"vitrine_shop": "se/sv", "a": "1"}),
+        (f"{OTHERS}; vitrine_shop=se/sv", {"vitrine_shop": "se/sv"}),
+        (
+            f"{SESSION}; {OTHERS}; __Host-vitrine_console=1.a",
+            {
+                "vitrine_session": "s" * MAX_COOKIE_BYTES,
+                "__Host-vitrine_console": "1.a",
+            },
+        ),
+        (r'a="\"\"\""; vitrine_shop=se/sv', {"vitrine_shop": "se/sv"}),
+        (r'vitrine_shop="\"\"\""; vitrine_consent=1', {"vitrine_consent": "1"}),
+        (OTHERS, {}),
+    ],
+)
+async def test_cookies_that_are_large_or_odd_are_dropped_and_ours_stay(
+    client: httpx.AsyncClient, sent: str, kept: dict[str, str]
+) -> None:
+    answer = await client.get("/api/advisor/cookies", headers={"cookie": sent})
+
+    assert answer.json() == kept
+
+
+def test_no_cookie_of_ours_is_dropped() -> None:
+    ours = [cookies.SHOP, cookies.CONSENT, cookies.HOLD, cookies.ADVICE, cookies.ORDER, SESSION]
+
+    assert all(name.encode().startswith(OURS) for name in ours)
+
+
 @pytest.mark.integration
 async def test_a_fault_is_answered_logged_once_and_ends_no_connection(
     app: ASGIApp, signals: Signals
@@ -293,6 +335,22 @@ async def test_a_fault_is_answered_logged_once_and_ends_no_connection(
     assert len(signals.logged("unhandled_exception")) == 3
 
 
+async def too_slow(port: int, path: str) -> list[bytes]:
+    """How callers are answered who never send their bodies; as many others give up under way."""
+    slow = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx".encode()
+    said = []
+    for _ in range(4):
+        _, left = await asyncio.open_connection("127.0.0.1", port)
+        left.write(slow)
+        await left.drain()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(slow)
+        said.append((await reader.readuntil(b"\r\n"))[:12])
+        for each in (left, writer):
+            each.close()
+    return said
+
+
 @pytest.mark.integration
 async def test_behind_the_gateway_no_request_fails_because_of_its_predecessor(
     app: ASGIApp, tmp_path: Path
@@ -304,8 +362,10 @@ async def test_behind_the_gateway_no_request_fails_because_of_its_predecessor(
         await asyncio.to_thread(gateway.start)
         try:
             base = f"{gateway.url}/api/advisor"
-            statuses = []
-            for _ in range(8):
+            statuses, rounds = [], 0
+            stranger = asyncio.create_task(too_slow(gateway.port, "/api/advisor/echo"))
+            while rounds < 8 or not stranger.done():
+                rounds += 1
                 for path, body in (
                     ("/broken", b"1"),
                     ("/echo", large),
@@ -318,7 +378,8 @@ async def test_behind_the_gateway_no_request_fails_because_of_its_predecessor(
         finally:
             await asyncio.to_thread(gateway.stop)
 
-    assert statuses == [500, 200, 405, 200, 404, 200] * 8
+    assert statuses == [500, 200, 405, 200, 404, 200] * rounds
+    assert stranger.result() == [b"HTTP/1.1 408"] * 4
 
 
 GET = b"GET /api/advisor/cars/1 HTTP/1.1\r\n"

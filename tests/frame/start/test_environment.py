@@ -82,6 +82,7 @@ def test_a_service_reads_nothing_without_its_own_name() -> None:
         "database_url": "",
         "database_connections": 12,
         "database_pooler": "",
+        "database_gib": 0,
     }
     assert PlatformSettings().environment == "development"
 

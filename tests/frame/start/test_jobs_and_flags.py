@@ -165,7 +165,7 @@ def test_every_flag_is_at_rest_in_a_fresh_file(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_read_and_a_damaged_one_keeps_the_last_good_state(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "flags.json"
     flags = Flags(path)
@@ -173,8 +173,13 @@ def test_a_changed_file_is_read_and_a_damaged_one_keeps_the_last_good_state(
     _seen(lambda: flags.number("sandbox-latency-seconds") == 2.5)
     active = flags.active()
 
+    caplog.clear()
     _write(path, b"{ damaged")
+    _seen(lambda: len(caplog.messages) == 1)
     _write(path, b"[]")
+    _seen(lambda: len(caplog.messages) == 2)
+    path.rename(path.with_suffix(".away"))
+    _seen(lambda: len(caplog.messages) == 3)
     still = flags.number("sandbox-latency-seconds")
     _write(path, _with(checkout_payments_enabled=False))
     _seen(lambda: not flags.enabled("checkout-payments-enabled"))

@@ -61,7 +61,7 @@ def test_enough_files_are_enough(allowed: int, monkeypatch: pytest.MonkeyPatch) 
 def test_a_healthy_folder_starts_and_keeps_no_probe(data: Path) -> None:
     read_settings()
 
-    assert sorted(path.name for path in data.iterdir()) == ["advisor.db", "keys.json"]
+    assert sorted(path.name for path in data.iterdir()) == ["advisor.db", "keys.json", "made.txt"]
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT])

@@ -14,11 +14,14 @@ import pytest
 from app.frame.start.service import Service
 from app.insight.console import pages
 from app.insight.console.boards import read_board
+from app.insight.console.doorkeeper import Doorkeeper
+from app.insight.console.logins import EndedLogins
 from app.insight.console.page import safe_next
 from app.insight.settings import InsightSettings
 from app.kernel.clock import rfc3339
 from telemetry.tracing import traceparent_of
 from tests.builders.facts import HUMAN, START, hold, purchase, shopper, visit
+from tests.builders.platform import KEYS
 from tests.insight.conftest import World, run_job
 
 PASSWORD = "open sesame"
@@ -143,6 +146,58 @@ async def test_a_forged_or_old_cookie_opens_nothing(world: World) -> None:
     assert seen == [200, 303, 303, 303, 303, 303]
 
 
+async def test_a_logout_ends_the_login_at_every_replica_and_no_other_login(world: World) -> None:
+    one, other = await world.replica(), await world.replica()
+    async with browser(one, password=PASSWORD) as client, browser(one, password=PASSWORD) as second:
+        kept = {"cookie": f"vitrine_console={client.cookies['vitrine_console']}", **HTML}
+        left = await client.post("/console/logout")
+        again = await client.post("/console/logout", headers=kept)
+        still = (await second.get("/console")).status_code
+    async with browser(other) as client:
+        old = await client.get("/console", headers=kept)
+        report = await client.get(
+            "/api/insight/v1/reports/funnel",
+            params={"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"},
+            headers=kept,
+        )
+    assert (left.status_code, again.status_code, still) == (303, 303, 200)
+    assert "max-age=0" in left.headers["set-cookie"].lower()
+    assert (old.status_code, report.status_code) == (303, 401)
+
+
+async def test_reached_by_https_the_cookie_is_of_this_host_only(world: World) -> None:
+    service = await world.replica()
+    doorkeepers = {
+        secure: Doorkeeper(
+            PASSWORD, "key", world.clock, EndedLogins(service.database), secure=secure
+        )
+        for secure in (False, True)
+    }
+    names = {secure: each.cookie_name for secure, each in doorkeepers.items()}
+    value = doorkeepers[True].cookie()
+
+    assert names == {False: "vitrine_console", True: "__Host-vitrine_console"}
+    assert await doorkeepers[True].knows({"__Host-vitrine_console": value})
+    assert not await doorkeepers[True].knows({"vitrine_console": value})
+
+
+async def test_who_is_no_proxy_is_locked_out_whatever_addresses_it_claims(world: World) -> None:
+    service = await world.replica()
+    transport = httpx.ASGITransport(service.api, client=("203.0.113.5", 4000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        guesses = [
+            (
+                await client.post(
+                    "/console/login",
+                    data={"password": f"guess {n}"},
+                    headers={"x-forwarded-for": f"198.51.100.{n}"},
+                )
+            ).status_code
+            for n in range(7)
+        ]
+    assert guesses == [401, 401, 401, 401, 401, 429, 429]
+
+
 async def test_the_overview_shows_the_funnel_and_the_last_order(world: World) -> None:
     service = await world.replica()
     await world.state([*purchase(HUMAN, "1"), *visit(shopper(2)), hold(shopper(2), "2")])
@@ -157,7 +212,7 @@ async def test_the_overview_shows_the_funnel_and_the_last_order(world: World) ->
     )
     assert "50.0\u00a0%" in page
     assert "/console/orders/ord_1" in page
-    assert "7 of 7 hold" in page
+    assert "8 of 8 hold" in page
     assert "/console/orders/ord_1" not in synthetic
     assert fragment.lstrip().startswith("<div data-live")
     assert "/console/orders/ord_1" in fragment
@@ -250,8 +305,11 @@ async def test_alertmanagers_notifications_become_the_alerts_history(world: Worl
     ended = alert | {"status": "resolved", "endsAt": rfc3339(START + timedelta(minutes=4))}
     internal = httpx.ASGITransport(service.internal)
     address = "/internal/insight/alerts"
+    key = {"authorization": f"Bearer {KEYS['alert_key']}"}
     async with (
-        httpx.AsyncClient(transport=internal, base_url="http://insight") as alertmanager,
+        httpx.AsyncClient(
+            transport=internal, base_url="http://insight", headers=key
+        ) as alertmanager,
         browser(service, password=PASSWORD) as client,
     ):
         told = await alertmanager.post(address, json={"alerts": [alert]})

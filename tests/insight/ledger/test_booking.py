@@ -434,3 +434,17 @@ def test_money_that_moves_later_changes_the_order_and_no_count(
 
     assert books.orders[order_id].state == state
     assert books.cells == book(bought).cells
+
+
+def test_a_forgotten_customer_takes_the_campaign_along_and_no_count() -> None:
+    writer = Writer()
+    campaign = replace(HUMAN, campaign="for somebody")
+    bought = writer.events(purchase(campaign, "1"))
+    (order_id,) = book(bought).orders
+    erased = writer.events([Stated("checkout", facts.CustomerErased(order_id), HUMAN)])
+
+    books = book([*bought, *erased])
+
+    assert book(bought).orders[order_id].campaign == "for somebody"
+    assert books.orders[order_id] == replace(book(bought).orders[order_id], campaign="")
+    assert books.cells == book(bought).cells
