@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final, cast
+
+import orjson
 
 from app.catalog.claims import Verdict, displaced, identified, judge
 from app.catalog.documents import car_document, car_id_of, dealer_of, digest_of
@@ -303,7 +306,8 @@ def _offered(record: StockRecord, shipped: Range, identity: str | None) -> Offer
         car_id=car_id_of(record.source, record.market, record.stock_id),
         stock_id=record.stock_id,
         dealer=record.dealer,
-        document=document,
+        price=document["price"]["amount"],
+        wire=bytes(memoryview(orjson.dumps(document))),  # what it returns has room to grow
         handover_at=at,
         handover_lead_seconds=None if lead is None else lead // timedelta(seconds=1),
         digest=digest_of(document, f"{at} {lead} {_calendar(record.dealer)}"),
@@ -386,17 +390,16 @@ def _report(feed: Feed, staged: Staged, swap: Swap) -> FeedReport:
     )
 
 
-def _facts(feed: Feed, swap: Swap, report: FeedReport) -> list[Fact]:
-    listed: list[Fact] = [_listed(feed, car) for car in (*swap.added, *swap.changed)]
-    withdrawn: list[Fact] = [
-        *(
-            CarWithdrawn(off.car.car_id, off.refused is not None)
-            for off in swap.off_sale
-            if off.leaves
-        ),
-        *(CarWithdrawn(car_id, in_feed=True) for car_id in swap.displaced),
-    ]
-    imported = FeedImported(
+def _facts(feed: Feed, swap: Swap, report: FeedReport) -> Iterator[Fact]:
+    # Who leaves is told before who comes: a car with a new stock id is never on sale twice.
+    for off in swap.off_sale:
+        if off.leaves:
+            yield CarWithdrawn(off.car.car_id, off.refused is not None)
+    for car_id in swap.displaced:
+        yield CarWithdrawn(car_id, in_feed=True)
+    for car in chain(swap.added, swap.changed):
+        yield _listed(feed, car)
+    yield FeedImported(
         source=feed.source,
         accepted=report.accepted,
         rejected=report.rejected,
@@ -404,23 +407,22 @@ def _facts(feed: Feed, swap: Swap, report: FeedReport) -> list[Fact]:
         removed=report.removed,
         sent_by=feed.sent_by,
     )
-    # Who leaves is told before who comes: a car with a new stock id is never on sale twice.
-    return [*withdrawn, *listed, imported]
 
 
 def _listed(feed: Feed, car: OfferedCar) -> CarListed:
-    price = car.document["price"]
+    document = car.document
+    price = document["price"]
     return CarListed(
         car_id=car.car_id,
-        model_id=car.document["model_id"] or "",
-        title=car.document["title"],
+        model_id=document["model_id"] or "",
+        title=document["title"],
         market=cast("Market", feed.market),
         dealer_id=car.dealer.dealer_id,
         source=feed.source,
         price=price["amount"],
         currency=price["currency"],
         # No single rate may be stated (Norwegian electric cars, American sales tax): no VAT shown.
-        vat_rate=car.document["vat_rate"] or "0",
+        vat_rate=document["vat_rate"] or "0",
         rehearsal=is_rehearsal(feed.source),
         ready_for_handover_at="" if car.handover_at is None else rfc3339(car.handover_at),
         handover_lead_seconds=car.handover_lead_seconds,

@@ -5,11 +5,12 @@ Every write first locks `stock_head`, so writers queue and versions ascend in co
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -55,6 +56,19 @@ class FeedState:
     exported_at: datetime | None = None
     sent_by: str | None = None
     """Whose dealer key it came with."""
+
+
+WRITTEN_AT_ONCE: Final = 500
+"""A whole feed as rows would be several times its size."""
+
+T = TypeVar("T")
+
+
+def _at_once(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items in order, as many at a time as are written in one statement."""
+    left = iter(items)
+    while some := list(islice(left, WRITTEN_AT_ONCE)):
+        yield some
 
 
 class Swapping:
@@ -127,7 +141,7 @@ class Swapping:
                 [{"of_car": car.car_id} for car in swap.changed],
             )
         fresh = [*swap.added, *swap.noted]
-        if fresh:
+        for some in _at_once(enumerate(fresh)):
             await self._connection.execute(
                 cars.insert(),
                 [
@@ -143,18 +157,18 @@ class Swapping:
                         "version": version + offset,
                         "first_listed_at": self._now,
                     }
-                    for offset, car in enumerate(fresh)
+                    for offset, car in some
                 ],
             )
         version += len(fresh)
-        if swap.changed:
+        for some in _at_once(enumerate(swap.changed)):
             await self._connection.execute(
                 update(cars)
                 .where(cars.c.car_id == bindparam("of_car"))
                 .values(listed=True, refused=None, **{name: bindparam(name) for name in _OFFER}),
                 [
                     {**self._offer(car), "of_car": car.car_id, "version": version + offset}
-                    for offset, car in enumerate(swap.changed)
+                    for offset, car in some
                 ],
             )
         await self._save_feed(feed)
@@ -196,8 +210,9 @@ class Swapping:
             )
         return version + len(swap.displaced)
 
-    async def state_facts(self, facts: Sequence[Fact], context: EventContext) -> None:
-        await self._outbox.add(self._connection, facts, context)
+    async def state_facts(self, facts: Iterable[Fact], context: EventContext) -> None:
+        for some in _at_once(facts):
+            await self._outbox.add(self._connection, some, context)
 
     def _offer(self, car: OfferedCar) -> dict[str, Any]:
         return {
