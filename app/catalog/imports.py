@@ -13,7 +13,7 @@ import orjson
 
 from app.catalog.claims import Verdict, displaced, identified, judge
 from app.catalog.documents import car_document, car_id_of, dealer_of, digest_of
-from app.catalog.errors import FeedNotReadable
+from app.catalog.errors import FeedNotReadable, StockTooLarge
 from app.catalog.feeds.delimited import SHOWN_CHARACTERS, Refused
 from app.catalog.feeds.discovery import discover_adapters
 from app.catalog.feeds.record import (
@@ -124,7 +124,8 @@ class Staged:
 class Importer:
     """Imports feeds of any source through its adapter.
 
-    `guard_share` is the share of a source's stock on offer that one import may remove.
+    `guard_share` is the share of a source's stock on offer that one import may remove, `most_cars`
+    what all sources together may have on sale.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class Importer:
         clock: Clock,
         *,
         guard_share: float,
+        most_cars: int,
         adapters: Mapping[str, FeedAdapter] | None = None,
     ) -> None:
         self._store = store
@@ -142,6 +144,7 @@ class Importer:
         self._signals = signals
         self._clock = clock
         self._guard_share = guard_share
+        self._most_cars = most_cars
         self._adapters = discover_adapters() if adapters is None else adapters
 
     async def run(
@@ -152,8 +155,9 @@ class Importer:
     ) -> FeedReport:
         """Import a feed as its source's whole stock in the market.
 
-        Raises `FeedNotReadable`, `InvalidInput` (unknown adapter), `TooMuchRemoved`,
-        `PricesImplausible` or `FeedOutdated`; nothing has changed then. `confirmed` lifts guards.
+        Raises `FeedNotReadable`, `InvalidInput` (unknown adapter), `StockTooLarge`,
+        `TooMuchRemoved`, `PricesImplausible` or `FeedOutdated`; nothing has changed then.
+        `confirmed` lifts guards.
         """
         report = await self._import(feed, context, confirmed)
         if report is None:
@@ -181,6 +185,8 @@ class Importer:
             latest = None if last is None else last.exported_at
             guard_age(feed.whose, feed.exported_at, latest)
             known = await stock.known(feed.source, feed.market)
+            elsewhere = await stock.listed_besides(feed.source, feed.market)
+            self._refuse_too_many(feed, elsewhere + len(staged.offered))
             swap = await self._compare(feed, staged, known, stock)
             guard(
                 swap,
@@ -226,6 +232,7 @@ class Importer:
                         staged.reject(feed, refusal, identity)
                     else:
                         staged.offered.append(_offered(outcome, self._shipped, identity))
+                        self._refuse_too_many(feed, len(staged.offered))
                 elif isinstance(outcome, Rejection):
                     staged.reject(feed, _rejection(outcome), identity_of(_stated_vin(outcome)))
                 else:
@@ -233,6 +240,16 @@ class Importer:
         except FeedUnreadable as error:
             raise FeedNotReadable(str(error)) from error
         return staged
+
+    def _refuse_too_many(self, feed: Feed, cars: int) -> None:
+        if cars > self._most_cars:
+            raise StockTooLarge(
+                f"With this feed more than {self._most_cars:,} cars would be on sale, counting all"
+                f" sources. That is the most (CATALOG_MOST_CARS); {feed.source} keeps what it has."
+                " Whoever runs the shop can give the catalogue and the advisor more memory and"
+                " raise it.",
+                most_cars=self._most_cars,
+            )
 
     async def _compare(
         self, feed: Feed, staged: Staged, known: Sequence[KnownCar], stock: Swapping

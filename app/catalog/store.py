@@ -106,6 +106,12 @@ class Swapping:
         rows = await self._connection.execute(query)
         return [KnownCar(*row) for row in rows]
 
+    async def listed_besides(self, source: str, market: str) -> int:
+        """Listed cars of all other feeds."""
+        others = or_(cars.c.source != source, cars.c.market != market)
+        query = select(func.count()).select_from(cars).where(cars.c.listed, others)
+        return await self._connection.scalar(query) or 0
+
     async def claims(self, identities: Sequence[str]) -> list[Claim]:
         """Every row of whatever source with one of the identities."""
         found: dict[str, Claim] = {}
