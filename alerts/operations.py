@@ -16,6 +16,7 @@ from telemetry.catalogue.checkout import (
 from telemetry.catalogue.frame import (
     APP_INFO,
     CONSUMER_EVENTS_UNDIGESTED,
+    CONSUMER_PARTED,
     OUTBOX_LAG,
     OVERLOAD_SHED,
 )
@@ -50,7 +51,14 @@ def rule_files(timing: Timing) -> tuple[RuleFile, ...]:
             "flow",
             (
                 Group(
-                    "flow", (ledger_behind(timing), OUTBOX_STUCK, FACTS_SET_ASIDE, STOCK_FEED_STALE)
+                    "flow",
+                    (
+                        ledger_behind(timing),
+                        OUTBOX_STUCK,
+                        FACTS_SET_ASIDE,
+                        HISTORY_PARTED,
+                        STOCK_FEED_STALE,
+                    ),
                 ),
             ),
         ),
@@ -216,6 +224,20 @@ FACTS_SET_ASIDE = Alert(
         "They are set aside and tried again, less and less often. Until a version runs that can"
         " digest them, these cars are sold at an old price or not at all, or the ledger's numbers"
         " are too low by these facts. All other facts go on."
+    ),
+)
+HISTORY_PARTED = Alert(
+    name="HistoryParted",
+    expr=promql.value(CONSUMER_PARTED, by=("service", "source"), aggregate="max") + " > 0",
+    severity="page",
+    service=None,
+    team="platform",
+    hold_seconds=0,
+    summary="{{ $labels.service }} has read another history than {{ $labels.source }} has.",
+    description=(
+        "One of their databases was restored from a backup. The consumer reads nothing until"
+        " somebody has seen to what was lost and says so: numbers stand still, sold cars are hidden"
+        " as before, and what is sold from now on is not hidden yet."
     ),
 )
 STOCK_FEED_STALE = Alert(

@@ -18,6 +18,7 @@ from telemetry.catalogue.checkout import (
 from telemetry.catalogue.frame import (
     APP_INFO,
     CONSUMER_EVENTS_UNDIGESTED,
+    CONSUMER_PARTED,
     OUTBOX_LAG,
     OVERLOAD_SHED,
 )
@@ -35,7 +36,7 @@ def operations_cases() -> dict[str, tuple[Case, ...]]:
         "payments": tuple(_payments()),
         "money": tuple(_money()),
         "integrity": tuple(_integrity()),
-        "flow": (*_ledger(), *_outbox(), *_set_aside(), *_feeds()),
+        "flow": (*_ledger(), *_outbox(), *_set_aside(), *_parted(), *_feeds()),
         "overload": tuple(_overload()),
         "telemetry": (*_telemetry(), *_watchdog()),
     }
@@ -285,6 +286,22 @@ def _set_aside() -> Iterable[Case]:
             ),
             at_seconds=10 * MINUTE,
             firing=({"service": "checkout", "source": "catalog", "team": "platform"},)
+            if fires
+            else (),
+        )
+
+
+def _parted() -> Iterable[Case]:
+    for parted, fires in ((1, True), (0, False)):
+        yield Case(
+            name=f"parted: {'another' if parted else 'the same'} history",
+            alert="HistoryParted",
+            severity="page",
+            series=(
+                series(CONSUMER_PARTED, steady(parted, 5), service="insight", source="checkout"),
+            ),
+            at_seconds=2 * MINUTE,
+            firing=({"service": "insight", "source": "checkout", "team": "platform"},)
             if fires
             else (),
         )

@@ -15,6 +15,8 @@ from telemetry.catalogue.links import burn_alert
 
 # Where the compose network finds insight's internal port.
 WEBHOOK_URL = "http://insight:9105/internal/insight/alerts"
+# Beside the configuration: what opens the webhook, insight's `VITRINE_ALERT_KEY`.
+KEY_FILE = "alert_key"
 RECEIVERS = ("pager", "tickets", "rehearsal", "heartbeat")
 PAYMENT_PROVIDER_FAILING = "PaymentProviderFailing"
 LEDGER_BEHIND = "LedgerBehind"
@@ -27,9 +29,17 @@ def configuration(timing: Timing, webhook_url: str) -> dict[str, Any]:
         "route": _route(timing),
         "inhibit_rules": _inhibitions(),
         "receivers": [
-            {"name": name, "webhook_configs": [{"url": webhook_url, "send_resolved": True}]}
-            for name in RECEIVERS
+            {"name": name, "webhook_configs": [_webhook(webhook_url)]} for name in RECEIVERS
         ],
+    }
+
+
+def _webhook(url: str) -> dict[str, Any]:
+    authorization = {"credentials_file": KEY_FILE}
+    return {
+        "url": url,
+        "send_resolved": True,
+        "http_config": {"authorization": authorization},
     }
 
 

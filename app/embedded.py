@@ -16,6 +16,7 @@ from app.advisor.main import build as build_advisor
 from app.catalog.main import build as build_catalog
 from app.checkout.main import build as build_checkout
 from app.frame.inbound.internal import InternalRouter, add_health
+from app.frame.inbound.private import Private
 from app.frame.platform import Platform
 from app.frame.settings import PlatformSettings, ServiceAddresses, ServiceSettings
 from app.frame.start.alone import Build
@@ -87,8 +88,15 @@ def internal_port(platform: Platform, services: Mapping[str, Service]) -> Intern
         openapi_url=None, telemetry={"tracing": False, "metrics": False, "logs": False}
     )
 
-    add_health(health, platform, {name: service.ready for name, service in services.items()})
-    return InternalRouter({name: service.internal for name, service in services.items()}, health)
+    add_health(
+        health,
+        platform,
+        {name: service.ready for name, service in services.items()},
+        {name: service.warn for name, service in services.items()},
+    )
+    return InternalRouter(
+        {name: service.internal for name, service in services.items()}, Private(health, platform)
+    )
 
 
 async def _serve(settings: PlatformSettings) -> None:

@@ -39,6 +39,8 @@ class Checkout:
     name: str
     database: str
     workers: Sequence[Worker]
+    operator: Mapping[str, str]
+    """Headers that open the internal ports."""
 
     def confirmed(self) -> int:
         """Orders ever confirmed, by checkout's own table."""
@@ -71,7 +73,8 @@ class Checkout:
 
     def _get(self, path: str) -> Any:
         url = self.workers[0].internal_url + path
-        return httpx.get(url, timeout=60.0, trust_env=False).raise_for_status().json()
+        answer = httpx.get(url, headers=dict(self.operator), timeout=60.0, trust_env=False)
+        return answer.raise_for_status().json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +200,10 @@ def _bench_of(line: Mapping[str, Any], pid: int) -> Bench:
     return Bench(
         checkouts={
             name: Checkout(
-                name, found["database"], tuple(Worker(**each) for each in found["workers"])
+                name,
+                found["database"],
+                tuple(Worker(**each) for each in found["workers"]),
+                line["operator"],
             )
             for name, found in line["checkouts"].items()
         },

@@ -68,11 +68,15 @@ def port_from(variable: str, default: int) -> int:
 
 
 def secrets_of_demo(path: Path) -> dict[str, str]:
-    """The console's password and the synthetic shoppers' key: given, or made once and kept."""
+    """The console's password and what others than the shop must know: given, or made and kept."""
     kept: dict[str, str] = {}
     with contextlib.suppress(OSError, ValueError):
         kept = json.loads(path.read_text())
-    for name, length in (("VITRINE_CONSOLE_PASSWORD", 9), ("VITRINE_SYNTHETIC_KEY", 32)):
+    for name, length in (
+        ("VITRINE_CONSOLE_PASSWORD", 9),
+        ("VITRINE_SYNTHETIC_KEY", 32),
+        ("VITRINE_ALERT_KEY", 32),
+    ):
         kept[name] = os.environ.get(name) or kept.get(name) or secrets.token_urlsafe(length)
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -110,6 +114,7 @@ class Demo:
         watching = watchers(
             self.plan.var,
             internal=f"{LOOPBACK}:{ports.internal}",
+            key=keys["VITRINE_ALERT_KEY"],
             prometheus_port=ports.prometheus,
             alertmanager_port=ports.alertmanager,
         )

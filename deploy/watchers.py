@@ -27,12 +27,18 @@ class Watcher:
 
 
 def watchers(
-    folder: Path, *, internal: str, prometheus_port: int, alertmanager_port: int
+    folder: Path, *, internal: str, key: str, prometheus_port: int, alertmanager_port: int
 ) -> tuple[Watcher, ...]:
-    """Alertmanager and Prometheus, not started, watching the ``internal`` port (host:port)."""
+    """Alertmanager and Prometheus, not started, watching the ``internal`` port (host:port).
+
+    ``key`` opens the shop's webhook to Alertmanager.
+    """
     has_alertmanager = alertmanager.PROGRAM.find() is not None
     receiver = LocalAlertmanager(
-        folder / "alertmanager", receiver_url=f"http://{internal}", port=alertmanager_port
+        folder / "alertmanager",
+        receiver_url=f"http://{internal}",
+        key=key,
+        port=alertmanager_port,
     )
     scraper = LocalPrometheus(
         folder / "prometheus",

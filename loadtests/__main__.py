@@ -51,7 +51,9 @@ if not console.is_terminal:
     console = Console(highlight=False, width=160)
 
 BaseUrl = Annotated[str, typer.Option(help="The shop; without it a stack is started.")]
-InternalUrl = Annotated[str, typer.Option(help="The shop's internal port.")]
+InternalUrl = Annotated[
+    str, typer.Option(help="The shop's internal port; VITRINE_SESSION_KEY opens it.")
+]
 PrometheusUrl = Annotated[str, typer.Option(help="Prometheus that scrapes the shop.")]
 AlertmanagerUrl = Annotated[str, typer.Option(help="Alertmanager of that Prometheus.")]
 FlagsFile = Annotated[Path | None, typer.Option(help="The shop's flags file, to inject faults.")]
@@ -92,6 +94,7 @@ class Given:
             self.alertmanager_url,
             self.flags_file,
             os.environ.get(self.key_variable, ""),
+            os.environ.get("VITRINE_SESSION_KEY", ""),
         )
 
 

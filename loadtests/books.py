@@ -42,8 +42,10 @@ class BookedOrder:
 class Books:
     """Reads the internal port of a running shop."""
 
-    def __init__(self, internal_url: str) -> None:
+    def __init__(self, internal_url: str, operator: Mapping[str, str]) -> None:
+        """`operator` are the headers that open it (`rigs.shop.operator_headers`)."""
         self._url = internal_url.rstrip("/")
+        self._operator = operator
 
     def invariants(self) -> tuple[Invariant, ...]:
         """Checkout's invariants, evaluated now."""
@@ -115,7 +117,11 @@ class Books:
     def _get(self, path: str, parameters: Mapping[str, str]) -> httpx.Response:
         try:
             answer = httpx.get(
-                f"{self._url}{path}", params=dict(parameters), timeout=15.0, trust_env=False
+                f"{self._url}{path}",
+                params=dict(parameters),
+                headers=dict(self._operator),
+                timeout=15.0,
+                trust_env=False,
             )
             return answer.raise_for_status()
         except httpx.HTTPError as error:

@@ -12,7 +12,13 @@ from loadtests.books import Books
 from loadtests.watching import AlertmanagerApi, PrometheusApi
 from rigs.processes import NotReady, ProgramMissing
 from rigs.rehearsal import rehearsal
-from rigs.shop import START_SECONDS, free_addresses, shop_environment, shop_process
+from rigs.shop import (
+    START_SECONDS,
+    free_addresses,
+    operator_headers,
+    shop_environment,
+    shop_process,
+)
 
 STOP_SECONDS = 30.0
 
@@ -31,10 +37,12 @@ class Stack:
     alertmanager_url: str
     flags_file: Path | None
     synthetic_key: str
+    session_key: str
+    """Makes the operator's key of the internal port."""
 
     @property
     def books(self) -> Books:
-        return Books(self.internal_url)
+        return Books(self.internal_url, operator_headers(self.session_key))
 
     @property
     def prometheus(self) -> PrometheusApi:
@@ -64,6 +72,7 @@ def started_stack(folder: Path, *, scale: float, webhook: str | None = None) -> 
             alertmanager_url=found.alertmanager_url,
             flags_file=found.flags_file,
             synthetic_key=found.synthetic_key,
+            session_key=found.session_key,
         )
 
 
@@ -73,9 +82,10 @@ class MortalShop:
     def __init__(self, folder: Path) -> None:
         (address,) = free_addresses(1)
         self.base_url, self.internal_url = address.url, address.internal_url
-        self.synthetic_key = secrets.token_urlsafe(24)
+        self.synthetic_key, self._session_key = (secrets.token_urlsafe(24) for _ in range(2))
         different = {
             "VITRINE_SYNTHETIC_KEY": self.synthetic_key,
+            "VITRINE_SESSION_KEY": self._session_key,
             "VITRINE_PUBLIC_URL": address.url,
         }
         self._process = shop_process(
@@ -84,7 +94,7 @@ class MortalShop:
 
     @property
     def books(self) -> Books:
-        return Books(self.internal_url)
+        return Books(self.internal_url, operator_headers(self._session_key))
 
     def start(self) -> float:
         """Start it and wait until it is ready; returns the seconds that took.

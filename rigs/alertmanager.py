@@ -1,5 +1,6 @@
 """The real Alertmanager on loopback, with the configuration that docker-compose.yml mounts."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from rigs.processes import ManagedProcess, Program
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "alerts" / "alertmanager.yml"
+# As the configuration names it, beside which it lies.
+KEY_FILE = "alert_key"
 PROGRAM = Program(("alertmanager", "prometheus-alertmanager"), package="prometheus-alertmanager")
 
 # Insight's internal port in docker-compose.yml, as the configuration names it.
@@ -40,6 +43,7 @@ class LocalAlertmanager(ManagedProcess):
 
     Without ``receiver_url`` the addresses in ``configuration`` stand (drills render their own).
     ``group_wait_seconds`` overrides how long it collects alerts before it tells (drills use 1).
+    ``key`` is the shop's ``VITRINE_ALERT_KEY``, which opens its webhook.
     ``address`` is host:port, as Prometheus wants it. ``start`` returns once it is ready.
     """
 
@@ -48,6 +52,7 @@ class LocalAlertmanager(ManagedProcess):
         folder: Path,
         *,
         receiver_url: str | None = None,
+        key: str = "",
         port: int | None = None,
         group_wait_seconds: int | None = None,
         configuration: Path = CONFIGURATION,
@@ -58,6 +63,7 @@ class LocalAlertmanager(ManagedProcess):
         self._root = folder
         self._configuration = configuration
         self._receiver_url = receiver_url
+        self._key = key
         self._group_wait_seconds = group_wait_seconds
         super().__init__(
             "Alertmanager",
@@ -83,6 +89,9 @@ class LocalAlertmanager(ManagedProcess):
         if self._group_wait_seconds is not None:
             text = with_group_wait(text, self._group_wait_seconds)
         (self._root / "alertmanager.yml").write_text(text)
+        key_file = os.open(self._root / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(key_file, "w") as file:
+            file.write(self._key)
         super().start()
         self.wait_ready(f"{self.url}/-/ready")
 

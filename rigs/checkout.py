@@ -29,6 +29,7 @@ from rigs.shop import (
     Address,
     free_addresses,
     new_secrets,
+    operator_headers,
     pinned,
     shop_environment,
     shop_process,
@@ -97,6 +98,8 @@ class LocalCheckout:
         *self.addresses, self.insight_address = free_addresses(workers + 1)
         self._code = code
         self.secrets = dict(secrets)
+        self.operator = operator_headers(self.secrets["VITRINE_SESSION_KEY"])
+        """What opens the internal ports."""
         different = {
             **PRODUCTION,
             **self.secrets,
@@ -166,7 +169,7 @@ class LocalCheckout:
         url = f"{self.addresses[0].internal_url}/internal/checkout/cars/count"
 
         def listed() -> bool:
-            found = httpx.get(url, timeout=10.0, trust_env=False)
+            found = httpx.get(url, headers=self.operator, timeout=10.0, trust_env=False)
             return found.is_success and int(found.json()["available"]) >= count
 
         wait_until(listed, timeout_seconds=LISTING_SECONDS, what=f"{count} cars listed")
@@ -230,6 +233,7 @@ def run(folder: Path, *, core: int, other_core: int, base: Path | None) -> None:
             checkouts["sqlite-base"] = started("sqlite-base", code=base)
         found = {
             "neighbours_url": neighbours.url,
+            "operator": operator_headers(secrets["VITRINE_SESSION_KEY"]),
             "webhook_secret": secrets["VITRINE_WEBHOOK_SECRET"],
             "pgbench": str(SERVER.require().with_name("pgbench")),
             "postgres_pid": postgres.pid,

@@ -8,7 +8,7 @@ import contextlib
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Rehearsal:
     alertmanager_url: str
     flags_file: Path
     synthetic_key: str
+    session_key: str
 
 
 @contextlib.contextmanager
@@ -44,14 +45,19 @@ def rehearsal(folder: Path, *, scale: float, webhook: str | None = None) -> Iter
         ProgramMissing, NotReady, OSError, subprocess.CalledProcessError: it did not start.
     """
     (shop,) = free_addresses(1)
-    key = secrets.token_urlsafe(24)
+    keys = {
+        f"VITRINE_{name}_KEY": secrets.token_urlsafe(24)
+        for name in ("SYNTHETIC", "SESSION", "ALERT")
+    }
     told = webhook or f"{shop.internal_url}/internal/insight/alerts"
     _render_rules(folder / "alerts", scale=scale, webhook=told, console=f"{shop.url}/console")
     with contextlib.ExitStack() as running:
-        embedded = running.enter_context(_shop(folder, shop, synthetic_key=key))
+        embedded = running.enter_context(_shop(folder, shop, keys))
         receiver = running.enter_context(
             LocalAlertmanager(
-                folder / "alertmanager", configuration=folder / "alerts" / "alertmanager.yml"
+                folder / "alertmanager",
+                key=keys["VITRINE_ALERT_KEY"],
+                configuration=folder / "alerts" / "alertmanager.yml",
             )
         )
         embedded.wait_ready(shop.ready_url, timeout_seconds=START_SECONDS)
@@ -66,13 +72,20 @@ def rehearsal(folder: Path, *, scale: float, webhook: str | None = None) -> Iter
             )
         )
         scraper.wait_scraped()
-        yield Rehearsal(shop, scraper.url, receiver.url, folder / "flags.json", key)
+        yield Rehearsal(
+            shop,
+            scraper.url,
+            receiver.url,
+            folder / "flags.json",
+            keys["VITRINE_SYNTHETIC_KEY"],
+            keys["VITRINE_SESSION_KEY"],
+        )
 
 
-def _shop(folder: Path, address: Address, *, synthetic_key: str) -> ManagedProcess:
+def _shop(folder: Path, address: Address, keys: Mapping[str, str]) -> ManagedProcess:
     """The embedded shop with data, flags and log in `folder`; not started."""
     different = {
-        "VITRINE_SYNTHETIC_KEY": synthetic_key,
+        **keys,
         "VITRINE_PUBLIC_URL": address.url,
         "CATALOG_REHEARSAL_TARGET": str(REHEARSAL_CARS),
         "CATALOG_REHEARSAL_LEAST": str(REHEARSAL_CARS // 2),

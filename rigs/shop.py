@@ -5,6 +5,8 @@ names only what is different about theirs.
 """
 
 import base64
+import hashlib
+import hmac
 import os
 import secrets
 import shutil
@@ -23,6 +25,7 @@ SECRETS = (
     "SYNTHETIC_KEY",
     "DEALER_KEY",
     "DELIVERY_KEY",
+    "ALERT_KEY",
     "REPORT_KEY",
     "PAYMENT_KEY",
     "WEBHOOK_SECRET",
@@ -68,6 +71,12 @@ def new_secrets() -> dict[str, str]:
     # A Fernet key: 32 random bytes.
     values["VITRINE_CUSTOMER_KEY"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     return values
+
+
+def operator_headers(session_key: str) -> dict[str, str]:
+    """What opens the internal port of a shop with that `VITRINE_SESSION_KEY` (deploy/ask.py)."""
+    key = hmac.new(session_key.encode(), b"internal operator", hashlib.sha256).hexdigest()
+    return {"authorization": f"Bearer {key}"}
 
 
 def without_settings() -> dict[str, str]:

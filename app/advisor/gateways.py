@@ -35,7 +35,10 @@ class CatalogFollower:
             room.put_models(await self._catalog.models())
         more = True
         while more:
-            page = await self._stock.changes(after=room.version)
+            page = await self._stock.changes(after=room.version, epoch=room.epoch)
+            if page.anew:
+                room.clear()
+            room.epoch = page.epoch
             if any(c.car.model_id and c.car.model_id not in room.models for c in page.items):
                 # A newer catalogue than the one whose range we read: its range first.
                 room.put_models(await self._catalog.models())

@@ -55,6 +55,7 @@ class Showroom:
 
     def __init__(self) -> None:
         self.models: Mapping[str, Model] = {}
+        self.epoch = ""
         self.version = 0
         self.unread: set[str] = set()
         """Cars whose last change cannot be read: nobody knows whether they are still on offer."""
@@ -69,6 +70,13 @@ class Showroom:
 
     def put_models(self, models: Sequence[Model]) -> None:
         self.models = {model.model_id: model for model in models}
+
+    def clear(self) -> None:
+        """Forget every car: the catalogue tells of all of them anew."""
+        self.version = 0
+        self.unread.clear()
+        self._cars.clear()
+        self._offers.clear()
 
     def put_changes(
         self, changes: Sequence[CarChange], version: int, *, unread: Collection[str] = ()

@@ -13,6 +13,7 @@ from app.catalog.guards import Confirmed
 from app.catalog.imports import DEFAULT_ADAPTER, Feed, Importer
 from app.catalog.models import METADATA, OUTBOX
 from app.catalog.range.loading import load_range
+from app.catalog.restating import offers_as_facts
 from app.catalog.settings import CatalogSettings
 from app.catalog.signals import Signals
 from app.catalog.store import Store
@@ -21,6 +22,7 @@ from app.frame.data.migrations import migrate
 from app.frame.data.outbox import Outbox
 from app.frame.platform import Platform
 from app.frame.settings import ServiceSettings
+from app.frame.start.restored import add_restored
 from app.frame.start.retaking import add_retake
 from app.frame.start.startup import cannot_start, new_platform, one_sentence, read_settings
 from app.kernel.errors import VitrineError
@@ -32,8 +34,8 @@ SHOWN_REJECTIONS = 20
 
 commands = typer.Typer(add_completion=False, no_args_is_help=True)
 
-
 add_retake(commands, NAME)
+add_restored(commands, NAME, offers_as_facts)
 
 
 @commands.callback()

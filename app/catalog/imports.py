@@ -31,13 +31,14 @@ from app.catalog.guards import Confirmed, guard, guard_age
 from app.catalog.identity import VinHash, last_prices
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.sheets import Range
+from app.catalog.restating import car_listed
 from app.catalog.signals import Signals
 from app.catalog.store import FeedState, Store, Swapping
-from app.catalog.swap import KnownCar, OfferedCar, Swap, difference, is_rehearsal
+from app.catalog.swap import KnownCar, OfferedCar, Swap, difference
 from app.contracts.catalog import FeedReport, RowReport
 from app.contracts.events import LONGEST_TITLE, CarListed, CarWithdrawn, FeedImported
 from app.frame.inbound.dealers import OPERATOR
-from app.kernel.clock import Clock, rfc3339
+from app.kernel.clock import Clock
 from app.kernel.errors import InvalidInput
 from app.kernel.facts import EventContext, Fact
 from app.kernel.opening import Calendar
@@ -427,24 +428,16 @@ def _facts(feed: Feed, swap: Swap, report: FeedReport) -> Iterator[Fact]:
 
 
 def _listed(feed: Feed, car: OfferedCar) -> CarListed:
-    document = car.document
-    price = document["price"]
-    return CarListed(
-        car_id=car.car_id,
-        model_id=document["model_id"] or "",
-        title=document["title"],
+    return car_listed(
+        car.car_id,
+        source=feed.source,
         market=cast("Market", feed.market),
         dealer_id=car.dealer.dealer_id,
-        source=feed.source,
-        price=price["amount"],
-        currency=price["currency"],
-        # No single rate may be stated (Norwegian electric cars, American sales tax): no VAT shown.
-        vat_rate=document["vat_rate"] or "0",
-        rehearsal=is_rehearsal(feed.source),
-        ready_for_handover_at="" if car.handover_at is None else rfc3339(car.handover_at),
+        document=car.document,
+        handover_at=car.handover_at,
         handover_lead_seconds=car.handover_lead_seconds,
-        dealer_calendar=_calendar(car.dealer),
-        identity=car.identity or "",
+        calendar=Calendar.of(dealer_of(car.dealer)),
+        identity=car.identity,
     )
 
 

@@ -66,6 +66,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CatalogSett
         telemetry=telemetry,
         apply=following(store),
         diet=DIET,
+        forget=store.free_all,
     )
     keys = DealerKeys.of(platform.settings)
     shipped = load_range()
@@ -125,6 +126,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CatalogSett
         outbox=outbox,
         internal=internal_routes(shelf, store, platform.clock),
         migrate=lambda: migrate(database, NAME, METADATA),
+        warn=[consumer.has_not_parted],
         prepare=[stocking.stock_up, shelf.refresh, tell],
         jobs=jobs,
         close=[checkout.aclose],

@@ -246,9 +246,16 @@ def internal_routes(shelf: Shelf, store: Store, clock: Clock) -> APIRouter:
     async def changes(
         after: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=2000)] = 1000,
+        epoch: Annotated[str, Query(max_length=40)] = "",
     ) -> Response:
-        """Cars that changed since a version, as they stand now (app.contracts.stock)."""
+        """Cars that changed since a version, as they stand now (app.contracts.stock).
+
+        For a reader of another `epoch`, or of a version that is yet to come, from the start: the
+        database was restored.
+        """
         await shelf.refresh()
+        anew = bool(epoch) and (epoch != shelf.epoch or after > shelf.version)
+        after = 0 if anew else after
         found = await store.changed_since(after, limit=limit)
         now = clock.now()
         items = []
@@ -258,8 +265,10 @@ def internal_routes(shelf: Shelf, store: Store, clock: Clock) -> APIRouter:
                 raise AssertionError("a refreshed shelf knows the dealer of every stored car")
             items.append(_change(shelf, shelf_car(stored, dealer), now))
         return _json(
-            b'{"version":%d,"more":%s,"items":[%s]}'
+            b'{"epoch":"%s","anew":%s,"version":%d,"more":%s,"items":[%s]}'
             % (
+                shelf.epoch.encode(),
+                b"true" if anew else b"false",
                 found[-1].version if found else after,
                 b"true" if len(found) == limit else b"false",
                 b",".join(items),

@@ -138,20 +138,38 @@ class Shelf:
         self._closings: dict[tuple[str, datetime], datetime | None] = {}
         self.dealers: Mapping[str, Dealer] = self._shipped_dealers
         self._refreshing = asyncio.Lock()
+        self.epoch = ""
         self.version = 0
 
     async def refresh(self) -> None:
         """Take over everything that was committed since the last time."""
         # One at a time: an older answer that arrives late must not overwrite a newer one.
         async with self._refreshing:
+            gone = await self._begin_anew_if_restored()
             changed = await self._store.changed_since(self.version, limit=READ_AT_ONCE)
             while changed:
                 if any(car.dealer_id not in self.dealers for car in changed):
                     await self._load_dealers()
                 self._put(changed)
+                gone -= {car.car_id for car in changed}
                 if len(changed) < READ_AT_ONCE:
                     break
                 changed = await self._store.changed_since(self.version, limit=READ_AT_ONCE)
+            self._take_away(gone)
+
+    async def _begin_anew_if_restored(self) -> set[str]:
+        """Read all from the start when the database is an older one; cars it may not know."""
+        epoch, version = await self._store.edition()
+        restored = self.epoch not in ("", epoch) or version < self.version
+        self.epoch = epoch
+        if not restored:
+            return set()
+        self.version = 0
+        return set(self._cars)
+
+    def _take_away(self, car_ids: set[str]) -> None:
+        gone = [car for car_id in car_ids if (car := self._cars.pop(car_id, None))]
+        self._arrange({(car.rehearsal, car.market) for car in gone})
 
     async def car(self, car_id: str) -> ShelfCar | None:
         """A car in whatever state; None when no feed ever offered it."""
@@ -192,6 +210,9 @@ class Shelf:
             else:
                 self._cars.pop(car.car_id, None)
             self.version = max(self.version, car.version)
+        self._arrange(touched)
+
+    def _arrange(self, touched: set[tuple[bool, str]]) -> None:
         for aisle in touched:
             self._aisles[aisle] = tuple(
                 car

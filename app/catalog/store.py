@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Select, bindparam, func, or_, select, update
+from sqlalchemy import Select, bindparam, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -69,6 +69,29 @@ def _at_once(items: Iterable[T]) -> Iterator[list[T]]:
     left = iter(items)
     while some := list(islice(left, WRITTEN_AT_ONCE)):
         yield some
+
+
+async def offers(connection: AsyncConnection) -> tuple[Sequence[Any], dict[str, Dealer]]:
+    """Every car that was ever offered, and the dealers that have one.
+
+    Nobody changes the stock until the transaction ends.
+    """
+    await _lock(connection)
+    query = select(
+        cars.c.car_id,
+        cars.c.source,
+        cars.c.market,
+        cars.c.dealer_id,
+        cars.c.document,
+        cars.c.handover_at,
+        cars.c.handover_lead_seconds,
+        cars.c.listed,
+        cars.c.refused,
+        cars.c.identity,
+    ).order_by(cars.c.car_id)
+    rows = (await connection.execute(query)).all()
+    named = await connection.execute(select(dealers.c.dealer_id, dealers.c.document))
+    return rows, {dealer_id: Dealer.model_validate(document) for dealer_id, document in named}
 
 
 class Swapping:
@@ -296,6 +319,16 @@ class Store:
         async with self._database.read() as connection:
             return VinHash((await connection.execute(select(identity_key.c.key))).scalar_one())
 
+    async def edition(self) -> tuple[str, int]:
+        """Which history of the stock this is, and its latest version.
+
+        A database that was restored has another epoch, or versions that were given before.
+        """
+        query = text("SELECT (SELECT epoch FROM outbox_epoch), (SELECT version FROM stock_head)")
+        async with self._database.read() as connection:
+            epoch, version = (await connection.execute(query)).one()
+        return epoch or "", int(version or 0)
+
     async def changed_since(self, version: int, *, limit: int) -> list[StockCar]:
         """Cars whose latest change is over `version`, oldest change first."""
         query = _stock_cars().where(cars.c.version > version)
@@ -363,6 +396,15 @@ class Store:
                 ],
             )
         return len(changed)
+
+    async def free_all(self, connection: AsyncConnection) -> None:
+        """Nobody has any car, until checkout has said anew who has which."""
+        await _lock(connection)
+        query = select(cars.c.car_id).where(cars.c.state != "available")
+        taken = sorted(await connection.scalars(query))
+        for start in range(0, len(taken), READ_AT_ONCE):
+            freed = dict.fromkeys(taken[start : start + READ_AT_ONCE], "available")
+            await self.apply_states(connection, freed)
 
 
 def _stock_cars() -> Select[Any]:

@@ -15,11 +15,13 @@ from app.checkout.invariants import Invariant, check
 from app.checkout.main import NAME, Parts, build, parts_of
 from app.checkout.privacy import Erased, Rotated
 from app.checkout.reconciliation import ENDED, WAITING, Difference
+from app.checkout.restating import states_as_facts
 from app.checkout.rows import Purchase
 from app.checkout.settings import CheckoutSettings
 from app.frame.platform import AddressMissing
 from app.frame.settings import ServiceSettings
 from app.frame.start.alone import run
+from app.frame.start.restored import add_restored
 from app.frame.start.retaking import add_retake
 from app.frame.start.startup import new_platform, read_settings, run_until_stopped
 from app.kernel.clock import rfc3339
@@ -27,6 +29,7 @@ from app.kernel.errors import CannotStart, VitrineError
 
 cli = typer.Typer(help="Checkout: holds, orders, payments.", no_args_is_help=False)
 add_retake(cli, NAME)
+add_restored(cli, NAME, states_as_facts)
 
 
 @cli.callback(invoke_without_command=True)

@@ -142,6 +142,13 @@ INVARIANTS: Final = (
         " WHERE orders.car_id = cars.car_id AND orders.state = 'disputed')",
     ),
     Invariant(
+        "no_consumer_is_ahead",
+        "A restored database: facts would be taken for known that nobody has read.",
+        "SELECT (SELECT COUNT(*) FROM outbox_consumers"
+        " WHERE position > COALESCE((SELECT position FROM outbox_head), 0))"
+        " + (SELECT COUNT(*) FROM consumer_positions WHERE parted_at IS NOT NULL)",
+    ),
+    Invariant(
         "no_order_waits_past_its_deadline",
         "A shopper would still be asked for money for a car whose time has run out.",
         "SELECT COUNT(*) FROM orders JOIN holds ON holds.hold_id = orders.hold_id"

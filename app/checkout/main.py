@@ -91,6 +91,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSet
     store = use.store
     leases = Leases(database, platform.clock)
     catalog = platform.internal_client("catalog", telemetry)
+    stock_rows = Stock(parts.outbox)
     stock = Consumer(
         NAME,
         "catalog",
@@ -99,8 +100,9 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSet
         leases=leases,
         clock=platform.clock,
         telemetry=telemetry,
-        apply=Stock(parts.outbox).apply,
+        apply=stock_rows.apply,
         diet=DIET,
+        forget=stock_rows.forget,
     )
     api = new_api(platform, name=NAME, title="Vitrine checkout", prefix="/api/checkout/v1")
     direct = add_routes(api, use)
@@ -126,6 +128,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSet
         outbox=parts.outbox,
         internal=internal_routes(use),
         ready=[stock.has_caught_up],
+        warn=[stock.has_not_parted],
         migrate=lambda: migrate(database, NAME, METADATA),
         jobs=[
             Job("consume:catalog", 0.3, stock.poll),

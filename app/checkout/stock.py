@@ -37,6 +37,10 @@ class Stock:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
+    async def forget(self, connection: AsyncConnection) -> None:
+        """Take everything off sale: the catalogue says anew what is on offer."""
+        await StockRows(connection, self._outbox).unlist_all()
+
     async def apply(self, connection: AsyncConnection, events: Sequence[Event]) -> None:
         """Store the effect of some events in the consumer's rows."""
         rows = StockRows(connection, self._outbox)

@@ -6,11 +6,23 @@ They move `cars.version` like everything that happens to a car: whoever decides 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +36,14 @@ def given_back() -> ColumnElement[bool]:
     """Whether the dealer has received the car of a row of ORDERS that was handed over."""
     message = func.coalesce(ORDERS.c.message, "")
     return and_(ORDERS.c.state.in_(("returned", "refunded")), message == RECEIVED)
+
+
+async def states_of_cars(connection: AsyncConnection) -> Sequence[Any]:
+    """(car, market, state) of every car, which nobody changes until the transaction ends."""
+    if connection.dialect.name == "postgresql":  # SQLite's only writer is this transaction
+        await connection.execute(text("LOCK TABLE cars IN SHARE MODE"))
+    query = select(CARS.c.car_id, CARS.c.market, CARS.c.state).order_by(CARS.c.car_id)
+    return (await connection.execute(query)).all()
 
 
 class StockRows:
@@ -123,6 +143,16 @@ class StockRows:
             update(CARS)
             .where(CARS.c.car_id == car_id)
             .values(listed=False, version=CARS.c.version + 1)
+        )
+
+    async def unlist_all(self) -> None:
+        """Until the catalogue has said anew what is on offer.
+
+        What was sold at the desk has to leave its feed once more before it can come back.
+        """
+        await self.connection.execute(update(DESK_SALES).values(left_feed=False))
+        await self.connection.execute(
+            update(CARS).where(CARS.c.listed).values(listed=False, version=CARS.c.version + 1)
         )
 
     async def note_left_feed(self, car_id: str) -> None:

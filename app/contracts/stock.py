@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from app.contracts.catalog import Car, Dealer
 from app.contracts.wire import CarState, Wire
 
-
 PAGE: Final = 250
 """Changes that are read at once: a car that is being read takes ten times what is kept of it."""
 
@@ -45,6 +44,10 @@ class ChangePage(Wire):
     """Ask for this next."""
     more: bool
     items: list[CarChange]
+    epoch: str = ""
+    """Of the catalogue's database; say it when you ask next."""
+    anew: bool = False
+    """These are the first changes of all: the database was restored, forget what you knew."""
     unread: list[str] = []
     """Cars whose change this version cannot read; filled in by `StockClient`."""
 
@@ -55,13 +58,13 @@ class StockClient:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def changes(self, *, after: int, limit: int = PAGE) -> ChangePage:
+    async def changes(self, *, after: int, limit: int = PAGE, epoch: str = "") -> ChangePage:
         """Raises what httpx raises; the caller asks again later with the same `after`.
 
         One change that cannot be read keeps no other from being read.
         """
         response = await self._http.get(
-            "/internal/catalog/changes", params={"after": after, "limit": limit}
+            "/internal/catalog/changes", params={"after": after, "limit": limit, "epoch": epoch}
         )
         response.raise_for_status()
         try:
@@ -78,4 +81,4 @@ def _readable(page: dict[str, Any]) -> ChangePage:
             items.append(CarChange.model_validate(raw))
         except ValidationError:
             unread.append(str(raw["car_id"]))
-    return ChangePage(version=page["version"], more=page["more"], items=items, unread=unread)
+    return ChangePage.model_validate({**page, "items": items, "unread": unread})

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,6 +63,7 @@ SECRETS: Final = (
     Secret("VITRINE_DEALER_KEY", ("catalog", "checkout")),
     Secret("VITRINE_DELIVERY_KEY", ("insight",)),
     Secret("VITRINE_REPORT_KEY", ("insight",)),
+    Secret("VITRINE_ALERT_KEY", ("insight",)),
     Secret("VITRINE_PAYMENT_KEY", ("checkout", "sandbox")),
     Secret("VITRINE_WEBHOOK_SECRET", ("checkout", "sandbox")),
     Secret("VITRINE_CUSTOMER_KEY", ("checkout",), fernet=True),
@@ -71,6 +74,16 @@ SECRETS: Final = (
     Secret("COLLECTOR_DATABASE_PASSWORD", least=PASSWORD),
     *(Secret(f"{name.upper()}_DATABASE_PASSWORD", least=PASSWORD) for name in SERVICES),
 )
+
+
+OPERATOR: Final = "operator"
+"""Who asks on the internal port and is none of the services."""
+
+
+def internal_key(session_key: str, name: str) -> str:
+    """What opens the internal port to a service, or to the operator, by its name."""
+    said = f"internal {name}".encode()
+    return hmac.new(session_key.encode(), said, hashlib.sha256).hexdigest()
 
 
 class KeysMissing(CannotStart):

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from app.frame.data.database import Database
 from app.frame.flags import Flags
+from app.frame.keys import internal_key
 from app.frame.outbound.connections import KeptConnections
 from app.frame.outbound.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
 from app.frame.sessions import SessionCodec
@@ -58,7 +59,7 @@ class Platform:
             service=service,
             registry=self.registry,
             trace_store=self.traces,
-            trace_key=self._trace_key(),
+            trace_key=self.trace_key,
             otlp=self.otlp,
             version=self.version,
             revision=self.revision,
@@ -67,7 +68,8 @@ class Platform:
             log_format=self.settings.log_format,
         )
 
-    def _trace_key(self) -> bytes:
+    @property
+    def trace_key(self) -> bytes:
         """Marks a trace context as a neighbour's; made of the secret that all services share."""
         key = self.settings.session_key.encode()
         return hashlib.blake2b(key, person=b"trace").digest() if key else b""
@@ -91,8 +93,11 @@ class Platform:
         return self._client(service, telemetry, internal=False, timeout=timeout)
 
     def internal_client(self, service: str, telemetry: Telemetry) -> NeighbourClient:
-        """An HTTP client for another service's internal port."""
-        return self._client(service, telemetry, internal=True, timeout=DEADLINE)
+        """A client of another service's internal port, in the name of whose `telemetry` it is."""
+        client = self._client(service, telemetry, internal=True, timeout=DEADLINE)
+        key = internal_key(self.settings.session_key, telemetry.service)
+        client.headers["authorization"] = f"Bearer {key}"
+        return client
 
     def _client(
         self, service: str, telemetry: Telemetry, *, internal: bool, timeout: httpx.Timeout

@@ -58,6 +58,7 @@ class PlatformSettings(BaseSettings):
         "", description="keys of single dealers: JSON, or a file of it", repr=False
     )
     delivery_key: str = Field("", description="announces deployments")
+    alert_key: str = Field("", description="Alertmanager tells alerts with it")
     report_key: str = Field("", description="reads marketing's reports")
     payment_key: str = Field("", description="checkout's key at the sandbox provider")
     webhook_secret: str = Field("", description="signs the sandbox's webhooks")

@@ -122,6 +122,8 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
         api=api,
         outbox=outbox,
         internal=internal_routes(used),
+        internal_keys={"/internal/insight/alerts": platform.settings.alert_key},
+        warn=[intake.has_not_parted for intake in intakes],
         migrate=lambda: migrate(database, NAME, METADATA),
         prepare=[exporter.refresh],
         jobs=[

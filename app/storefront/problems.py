@@ -60,6 +60,11 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         msg("Each dealer's key opens its own sources and its own dealers' cars and orders only."),
         msg("Use the key of that source or dealer; the answer says what this one is for."),
     ),
+    "history-differs": ProblemPage(
+        msg("This is not the history that you have read"),
+        msg("One of two services was restored from a backup, and they no longer agree."),
+        msg("Nothing to do for a shopper: our staff is told."),
+    ),
     "not-authorised": ProblemPage(
         msg("The credentials are missing or do not fit"),
         msg("This needs a key or a token in the Authorization header."),

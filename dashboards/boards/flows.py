@@ -188,6 +188,31 @@ FACTS = Row(
             runbook="FactsSetAside",
         ),
         graph(
+            "Histories that parted",
+            "1 while a consumer has read what its source does not have: a database was restored.",
+            "none",
+            Query(
+                promql.value(frame.CONSUMER_PARTED, by=("service", "source"), aggregate="max"),
+                "{{service}} of {{source}}",
+            ),
+            Query(
+                promql.increase(frame.CONSUMER_EVENTS_MISSED, by=("service", "source")),
+                "{{service}} of {{source}}, events missed",
+            ),
+            smallest=0.0,
+            runbook="HistoryParted",
+        ),
+        graph(
+            "Internal port: refused",
+            "Requests without a key, from a foreign host or page: somebody is in the wrong place.",
+            "reqps",
+            Query(
+                promql.rate(frame.INTERNAL_REFUSED, by=("service", "reason")),
+                "{{service}}, {{reason}}",
+            ),
+            smallest=0.0,
+        ),
+        graph(
             "Ledger: behind by",
             "Age of the oldest fact that the ledger has not booked. At zero the numbers are exact.",
             "s",

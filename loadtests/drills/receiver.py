@@ -34,7 +34,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", "0")))
-                receiver.take(body)
+                receiver.take(body, self.headers.get("authorization", ""))
                 self.send_response(200)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -64,7 +64,7 @@ class Receiver:
         self._server.server_close()
         self._thread.join()
 
-    def take(self, body: bytes) -> None:
+    def take(self, body: bytes, key: str) -> None:
         """Note every alert of one webhook message, and pass the message on."""
         at = time.time()
         message: dict[str, Any] = json.loads(body)
@@ -80,7 +80,7 @@ class Receiver:
                 httpx.post(
                     self.forward_to,
                     content=body,
-                    headers={"content-type": "application/json"},
+                    headers={"content-type": "application/json", "authorization": key},
                     timeout=5.0,
                     trust_env=False,
                 )

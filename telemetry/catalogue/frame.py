@@ -1,5 +1,7 @@
 """What the frame around every service measures: outbox, overload, flags, and telemetry itself."""
 
+from typing import Literal, get_args
+
 from telemetry.catalogue.labels import SERVICE, SERVICES
 from telemetry.catalogue.spec import Label, Metric
 
@@ -50,6 +52,34 @@ CONSUMER_EVENTS_SET_ASIDE = Metric(
     description="Events that a consumer set aside because it could not digest them.",
     labels=(SERVICE, CONSUMED_SOURCE),
     unit="events",
+    owner="frame",
+    shown_on="services",
+)
+CONSUMER_PARTED = Metric(
+    name="consumer_parted",
+    kind="gauge",
+    description="1 while a consumer stands still: its source has another history than it has read.",
+    labels=(SERVICE, CONSUMED_SOURCE),
+    unit="bool",
+    owner="frame",
+    shown_on="services",
+)
+CONSUMER_EVENTS_MISSED = Metric(
+    name="consumer_events_missed_total",
+    kind="counter",
+    description="Events that a source had pruned before a restored consumer could read them.",
+    labels=(SERVICE, CONSUMED_SOURCE),
+    unit="events",
+    owner="frame",
+    shown_on="services",
+)
+RefusedFor = Literal["host", "origin", "key"]
+INTERNAL_REFUSED = Metric(
+    name="internal_refused_total",
+    kind="counter",
+    description="Requests to the internal port that were refused, by what did not fit.",
+    labels=(SERVICE, Label("reason", get_args(RefusedFor), "What was foreign or missing.")),
+    unit="requests",
     owner="frame",
     shown_on="services",
 )
@@ -104,6 +134,9 @@ METRICS = (
     OUTBOX_ROWS,
     CONSUMER_EVENTS_UNDIGESTED,
     CONSUMER_EVENTS_SET_ASIDE,
+    CONSUMER_PARTED,
+    CONSUMER_EVENTS_MISSED,
+    INTERNAL_REFUSED,
     OVERLOAD_SHED,
     APP_INFO,
     FLAG_ENABLED,

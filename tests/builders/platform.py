@@ -22,6 +22,7 @@ KEYS = {
         "dealer_key",
         "delivery_key",
         "report_key",
+        "alert_key",
         "payment_key",
         "webhook_secret",
     )

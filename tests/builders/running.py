@@ -12,9 +12,19 @@ from typing import Any
 import httpx
 
 from rigs.processes import ManagedProcess
-from rigs.shop import START_SECONDS, free_addresses, shop_environment, shop_process
+from rigs.shop import (
+    START_SECONDS,
+    free_addresses,
+    operator_headers,
+    shop_environment,
+    shop_process,
+)
 
 SYNTHETIC_KEY = "a key for tests"
+SESSION_KEY = "a session key for tests"
+ALERT_KEY = "an alert key for tests"
+OPERATOR = operator_headers(SESSION_KEY)
+"""Opens the internal port."""
 CONSOLE_PASSWORD = "a password for tests"
 
 
@@ -26,6 +36,8 @@ class RunningShop:
     internal_url: str
     folder: Path
     process: ManagedProcess
+    environment: dict[str, str]
+    """What the process was told; its commands are told the same."""
 
     def ready(self) -> None:
         """Wait until it answers on both ports; the public one opens last."""
@@ -47,11 +59,13 @@ def running_shop(folder: Path, **environment: str) -> Iterator[RunningShop]:
     (address,) = free_addresses(1)
     different = {
         "VITRINE_SYNTHETIC_KEY": SYNTHETIC_KEY,
+        "VITRINE_SESSION_KEY": SESSION_KEY,
+        "VITRINE_ALERT_KEY": ALERT_KEY,
         "VITRINE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
         **environment,
     }
     told = shop_environment(folder, address, different=different)
     with shop_process(told, folder / "shop.log") as process:
-        shop = RunningShop(address.url, address.internal_url, folder, process)
+        shop = RunningShop(address.url, address.internal_url, folder, process, told)
         shop.ready()
         yield shop

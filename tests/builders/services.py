@@ -19,6 +19,7 @@ from app.frame.settings import Pooler, ServiceSettings
 from app.frame.start.alone import Build
 from app.frame.start.service import Service
 from app.kernel.clock import Clock
+from rigs.shop import operator_headers
 from tests.builders.platform import KEYS, make_platform
 
 # A machine that stands still for some seconds is not a provider in trouble: of all tests only those
@@ -26,6 +27,9 @@ from tests.builders.platform import KEYS, make_platform
 DEADLINES = (guard.DEADLINES, sandbox.DEADLINE)
 guard.DEADLINES = guard.Deadlines(create=60.0, settle=60.0)  # type: ignore[misc]
 sandbox.DEADLINE = httpx.Timeout(60.0)  # type: ignore[misc]
+
+OPERATOR = operator_headers(KEYS["session_key"])
+"""Opens the internal port."""
 
 DEALER = {"authorization": f"Bearer {KEYS['dealer_key']}"}
 
@@ -84,7 +88,7 @@ async def running(
             clients[name] = Running(
                 service,
                 await stack.enter_async_context(_client(service.api)),
-                await stack.enter_async_context(_client(service.internal)),
+                await stack.enter_async_context(_client(service.internal, OPERATOR)),
             )
         yield clients
 
@@ -120,7 +124,7 @@ def synthetic_headers(at: datetime) -> dict[str, str]:
     return {"x-vitrine-synthetic": sign(KEYS["synthetic_key"], int(at.timestamp()))}
 
 
-def _client(app: ASGIApp) -> httpx.AsyncClient:
+def _client(app: ASGIApp, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
     # The application's own answer to a fault is what a caller sees, not a traceback.
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://test")
+    return httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers)

@@ -16,6 +16,7 @@ import orjson
 from fastapi import FastAPI
 from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from app.checkout.main import build as build_checkout
 from app.contracts.events import CarListed, CarWithdrawn
@@ -248,7 +249,7 @@ async def open_shop(
     catalog = Source("catalog", folder, clock)
     await catalog.create()
     bystander = make_platform(folder, clock=clock)
-    others = {
+    others: dict[tuple[str, bool], ASGIApp] = {
         ("catalog", False): _catalogue(),
         ("catalog", True): internal_app(
             "catalog", bystander, outbox=catalog.outbox, router=None, ready=[]

@@ -57,6 +57,9 @@ BREAKS: dict[str, tuple[str, ...]] = {
     "desk_sale_has_its_car": (
         "INSERT INTO desk_sales SELECT car_id, created_at, 'operator', false FROM orders LIMIT 1",
     ),
+    "no_consumer_is_ahead": (
+        "INSERT INTO outbox_consumers SELECT 'insight', 10000, created_at FROM orders LIMIT 1",
+    ),
     "no_order_waits_past_its_deadline": (
         "UPDATE orders SET state = 'payment_pending' WHERE state = 'confirmed'",
         "UPDATE holds SET expires_at = '2026-11-27 08:58:59.000000'",

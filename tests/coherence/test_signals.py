@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from telemetry.catalogue import all_metrics, all_slos
 from telemetry.tracefile import TraceFile
+from tests.builders.running import OPERATOR
 from tests.coherence.conftest import Lived
 
 pytestmark = pytest.mark.integration
@@ -100,7 +101,8 @@ def test_routes_of_the_promises_exist_in_the_openapi(lived: Lived) -> None:
 
 
 def test_the_ledger_says_what_checkouts_table_says(lived: Lived) -> None:
-    books = httpx.get(f"{lived.shop.internal_url}/internal/checkout/orders", trust_env=False).json()
+    address = f"{lived.shop.internal_url}/internal/checkout/orders"
+    books = httpx.get(address, headers=OPERATOR, trust_env=False).json()
     orders = sum(value for _, value in lived.samples()["shop_orders_total"])
 
     assert books["ever_confirmed"] == 2

@@ -67,15 +67,16 @@ def test_the_default_port_is_taken_when_none_is_chosen(monkeypatch: pytest.Monke
 def test_the_demo_keeps_its_secrets_to_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("VITRINE_CONSOLE_PASSWORD", raising=False)
-    monkeypatch.delenv("VITRINE_SYNTHETIC_KEY", raising=False)
+    names = {"VITRINE_CONSOLE_PASSWORD", "VITRINE_SYNTHETIC_KEY", "VITRINE_ALERT_KEY"}
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
     path = tmp_path / "var" / "demo-keys.json"
 
     first = secrets_of_demo(path)
     second = secrets_of_demo(path)
 
     assert first == second
-    assert set(first) == {"VITRINE_CONSOLE_PASSWORD", "VITRINE_SYNTHETIC_KEY"}
+    assert set(first) == names
     assert path.stat().st_mode & 0o777 == 0o600
 
 

@@ -135,7 +135,11 @@ def test_a_wrong_query_is_refused_with_its_reason(tmp_path: Path) -> None:
 
 def test_the_demo_watches_the_shops_internal_port(tmp_path: Path) -> None:
     receiver, scraper = watchers(
-        tmp_path, internal="127.0.0.1:9100", prometheus_port=9090, alertmanager_port=9093
+        tmp_path,
+        internal="127.0.0.1:9100",
+        key="",
+        prometheus_port=9090,
+        alertmanager_port=9093,
     )
 
     assert [(each.process.name, each.installed, each.url) for each in (receiver, scraper)] == [

@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from rigs.postgres import LocalPostgres
 from rigs.processes import ManagedProcess
 from rigs.production import LocalProduction
-from rigs.shop import SERVICES
-from tests.builders.running import CONSOLE_PASSWORD, SYNTHETIC_KEY, running_shop
+from rigs.shop import SERVICES, operator_headers
+from tests.builders.running import (
+    ALERT_KEY,
+    CONSOLE_PASSWORD,
+    SESSION_KEY,
+    SYNTHETIC_KEY,
+    running_shop,
+)
 
 LONG: Final = os.environ.get("VITRINE_PROOFS") == "long"
 """Short in `make test`, long in `make prove-doors`."""
@@ -30,8 +37,16 @@ class House:
     processes: Mapping[str, ManagedProcess]
     """By service; in the embedded shape all names lead to the one process."""
     secrets: Mapping[str, str]
+    environment: Callable[[str], dict[str, str]]
+    """What a service's process was told; its commands are told the same."""
     folders: tuple[Path, ...]
     """Where its processes keep everything: databases, logs, traces."""
+    postgres: LocalPostgres | None = None
+
+    @property
+    def operator(self) -> dict[str, str]:
+        """Headers that open the internal ports to a person."""
+        return operator_headers(self.secrets["VITRINE_SESSION_KEY"])
 
 
 @contextmanager
@@ -45,7 +60,9 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
                 lambda service: shop.addresses[service].internal_url,
                 shop.services,
                 shop.secrets,
+                shop.environment,
                 (folder, shop.postgres.folder),
+                shop.postgres,
             )
         return
     with running_shop(folder, **environment) as embedded:
@@ -57,6 +74,9 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
             {
                 "VITRINE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
                 "VITRINE_SYNTHETIC_KEY": SYNTHETIC_KEY,
+                "VITRINE_SESSION_KEY": SESSION_KEY,
+                "VITRINE_ALERT_KEY": ALERT_KEY,
             },
+            lambda _: embedded.environment,
             (folder,),
         )

@@ -34,7 +34,7 @@ def _failing(mischief: Mischief, folder: Path, monkeypatch: pytest.MonkeyPatch) 
             patience = 0.0 if mischief.never_confirms else 5.0
             with shopper_in(shop.url, folder, seed=seed, patience_seconds=patience) as shopper:
                 Direct(shopper).run()
-        record = gather(folder, books=Books(shop.url), prometheus=None)
+        record = gather(folder, books=Books(shop.url, {}), prometheus=None)
     findings = judge_truths(record, title="test").findings
     return {f.check for f in findings if f.result is not Result.PASS}
 
@@ -71,7 +71,7 @@ def test_a_ledger_that_is_still_moving_is_waited_for(monkeypatch: pytest.MonkeyP
             return Standin.answer(shop, request)
 
         monkeypatch.setattr(shop, "answer", catches_up)
-        assert Books(shop.url).settled_ledger(timeout_seconds=10) == (5.0, 0.0, 0)
+        assert Books(shop.url, {}).settled_ledger(timeout_seconds=10) == (5.0, 0.0, 0)
 
 
 def test_promises_are_measured_over_exactly_the_run() -> None:
@@ -102,8 +102,8 @@ def test_a_silent_prometheus_and_a_silent_shop_are_named() -> None:
     with pytest.raises(CannotAsk, match="Prometheus at"):
         PrometheusApi(url).value("up")
     with pytest.raises(BooksUnreadable, match="/internal/checkout/invariants"):
-        Books(url).invariants()
-    assert not Books(url).ready()
+        Books(url, {}).invariants()
+    assert not Books(url, {}).ready()
 
 
 def test_samples_are_read_with_and_without_labels() -> None:

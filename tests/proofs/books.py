@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -29,6 +29,7 @@ class OutboxReader:
     """A consumer of checkout's outbox; reads from any worker, a page at a time."""
 
     urls: Sequence[str]
+    operator: Mapping[str, str]
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def read_on(self) -> None:
@@ -38,7 +39,8 @@ class OutboxReader:
             url = self.urls[len(self.events) % len(self.urls)]
             found = _get(
                 f"{url}/internal/checkout/events",
-                {"consumer": "proof", "after": after, "limit": PAGE},
+                {"after": after, "limit": PAGE},
+                operator=self.operator,
             )["items"]
             self.events += found
             if len(found) < PAGE:
@@ -68,25 +70,24 @@ class Books:
 
     def broken(self) -> dict[str, int]:
         """The invariants that do not hold."""
-        found = _get(f"{self.internal}/internal/checkout/invariants")["invariants"]
+        found = self._ask("/internal/checkout/invariants")["invariants"]
         return {each["name"]: each["violations"] for each in found if each["violations"]}
 
     def ever_confirmed(self) -> int:
-        return int(
-            _get(f"{self.internal}/internal/checkout/orders", {"limit": 1})["ever_confirmed"]
-        )
+        return int(self._ask("/internal/checkout/orders", limit=1)["ever_confirmed"])
 
     def orders(self) -> list[dict[str, Any]]:
         """All orders, as the API shows them."""
         found: list[dict[str, Any]] = []
         after: str | None = ""
         while after is not None:
-            page = _get(
-                f"{self.internal}/internal/checkout/orders", {"after": after, "limit": 1000}
-            )
+            page = self._ask("/internal/checkout/orders", after=after, limit=1000)
             found += page["items"]
             after = page["next_after"]
         return found
+
+    def _ask(self, path: str, **parameters: Any) -> Any:
+        return _get(f"{self.internal}{path}", parameters, operator=self.checkout.operator)
 
     def payments(self) -> list[dict[str, Any]]:
         """The provider's side."""
@@ -145,6 +146,8 @@ def assert_nothing_lost_or_doubled(
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
-def _get(url: str, params: dict[str, Any] | None = None) -> Any:
-    answer = httpx.get(url, params=params, timeout=30.0, trust_env=False)
+def _get(
+    url: str, params: dict[str, Any] | None = None, *, operator: Mapping[str, str] | None = None
+) -> Any:
+    answer = httpx.get(url, params=params, headers=operator, timeout=30.0, trust_env=False)
     return answer.raise_for_status().json()

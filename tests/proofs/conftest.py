@@ -76,7 +76,8 @@ class Stack:
         return Books(self.checkout, self.neighbours.url)
 
     def outbox(self) -> OutboxReader:
-        return OutboxReader([address.internal_url for address in self.checkout.addresses])
+        urls = [address.internal_url for address in self.checkout.addresses]
+        return OutboxReader(urls, self.checkout.operator)
 
     def shopping(self, shoppers: int, behaviour: Behaviour) -> Shopping:
         workers = [address.url for address in self.checkout.addresses]

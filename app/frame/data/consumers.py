@@ -4,21 +4,28 @@ The consumer's position is stored in the transaction of the effect, so an event 
 whatever crashes. The position is leased, so replicas of the consumer never read twice. An event
 that cannot be digested is set aside (`frame.data.undigested`); while something else is away (the
 database, the source) nothing moves, and the next poll begins where the last one stopped.
+
+Where the source has another history than the one that was read (`frame.data.histories`), the
+consumer stops and says so until somebody has the source state anew what it stands for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import httpx
 from opentelemetry.trace import SpanKind
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, select, text
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.frame.data.database import Database
+from app.frame.data.database import Database, UtcTime
+from app.frame.data.histories import History, Parted, digest, history_table, last_agreed
 from app.frame.data.leases import Leases
+from app.frame.data.outbox import Mark
+from app.frame.data.subscriptions import Subscription, id_of
 from app.frame.data.undigested import (
     Diet,
     Left,
@@ -32,7 +39,12 @@ from app.kernel.clock import Clock
 from app.kernel.errors import Unavailable
 from app.kernel.facts import Event
 from telemetry.bootstrap import Telemetry
-from telemetry.catalogue.frame import CONSUMER_EVENTS_SET_ASIDE, CONSUMER_EVENTS_UNDIGESTED
+from telemetry.catalogue.frame import (
+    CONSUMER_EVENTS_MISSED,
+    CONSUMER_EVENTS_SET_ASIDE,
+    CONSUMER_EVENTS_UNDIGESTED,
+    CONSUMER_PARTED,
+)
 from telemetry.tracing import link_to
 
 BATCH: Final = 500
@@ -43,24 +55,43 @@ LEASE_SECONDS: Final = 10.0
 Apply = Callable[[AsyncConnection, Sequence[Event]], Awaitable[None]]
 """Store the effect of some events in the given transaction."""
 
+Forget = Callable[[AsyncConnection], Awaitable[None]]
+"""Unsay what a source's facts have made of things, in the given transaction: it says all anew."""
+
 
 def position_table(metadata: MetaData) -> Table:
     """Add the tables of a consuming service to its metadata; returns the table of positions."""
     undigested_table(metadata)
+    history_table(metadata)
     return Table(
         "consumer_positions",
         metadata,
         Column("source", String(40), primary_key=True),
         Column("position", BigInteger, nullable=False),
+        Column("event_id", String(80)),  # of the event at `marked`
+        Column("marked", BigInteger),  # a version before moves only the position
+        Column("epoch", String(40)),
+        Column("parted_at", UtcTime),
     )
 
 
 _POSITIONS: Final = position_table(MetaData())
 _UNDIGESTED: Final = _POSITIONS.metadata.tables["undigested"]
+_HISTORY: Final = _POSITIONS.metadata.tables["consumer_history"]
+STANDING: Final = ("parted_at", "marked", "position", "event_id", "epoch")
 
 
 class Behind(Unavailable):
     """This process has not seen yet that all is read that stood at the source when it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a consumer stands, what it has set aside, and since when the histories have parted."""
+
+    mark: Mark
+    left: Left
+    parted_at: datetime | None
 
 
 class Consumer:
@@ -78,24 +109,32 @@ class Consumer:
         telemetry: Telemetry,
         apply: Apply,
         diet: Diet,
+        forget: Forget | None = None,
     ) -> None:
         self.name = name
         self.source = source
         self.lag_seconds = 0.0
         """Age of the oldest event not stored yet, as of the last poll; 0 when up to date.
 
-        While something is set aside at least a second.
+        While something is set aside at least a second; while the histories have parted, since then.
         """
-        self._client = client
+        self._subscription = Subscription(name, source, client)
         self._database = database
         self._leases = leases
         self._clock = clock
         self._telemetry = telemetry
         self._apply = apply
         self._diet = diet
+        self._forget = forget
         self._undigested = Undigested(source, _UNDIGESTED)
-        position = select(_POSITIONS.c.position).where(_POSITIONS.c.source == source)
-        self._standing = self._undigested.left.add_columns(position.scalar_subquery())
+        self._history = History(source, _HISTORY)
+        self._mine = _POSITIONS.c.source == source
+        columns = (_POSITIONS.c[name] for name in STANDING)
+        self._standing = self._undigested.left.add_columns(
+            *(select(column).where(self._mine).scalar_subquery() for column in columns)
+        )
+        self._epoch: str | None = None
+        """The source's, as of its last answer."""
         self._caught_up = False
         self._began_at: int | None = None
         """What was read before this process began."""
@@ -103,6 +142,8 @@ class Consumer:
         """Whether this process has tried all that was set aside: it may be what mends them."""
         self._left = telemetry.instruments.gauge(CONSUMER_EVENTS_UNDIGESTED)
         self._set_aside_total = telemetry.instruments.counter(CONSUMER_EVENTS_SET_ASIDE)
+        self._parted = telemetry.instruments.gauge(CONSUMER_PARTED)
+        self._missed_total = telemetry.instruments.counter(CONSUMER_EVENTS_MISSED)
 
     async def poll(self) -> int:
         """Store everything that is there; returns how many events were stored.
@@ -112,23 +153,43 @@ class Consumer:
         """
         stored = 0
         while await self._leases.claim(f"consume:{self.source}", ttl_seconds=LEASE_SECONDS):
-            after, left = await self._stand()
-            if self._is_due(left):
+            standing = await self._stand()
+            if self._is_due(standing.left):
                 stored += await self._retake()
-                after, left = await self._stand()
+                standing = await self._stand()
             self._retaken = True
-            wires = await self._look(after)
+            try:
+                wires = await self._look(standing.mark)
+                await self._subscription.acknowledge(standing.mark)
+            except Parted as parted:
+                if not _may_go_on(standing.mark, parted):
+                    await self._stop(standing, parted)
+                    raise
+                await self._go_on(standing.mark, parted)
+                continue
+            await self._settle(standing)
             if not wires:
-                self.lag_seconds = self._age_of(left)
+                self.lag_seconds = self._age_of(standing.left)
                 break
-            self.lag_seconds = max(self._age_of(left), self._age_of_event(wires[0]))
-            await self._digest(after, wires)
+            self.lag_seconds = max(self._age_of(standing.left), self._age_of_event(wires[0]))
+            await self._digest(standing.mark.position, wires)
             stored += len(wires)
         else:
-            await self._stand()  # of what is set aside each replica tells
+            # Of what is set aside, and of histories that have parted, each replica tells.
+            standing = await self._stand()
+            self.lag_seconds = self._age_since(standing.parted_at)
         if not self._caught_up:  # another replica reads: nothing new is what we wait to see
-            await self._look(await self.position())
+            await self._look(standing.mark)
         return stored
+
+    async def has_not_parted(self) -> None:
+        """Raise `Parted` while the source has another history than the one that was read."""
+        standing = await self._stand()
+        if standing.parted_at is not None:
+            raise Parted(
+                f"{self.source} has another history than the one that {self.name} has read: one of"
+                " their databases was restored; the runbook is HistoryParted"
+            )
 
     async def has_caught_up(self) -> None:
         """Raise `Behind` until everything was read once that stood at the source at our start.
@@ -141,28 +202,30 @@ class Consumer:
 
     async def position(self) -> int:
         """The position up to which events are stored or set aside; 0 at the very start."""
-        position, _ = await self._stand()
-        return position
+        return (await self._stand()).mark.position
 
-    async def _look(self, after: int) -> list[Wire]:
+    async def _look(self, mark: Mark) -> Sequence[Wire]:
         """What stands behind a position; takes note when that is all, or nobody can say."""
         if self._began_at is None:
-            self._began_at = after
+            self._began_at = mark.position
         try:
-            wires = await self._fetch(after)
+            heard = await self._subscription.after(mark, limit=BATCH)
         except Exception:
             self._caught_up |= self._began_at > 0
             raise
-        self._caught_up |= not wires
-        return wires
+        self._epoch = heard.epoch
+        self._caught_up |= not heard.wires
+        return heard.wires
 
-    async def _stand(self) -> tuple[int, Left]:
-        """The position, and what is set aside."""
+    async def _stand(self) -> Standing:
         async with self._database.read() as connection:
-            *values, position = (await connection.execute(self._standing)).one()
+            row = (await connection.execute(self._standing)).one()
+        *values, parted_at, marked, position, event_id, epoch = row
         left = Left(*values)
         self._left.set(left.count, source=self.source)
-        return position or 0, left
+        self._parted.set(float(parted_at is not None), source=self.source)
+        mark = Mark(position or 0, event_id if marked == position else None, epoch)
+        return Standing(mark, left, parted_at)
 
     def _is_due(self, left: Left) -> bool:
         if not left.count:
@@ -170,9 +233,12 @@ class Consumer:
         return not self._retaken or left.due_at is None or left.due_at <= self._clock.now()
 
     def _age_of(self, left: Left) -> float:
-        if left.since is None:
+        return self._age_since(left.since)
+
+    def _age_since(self, since: datetime | None) -> float:
+        if since is None:
             return 0.0
-        return max(1.0, (self._clock.now() - left.since).total_seconds())
+        return max(1.0, (self._clock.now() - since).total_seconds())
 
     def _age_of_event(self, wire: Wire) -> float:
         try:
@@ -181,16 +247,79 @@ class Consumer:
         except (KeyError, TypeError, ValueError):
             return 0.0  # its time is what is wrong with it
 
-    async def _fetch(self, after: int) -> list[Wire]:
-        response = await self._client.get(
-            f"/internal/{self.source}/events",
-            params={"consumer": self.name, "after": after, "limit": BATCH},
+    async def _settle(self, standing: Standing) -> None:
+        """Take note that the source's history is ours, and by which name it goes."""
+        if standing.parted_at is None and (standing.mark.epoch or self._epoch is None):
+            return
+        async with self._database.transaction() as transaction:
+            await self._appear(transaction)
+            await transaction.execute(
+                update(_POSITIONS)
+                .where(self._mine)
+                .values(parted_at=None, epoch=standing.mark.epoch or self._epoch)
+            )
+        self._parted.set(0.0, source=self.source)
+
+    async def _stop(self, standing: Standing, parted: Parted) -> None:
+        """Say it, and keep it said, until the source's history is ours again."""
+        since = standing.parted_at or self._clock.now()
+        if standing.parted_at is None:
+            async with self._database.transaction() as transaction:
+                await self._appear(transaction)
+                epoch = standing.mark.epoch or parted.epoch or None
+                await transaction.execute(
+                    update(_POSITIONS).where(self._mine).values(parted_at=since, epoch=epoch)
+                )
+            self._telemetry.log.error(
+                "consumer.parted",
+                source=self.source,
+                position=standing.mark.position,
+                detail=parted.detail,
+            )
+        self._parted.set(1.0, source=self.source)
+        self.lag_seconds = self._age_since(since)
+
+    async def _go_on(self, mark: Mark, parted: Parted) -> None:
+        """Read on from where both histories agree; what follows there is new to us.
+
+        What the source stands for it has stated anew, so `forget` may unsay what we know of it.
+        What was read and is known to it no longer stays read: it is not undone, nor done again.
+        """
+        batches = await self._history.batches(self._database)
+        known = min(parted.knows, mark.position)
+        agreed = min(
+            await last_agreed(batches, self._subscription.stands, otherwise=known), mark.position
         )
-        response.raise_for_status()
-        items: list[Wire] = response.json()["items"]
-        if [type(item["sequence"]) for item in items] != [int] * len(items):
-            raise TypeError("an event without a position: nobody can say where to go on")
-        return items
+        following = await self._subscription.stands(agreed, 1)
+        missed = max(0, following[0][0] - 1 - agreed) if following else 0
+        position = agreed + missed
+        at = dict(await self._subscription.stands(position - 1, 1)) if position else {}
+        async with self._database.transaction() as transaction:
+            moved = await transaction.execute(
+                update(_POSITIONS)
+                .where(self._mine, _POSITIONS.c.position == mark.position)
+                .values(
+                    position=position,
+                    event_id=at.get(position),
+                    marked=position,
+                    epoch=parted.epoch,
+                    parted_at=None,
+                )
+            )
+            if moved.rowcount != 1:
+                return  # another replica was faster
+            astray = await self._history.part(transaction, batches, agreed)
+            await self._undigested.set_apart(transaction, after=agreed)
+            if self._forget is not None:
+                await self._forget(transaction)
+        self._missed_total.inc(missed, source=self.source)
+        self._telemetry.log.error(
+            "consumer.went_on",
+            source=self.source,
+            position=position,
+            astray=astray,
+            missed=missed,
+        )
 
     async def _digest(self, after: int, wires: Sequence[Wire]) -> None:
         """Store a batch; where it fails for an event in it, halves of it, down to that event."""
@@ -222,13 +351,16 @@ class Consumer:
             },
         ):
             async with self._database.transaction() as transaction:
-                if not await self._move(transaction, after, wires[-1]["sequence"]):
+                if not await self._move(transaction, after, wires):
                     return  # another replica was faster: its transaction stored these events
+                astray = await self._history.astray(transaction)
+                if astray:
+                    events = [each for each in events if digest(each.id) not in astray]
                 free = await self._in_turn(transaction, events)
                 if free:
                     await self._apply(transaction, free)
 
-    async def _move(self, transaction: AsyncConnection, after: int, last: int) -> bool:
+    async def _appear(self, transaction: AsyncConnection) -> None:
         await transaction.execute(
             text(
                 "INSERT INTO consumer_positions (source, position) VALUES (:source, 0)"
@@ -236,14 +368,19 @@ class Consumer:
             ),
             {"source": self.source},
         )
+
+    async def _move(self, transaction: AsyncConnection, after: int, wires: Sequence[Wire]) -> bool:
+        await self._appear(transaction)
+        last = wires[-1]["sequence"]
         moved = await transaction.execute(
-            text(
-                "UPDATE consumer_positions SET position = :last"
-                " WHERE source = :source AND position = :after"
-            ),
-            {"source": self.source, "after": after, "last": last},
+            update(_POSITIONS)
+            .where(self._mine, _POSITIONS.c.position == after)
+            .values(position=last, event_id=id_of(wires[-1]), marked=last, epoch=self._epoch)
         )
-        return moved.rowcount == 1
+        if moved.rowcount != 1:
+            return False
+        await self._history.add(transaction, last, [id_of(wire) for wire in wires])
+        return True
 
     async def _in_turn(
         self, transaction: AsyncConnection, events: Sequence[Event]
@@ -285,7 +422,7 @@ class Consumer:
 
     async def _set_aside(self, after: int, wire: Wire, error: Exception) -> None:
         async with self._database.transaction() as transaction:
-            if not await self._move(transaction, after, wire["sequence"]):
+            if not await self._move(transaction, after, [wire]):
                 return
             await self._undigested.add(
                 transaction,
@@ -333,6 +470,11 @@ class Consumer:
                         )
             waiting |= one.subjects
         return digested
+
+
+def _may_go_on(mark: Mark, parted: Parted) -> bool:
+    """Whether the source has stated anew what it stands for since we last read from it."""
+    return parted.restated and mark.epoch is not None and mark.epoch != parted.epoch
 
 
 def _parents(events: Sequence[Event]) -> list[str]:

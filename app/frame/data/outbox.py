@@ -3,11 +3,15 @@
 A sequence number taken while writing is not commit order: a later number may commit first, and a
 consumer that has passed it would never see the earlier one. So rows are written without a
 position; whoever reads next numbers all committed rows under a lock, gapless from 1.
+
+A consumer says with its position which event it read there. When another one stands there, or
+none, the database was restored from a backup, and nobody may go on by number alone: decision 0066.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,17 +21,60 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.frame.data.database import Database, UtcTime
 from app.kernel.clock import Clock, rfc3339
+from app.kernel.errors import VitrineError
 from app.kernel.facts import Event, EventContext, Fact, checked, values_of
 from app.kernel.ids import new_id
+from telemetry.catalogue.outcomes import Outcome
 
 NUMBERING_LOCK: Final = 0x76697472
 """Key of the PostgreSQL advisory lock under which positions are given ("vitr")."""
+
+KEPT: Final = 1000
+"""Rows that stay though everybody has read them."""
+
+STATED_AT_ONCE: Final = 1000
 
 FactRow = dict[str, Any]
 """A fact as a row of the outbox, without its position."""
 
 _UNNUMBERED: Final = text("SELECT 1 FROM outbox WHERE position IS NULL LIMIT 1")
-_POSITION_OF: Final = text("SELECT position FROM outbox_consumers WHERE consumer = :consumer")
+_STANDING: Final = text(
+    "SELECT (SELECT epoch FROM outbox_epoch), (SELECT COUNT(restated_at) FROM outbox_epoch),"
+    " COALESCE((SELECT position FROM outbox_head), 0),"
+    " (SELECT event_id FROM outbox WHERE position = :position)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a reader stands: everything up to `position` is stored, where it read `event_id`.
+
+    `epoch` is the outbox's as the reader knows it. None: it does not know (a version before).
+    """
+
+    position: int
+    event_id: str | None = None
+    epoch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events, and in which epoch of the outbox; whether all was stated anew as it began."""
+
+    events: Sequence[Event]
+    epoch: str
+    restated: bool
+
+
+class HistoryDiffers(VitrineError):
+    """A reader stands where this outbox never was: one of the two databases was restored.
+
+    The problem tells the outbox's `epoch`, whether all was `restated` in it, the `head`, and up to
+    where it `knows` of the reader.
+    """
+
+    code, title = "history-differs", "This is not the history that you have read"
+    outcome, status = Outcome.CONFLICT, 409
 
 
 def outbox_tables(metadata: MetaData) -> Table:
@@ -49,6 +96,13 @@ def outbox_tables(metadata: MetaData) -> Table:
         metadata,
         Column("id", Integer, primary_key=True, autoincrement=False),
         Column("position", BigInteger, nullable=False),
+    )
+    Table(
+        "outbox_epoch",
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("epoch", String(40), nullable=False),
+        Column("restated_at", UtcTime),  # NULL: made with the database
     )
     Table(
         "outbox_consumers",
@@ -110,45 +164,114 @@ class Outbox:
         async with self._database.read() as connection:
             return await self._numbered(connection, after, limit)
 
-    async def serve(self, consumer: str, *, after: int, limit: int) -> list[Event]:
-        """Events over `after` for a consumer, who says by asking that it stored all up to there.
+    async def serve(self, mark: Mark, *, limit: int, consumer: str = "") -> Page:
+        """Events after a reader's mark; numbers new rows first.
 
-        Nothing is written while there is nothing new: six services that poll each other must not
-        keep a disk busy.
+        Raises `HistoryDiffers`. Nothing is written while there is nothing new: six services that
+        poll each other must not keep a disk busy.
         """
         async with self._database.read() as connection:
             unnumbered = await connection.scalar(_UNNUMBERED) is not None
-            known = await connection.scalar(_POSITION_OF, {"consumer": consumer})
-            found = [] if unnumbered else await self._numbered(connection, after, limit)
-        if known != after:
-            await self.acknowledge(consumer, after)
-        return await self.read(after=after, limit=limit) if unnumbered else found
+            if not unnumbered:
+                return await self._page(connection, mark, limit, consumer)
+        await self._number()
+        async with self._database.read() as connection:
+            return await self._page(connection, mark, limit, consumer)
+
+    async def _page(
+        self, connection: AsyncConnection, mark: Mark, limit: int, consumer: str
+    ) -> Page:
+        epoch, restated = await self._agree(connection, mark, consumer)
+        found = await self._numbered(connection, mark.position, limit)
+        return Page(found, epoch or await self._first_epoch(), restated)
+
+    async def _first_epoch(self) -> str:
+        """What this outbox is called until its database is restored."""
+        async with self._database.transaction() as transaction:
+            await transaction.execute(
+                text(
+                    "INSERT INTO outbox_epoch (id, epoch) VALUES (1, :epoch) ON CONFLICT DO NOTHING"
+                ),
+                {"epoch": new_id("epo", self._clock.now())},
+            )
+            return str(await transaction.scalar(text("SELECT epoch FROM outbox_epoch")))
+
+    async def begin_epoch(
+        self, transaction: AsyncConnection, facts: Sequence[tuple[Fact, EventContext]]
+    ) -> str:
+        """Go on under another name, stating `facts`: all that readers must hear to know how it is.
+
+        Readers of the epoch before compare what they have read, and go on from where both agree.
+        """
+        now = self._clock.now()
+        epoch = new_id("epo", now)
+        table = self._tables["outbox_epoch"]
+        await transaction.execute(table.delete())
+        await transaction.execute(table.insert().values(id=1, epoch=epoch, restated_at=now))
+        for start in range(0, len(facts), STATED_AT_ONCE):
+            await self.add_each(transaction, facts[start : start + STATED_AT_ONCE])
+        return epoch
+
+    async def _agree(
+        self, connection: AsyncConnection, mark: Mark, consumer: str
+    ) -> tuple[str | None, bool]:
+        """The epoch and whether all was restated in it. Raises `HistoryDiffers`."""
+        row = (await connection.execute(_STANDING, {"position": mark.position})).one()
+        epoch, restated, head, event_id = row
+        if mark.position > head:
+            why = f"has {head} facts, and you say that you have read {mark.position} of them"
+        elif mark.epoch not in (None, epoch):
+            why = "was restored: it has begun a new epoch"
+        elif mark.position and mark.event_id and event_id is None:
+            why = f"does not keep the fact at {mark.position} any more: what follows it may be gone"
+        elif mark.position and mark.event_id not in (None, event_id):
+            why = f"has another fact at {mark.position} than the one that you have read"
+        else:
+            return epoch, bool(restated)
+        knows = await connection.scalar(
+            text("SELECT position FROM outbox_consumers WHERE consumer = :consumer"),
+            {"consumer": consumer},
+        )
+        raise HistoryDiffers(
+            f"{self.source}'s outbox {why}.",
+            epoch=epoch or "",
+            restated=bool(restated),
+            head=head,
+            knows=knows or 0,
+        )
 
     async def _numbered(self, connection: AsyncConnection, after: int, limit: int) -> list[Event]:
         rows = self._rows
         query = select(rows).where(rows.c.position > after).order_by(rows.c.position).limit(limit)
         return [self._event(row) for row in (await connection.execute(query)).mappings().all()]
 
-    async def acknowledge(self, consumer: str, position: int) -> None:
-        """Remember that `consumer` has stored everything up to `position` (registers it)."""
+    async def acknowledge(self, consumer: str, mark: Mark) -> None:
+        """Remember that `consumer` has stored everything up to its mark (registers it).
+
+        Raises `HistoryDiffers`: nobody has read what is not there.
+        """
         table = self._tables["outbox_consumers"]
         dialect = postgresql if self._database.dialect == "postgresql" else sqlite
         statement = dialect.insert(table).values(
-            consumer=consumer, position=position, seen_at=self._clock.now()
+            consumer=consumer, position=mark.position, seen_at=self._clock.now()
         )
         statement = statement.on_conflict_do_update(
             index_elements=["consumer"],
-            set_={"position": position, "seen_at": self._clock.now()},
+            set_={"position": mark.position, "seen_at": self._clock.now()},
         )
         async with self._database.transaction() as transaction:
+            await self._agree(transaction, mark, consumer)
             await transaction.execute(statement)
 
-    async def prune(self, *, keep: int = 1000) -> int:
-        """Delete rows that every registered consumer has passed, but the newest `keep`."""
+    async def prune(self, *, keep: int = KEPT) -> int:
+        """Delete rows that every registered consumer has passed, but the newest `keep`.
+
+        The one at which a consumer stands stays: by it they know each other.
+        """
         async with self._database.transaction() as transaction:
             result = await transaction.execute(
                 text(
-                    "DELETE FROM outbox WHERE position <= (SELECT MIN(position) FROM"
+                    "DELETE FROM outbox WHERE position < (SELECT MIN(position) FROM"
                     " outbox_consumers) AND position <= (SELECT MAX(position) FROM outbox) - :keep"
                 ),
                 {"keep": keep},

@@ -35,6 +35,7 @@ from app.kernel.facts import ContractBroken
 
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=1)
+APART: Final = 1 << 40
 
 
 Wire = Mapping[str, Any]
@@ -158,6 +159,14 @@ class Undigested:
         """Remove some; returns how many were still there."""
         where = (self._mine, self._table.c.position.in_(positions))
         return (await transaction.execute(delete(self._table).where(*where))).rowcount
+
+    async def set_apart(self, transaction: AsyncConnection, *, after: int) -> None:
+        """Of a history that is over: before all others, so that new ones can have the positions."""
+        await transaction.execute(
+            update(self._table)
+            .where(self._mine, self._table.c.position > after)
+            .values(position=self._table.c.position - APART)
+        )
 
     async def failed_again(
         self, transaction: AsyncConnection, one: Waiting, *, error: str, now: datetime

@@ -1,4 +1,7 @@
-"""The internal port: metrics, health, the outbox; never routed by the gateway."""
+"""The internal port: metrics, health, the outbox; never routed by the gateway.
+
+Who may ask here at all is `frame.inbound.private`'s to say.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.frame.data.outbox import Outbox
+from app.frame.data.outbox import Mark, Outbox
 from app.frame.inbound import problems
+from app.frame.inbound.private import ASKS, Private, Refused
 from app.frame.platform import Platform
-from app.kernel.errors import VitrineError
+from app.kernel.errors import NotAuthorised, VitrineError
+from telemetry.catalogue.labels import SERVICES
 from telemetry.negotiation import wants_gzip
 
 Check = Callable[[], Awaitable[object]]
@@ -28,8 +34,11 @@ def internal_app(
     outbox: Outbox | None,
     router: APIRouter | None,
     ready: Sequence[Check],
-) -> FastAPI:
-    """The internal application of one service."""
+    warn: Sequence[Check] = (),
+    keys: Mapping[str, str] | None = None,
+    refused: Refused = lambda why: None,
+) -> ASGIApp:
+    """The internal application of one service; `keys` and `refused` are `Private`'s."""
     app = FastAPI(
         title=f"{name} (internal)",
         openapi_url=None,
@@ -38,15 +47,20 @@ def internal_app(
     app.state.platform = platform
     problems.install(app)
 
-    add_health(app, platform, {name: ready})
+    add_health(app, platform, {name: ready}, {name: warn})
     if outbox is not None:
         _add_outbox(app, name, outbox)
     if router is not None:
         app.include_router(router, prefix=f"/internal/{name}")
-    return app
+    return Private(app, platform, keys=keys, refused=refused)
 
 
-def add_health(app: FastAPI, platform: Platform, checks: Mapping[str, Sequence[Check]]) -> None:
+def add_health(
+    app: FastAPI,
+    platform: Platform,
+    checks: Mapping[str, Sequence[Check]],
+    warnings: Mapping[str, Sequence[Check]],
+) -> None:
     """Metrics of the process, liveness, and readiness of its services."""
 
     @app.get("/metrics")
@@ -68,13 +82,20 @@ def add_health(app: FastAPI, platform: Platform, checks: Mapping[str, Sequence[C
 
     @app.get("/health/ready")
     async def ready() -> JSONResponse:
-        return await readiness(checks)
+        return await readiness(checks, warnings)
 
 
-async def readiness(checks: Mapping[str, Sequence[Check]]) -> JSONResponse:
-    """200 when every check passes, else 503 with what is wrong, by service."""
+async def readiness(
+    checks: Mapping[str, Sequence[Check]], warnings: Mapping[str, Sequence[Check]]
+) -> JSONResponse:
+    """200 when every check passes, else 503 with what is wrong, by service.
+
+    What somebody must look at, but keeps nobody from buying, is a warning.
+    """
     wrong = await what_is_wrong(checks)
-    return JSONResponse({"ready": not wrong, "problems": wrong}, status_code=503 if wrong else 200)
+    doubtful = {} if wrong else await what_is_wrong(warnings)
+    body = {"ready": not wrong, "problems": wrong, **({"warnings": doubtful} if doubtful else {})}
+    return JSONResponse(body, status_code=503 if wrong else 200)
 
 
 async def what_is_wrong(checks: Mapping[str, Sequence[Check]]) -> dict[str, str]:
@@ -91,16 +112,45 @@ async def what_is_wrong(checks: Mapping[str, Sequence[Check]]) -> dict[str, str]
     return wrong
 
 
+class Acknowledgement(BaseModel):
+    """Up to where a consumer has stored everything, and which event it read there."""
+
+    position: Annotated[int, Field(ge=0, lt=1 << 63)]
+    last: Annotated[str, Field(max_length=80)] | None = None
+    epoch: Annotated[str, Field(max_length=40)] | None = None
+
+
 def _add_outbox(app: FastAPI, name: str, outbox: Outbox) -> None:
     @app.get(f"/internal/{name}/events")
     async def events(
-        consumer: Annotated[str, Query(min_length=1, max_length=40)],
-        after: Annotated[int, Query(ge=0)] = 0,
+        request: Request,
+        after: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+        last: Annotated[str | None, Query(max_length=80)] = None,
+        epoch: Annotated[str | None, Query(max_length=40)] = None,
     ) -> dict[str, Any]:
-        """Events over `after`; asking also says that everything up to `after` is stored."""
-        found = await outbox.serve(consumer, after=after, limit=limit)
-        return {"items": [event.to_wire() for event in found]}
+        """Events over `after`, for a reader who says which event it read there (`last`).
+
+        409 `history-differs` when that is not what stands there. Asking changes nothing.
+        """
+        mark = Mark(after, last, epoch)
+        consumer = request.scope.get(ASKS) or ""
+        found = await outbox.serve(mark, limit=limit, consumer=consumer)
+        if "authorization" not in request.headers:  # of the version before, whose asking says it
+            await outbox.acknowledge(consumer, mark)
+        return {
+            "items": [event.to_wire() for event in found.events],
+            "epoch": found.epoch,
+            "restated": found.restated,
+        }
+
+    @app.post(f"/internal/{name}/acknowledgements", status_code=204)
+    async def acknowledge(request: Request, told: Acknowledgement) -> None:
+        """A consumer has stored everything up to a position: what all have may be pruned."""
+        consumer = request.scope.get(ASKS)
+        if consumer not in SERVICES:
+            raise NotAuthorised("only services consume facts")
+        await outbox.acknowledge(consumer, Mark(told.position, told.last, told.epoch))
 
 
 class InternalRouter:

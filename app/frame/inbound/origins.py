@@ -64,12 +64,13 @@ def is_neighbour(url: str, *, public_url: str) -> bool:
         found is not None
         and public is not None
         and found[0] == public[0]
-        and _is_local(found[1])
-        and _is_local(public[1])
+        and is_local(found[1])
+        and is_local(public[1])
     )
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a name or address is this machine's or the local network's."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -22,7 +22,7 @@ from app.frame.inbound.overload import LoadShedder, Priority
 from app.frame.platform import Platform
 from app.frame.start.jobs import Job, run_job
 from telemetry.bootstrap import Telemetry
-from telemetry.catalogue.frame import FLAG_ENABLED, OUTBOX_LAG, OUTBOX_ROWS
+from telemetry.catalogue.frame import FLAG_ENABLED, INTERNAL_REFUSED, OUTBOX_LAG, OUTBOX_ROWS
 
 Hook = Callable[[], Awaitable[object]]
 
@@ -32,8 +32,8 @@ class Service:
     """A service that is put together but not started.
 
     `api` answers the public prefix, `internal` the internal port; `ready` raise until it can do its
-    work. `migrate` brings its database to this version's schema; `prepare` runs once after it,
-    before the first request.
+    work, `warn` while somebody must look at it. `migrate` brings its database to this version's
+    schema; `prepare` runs once after it, before the first request.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Service:
     api: ASGIApp
     internal: ASGIApp
     ready: Sequence[Hook]
+    warn: Sequence[Hook]
     migrate: Hook
     prepare: Sequence[Hook] = ()
     jobs: Sequence[Job] = ()
@@ -118,6 +119,8 @@ def assemble(
     outbox: Outbox | None = None,
     internal: APIRouter | None = None,
     ready: Sequence[Hook] = (),
+    warn: Sequence[Hook] = (),
+    internal_keys: Mapping[str, str] | None = None,
     prepare: Sequence[Hook] = (),
     jobs: Sequence[Job] = (),
     close: Sequence[Hook] = (),
@@ -127,6 +130,7 @@ def assemble(
     larger_bodies: Mapping[str, int] | None = None,
 ) -> Service:
     """Wrap a service's routes in what every service has: shedding, telemetry, health, outbox."""
+    refused = telemetry.instruments.counter(INTERNAL_REFUSED)
     own_jobs = [*jobs, _flag_job(platform, telemetry)]
     checks = [database.check, *ready]
     if outbox is not None:
@@ -149,8 +153,18 @@ def assemble(
                 _trusted(platform.settings.trusted_proxies),
             )
         ),
-        internal=internal_app(name, platform, outbox=outbox, router=internal, ready=checks),
+        internal=internal_app(
+            name,
+            platform,
+            outbox=outbox,
+            router=internal,
+            ready=checks,
+            warn=warn,
+            keys=internal_keys,
+            refused=lambda why: refused.inc(reason=why),
+        ),
         ready=checks,
+        warn=warn,
         migrate=migrate,
         prepare=prepare,
         jobs=own_jobs,

@@ -181,6 +181,18 @@ def internal_routes(api: Api) -> APIRouter:
         }
         return JSONResponse(body, status_code=500 if found else 200)
 
+    @router.get("/orders")
+    async def orders(
+        after: Annotated[str, Query(max_length=80)] = "",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    ) -> dict[str, Any]:
+        """The confirmed orders that are booked, to be compared with checkout's after a restore."""
+        found = await api.readings.confirmed_orders(after=after, limit=limit)
+        return {
+            "items": found,
+            "next_after": found[-1]["order_id"] if len(found) == limit else None,
+        }
+
     @router.post("/alerts")
     async def alerts(notification: Notification) -> dict[str, int]:
         """Alertmanager's webhook: the alerts' history."""

@@ -33,6 +33,8 @@ class Reader(Protocol):
 
     async def poll(self) -> int: ...
 
+    async def has_not_parted(self) -> None: ...
+
 
 Connect = Callable[[Callable[[Transaction, Sequence[Event]], Awaitable[None]]], Reader]
 """Makes the reader of one source, given what it shall do with a batch."""
@@ -68,6 +70,10 @@ class Intake:
             return self._reader.lag_seconds
         silence = (self._clock.now() - self._reached_at).total_seconds()
         return max(silence, self._reader.lag_seconds)
+
+    async def has_not_parted(self) -> None:
+        """Raises while the source has another history than the one that was booked."""
+        await self._reader.has_not_parted()
 
     async def poll(self) -> int:
         """Book what is there; returns how many events. A source that fails is tried again."""

@@ -90,6 +90,12 @@ def steps_counted_are_the_steps_taken(totals: Totals) -> Iterator[str]:
             yield f"{step}: {counted} counted, {totals.steps.get(step, 0)} taken"
 
 
+def no_consumer_is_ahead(totals: Totals) -> Iterator[str]:
+    """What was booked of a source is what the source has: none was restored behind our back."""
+    for source in totals.parted:
+        yield f"{source} has another history than the one that was booked"
+
+
 INVARIANTS: Final[tuple[Callable[[Totals], Iterator[str]], ...]] = (
     orders_counted_are_the_orders_confirmed,
     order_value_is_the_sum_of_prices,
@@ -98,6 +104,7 @@ INVARIANTS: Final[tuple[Callable[[Totals], Iterator[str]], ...]] = (
     every_checkout_ends_at_most_once,
     converted_sessions_are_sessions,
     steps_counted_are_the_steps_taken,
+    no_consumer_is_ahead,
 )
 
 

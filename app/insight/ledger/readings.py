@@ -21,7 +21,16 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.insight.ledger.store import Store, cells_of
-from app.insight.models import ALERTS, CARS, CHECKOUTS, COUNTERS, ORDERS, SESSIONS, STEPS
+from app.insight.models import (
+    ALERTS,
+    CARS,
+    CHECKOUTS,
+    COUNTERS,
+    ORDERS,
+    POSITIONS,
+    SESSIONS,
+    STEPS,
+)
 
 MAX_DURATIONS = 20_000
 """Orders whose durations are read for quantiles: more would be a slow page, not a better number."""
@@ -117,6 +126,8 @@ class Totals:
     counted_ends: Mapping[str, int]
     steps: Mapping[str, int]
     histogram_counts: Mapping[str, int]
+    parted: Sequence[str] = ()
+    """Sources that have another history than the one that was booked."""
 
 
 class Readings:
@@ -214,6 +225,18 @@ class Readings:
         async with self._store.database.read() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
+    async def confirmed_orders(self, *, after: str, limit: int) -> list[Mapping[str, Any]]:
+        """Orders that were ever confirmed, with an id over `after`, by id."""
+        columns = (ORDERS.c[name] for name in ("order_id", "car_id", "price", "currency", "state"))
+        query = (
+            select(*columns, ORDERS.c.provider, ORDERS.c.confirmed_at)
+            .where(ORDERS.c.confirmed_at.is_not(None), ORDERS.c.order_id > after)
+            .order_by(ORDERS.c.order_id)
+            .limit(limit)
+        )
+        async with self._store.database.read() as connection:
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
     async def totals(self) -> Totals:
         """What the invariants compare, all of one moment."""
         async with self._store.consistent() as connection:
@@ -242,6 +265,12 @@ class Readings:
                 .where(STEPS.c.funnel == "shop")
                 .group_by(STEPS.c.step),
             )
+            parted = await connection.scalars(
+                select(POSITIONS.c.source)
+                .where(POSITIONS.c.parted_at.is_not(None))
+                .order_by(POSITIONS.c.source)
+            )
+            parted_sources = parted.all()
         counters: dict[tuple[str, ...], int] = {}
         segments: dict[tuple[str, tuple[str, ...]], int] = {}
         observed: dict[str, int] = {}
@@ -263,6 +292,7 @@ class Readings:
             counted_ends=ends,
             steps=steps,
             histogram_counts=observed,
+            parted=parted_sources,
         )
 
     async def _slots(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,14 +18,16 @@ from app.contracts.events import CarWithdrawn
 from app.frame.data.consumers import Behind, Consumer, position_table
 from app.frame.data.database import Database, new_metadata
 from app.frame.data.leases import Leases, lease_table
-from app.frame.data.outbox import Outbox, outbox_tables
+from app.frame.data.outbox import Mark, Outbox, outbox_tables
 from app.frame.data.undigested import Diet
 from app.frame.inbound.internal import internal_app
+from app.frame.keys import internal_key
 from app.frame.outbound.http import DEADLINE, InProcessTransport, NeighbourClient
 from app.frame.platform import Platform
 from app.kernel.clock import ManualClock
 from app.kernel.facts import Event, EventContext
 from telemetry.testing import capture
+from tests.builders.platform import KEYS
 from tests.conftest import NewDatabase
 
 SOURCE = new_metadata()
@@ -82,6 +84,8 @@ class World:
         client = NeighbourClient(
             "http://catalog", InProcessTransport(lambda: app), timeout=DEADLINE
         )
+        key = internal_key(KEYS["session_key"], "checkout")
+        client.headers["authorization"] = f"Bearer {key}"
         self.clients.append(client)
         with capture("checkout") as signals:
             return Consumer(
@@ -188,11 +192,11 @@ async def test_only_what_every_consumer_has_is_pruned(world: World) -> None:
     await world.state(*[f"car_{number}" for number in range(10)])
     await world.read()
     assert await world.outbox.prune(keep=0) == 0  # nobody has registered yet
-    await world.outbox.serve("advisor", after=9, limit=1)
-    await world.outbox.serve("insight", after=4, limit=1)
+    await world.outbox.acknowledge("advisor", Mark(9))
+    await world.outbox.acknowledge("insight", Mark(4))
 
-    assert await world.outbox.prune(keep=0) == 4
-    assert [position for position, _ in await world.read()] == [5, 6, 7, 8, 9, 10]
+    assert await world.outbox.prune(keep=0) == 3  # the one at which somebody stands stays
+    assert [position for position, _ in await world.read()] == [4, 5, 6, 7, 8, 9, 10]
     assert await world.outbox.prune(keep=0) == 0
 
 
@@ -201,9 +205,10 @@ async def test_lag_is_the_age_of_the_oldest_fact_that_somebody_lacks(world: Worl
     world.clock.advance(seconds=30)
     await world.state("b")
     world.clock.advance(seconds=12)
+    await world.read()
     lags = [await world.outbox.lag_seconds()]
     for after in (0, 1, 2):
-        await world.outbox.serve("insight", after=after, limit=1)
+        await world.outbox.acknowledge("insight", Mark(after))
         lags.append(await world.outbox.lag_seconds())
 
     assert lags == [42.0, 42.0, 12.0, 0.0]
@@ -326,7 +331,7 @@ async def test_a_source_that_ends_in_the_middle_of_a_first_reading_leaves_it_beh
 ) -> None:
     await world.state("a")
     real = internal_app("catalog", world.platform, outbox=world.outbox, router=None, ready=[])
-    answers = iter([real, FastAPI()])
+    answers: Iterator[ASGIApp] = iter([real, real, FastAPI()])  # read, told so, read on
 
     async def dying(scope: Scope, receive: Receive, send: Send) -> None:
         await next(answers)(scope, receive, send)

@@ -19,6 +19,7 @@ from app.insight.settings import InsightSettings
 from app.kernel.clock import rfc3339
 from telemetry.tracing import traceparent_of
 from tests.builders.facts import HUMAN, START, hold, purchase, shopper, visit
+from tests.builders.platform import KEYS
 from tests.insight.conftest import World, run_job
 
 PASSWORD = "open sesame"
@@ -157,7 +158,7 @@ async def test_the_overview_shows_the_funnel_and_the_last_order(world: World) ->
     )
     assert "50.0\u00a0%" in page
     assert "/console/orders/ord_1" in page
-    assert "7 of 7 hold" in page
+    assert "8 of 8 hold" in page
     assert "/console/orders/ord_1" not in synthetic
     assert fragment.lstrip().startswith("<div data-live")
     assert "/console/orders/ord_1" in fragment
@@ -250,8 +251,11 @@ async def test_alertmanagers_notifications_become_the_alerts_history(world: Worl
     ended = alert | {"status": "resolved", "endsAt": rfc3339(START + timedelta(minutes=4))}
     internal = httpx.ASGITransport(service.internal)
     address = "/internal/insight/alerts"
+    key = {"authorization": f"Bearer {KEYS['alert_key']}"}
     async with (
-        httpx.AsyncClient(transport=internal, base_url="http://insight") as alertmanager,
+        httpx.AsyncClient(
+            transport=internal, base_url="http://insight", headers=key
+        ) as alertmanager,
         browser(service, password=PASSWORD) as client,
     ):
         told = await alertmanager.post(address, json={"alerts": [alert]})

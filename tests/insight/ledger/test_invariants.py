@@ -11,6 +11,7 @@ from app.insight.ledger.invariants import INVARIANTS, violations
 from app.insight.ledger.readings import Readings
 from app.insight.ledger.store import Store
 from tests.builders.facts import HUMAN, hold, purchase, released, shopper, submitted
+from tests.builders.services import OPERATOR
 from tests.insight.conftest import World, run_job
 
 BREAKING = {
@@ -31,6 +32,7 @@ BREAKING = {
         "UPDATE counters SET value = 2 WHERE metric = 'shop_sessions_converted_total'"
     ),
     "steps_counted_are_the_steps_taken": "DELETE FROM steps WHERE step = 'payment'",
+    "no_consumer_is_ahead": "UPDATE consumer_positions SET parted_at = '2026-11-27 09:00:00'",
 }
 
 
@@ -68,7 +70,9 @@ async def test_a_broken_ledger_is_told_by_the_invariant_that_watches_it(
 async def test_the_internal_port_answers_200_while_balanced_and_500_when_not(world: World) -> None:
     service = await booked(world)
     transport = httpx.ASGITransport(service.internal)
-    async with httpx.AsyncClient(transport=transport, base_url="http://insight") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://insight", headers=OPERATOR
+    ) as client:
         balanced = await client.get("/internal/insight/invariants")
         async with service.database.transaction() as transaction:
             await transaction.execute(text("DELETE FROM orders"))
