@@ -13,7 +13,7 @@ def chosen_cars(candidate: Candidate, view: Viewpoint) -> ChosenCars:
 
     def near(offered: OfferedCar) -> tuple[float, int, str]:
         away = view.distance_km(offered)
-        return (float("inf") if away is None else away, offered.price, offered.car.car_id)
+        return (float("inf") if away is None else away, offered.price, offered.car_id)
 
     cars = candidate.cars
     chosen = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from sys import intern
 
 from app.contracts.catalog import Car, Dealer, Model
 from app.contracts.stock import CarChange
@@ -19,18 +20,26 @@ Offers = Mapping[str, tuple["OfferedCar", ...]]
 
 @dataclass(frozen=True, slots=True)
 class OfferedCar:
-    """A car on offer, and what its handover time follows from."""
+    """A car on offer, and what its handover time follows from.
 
-    car: Car
+    Everything else of it is text until it is shown: thirty thousand must fit into little memory.
+    """
+
+    car_id: str
+    model_id: str
+    price: int
+    """Minor units of the market's currency."""
+    colour_family: str
+    colour_name: str
     dealer: Dealer
     calendar: Calendar
     handover_at: datetime | None
     handover_lead: timedelta | None
+    _wire: bytes
 
     @property
-    def price(self) -> int:
-        """Minor units of the market's currency."""
-        return self.car.price.amount
+    def car(self) -> Car:
+        return Car.model_validate_json(self._wire)
 
     def ready_at(self, at: datetime) -> datetime | None:
         """When it can be handed over if it is ordered at `at`; None when not stated."""
@@ -51,6 +60,7 @@ class Showroom:
         self.unread: set[str] = set()
         """Cars whose last change cannot be read: nobody knows whether they are still on offer."""
         self._cars: dict[tuple[bool, str], dict[str, OfferedCar]] = {}
+        self._dealers: dict[str, Dealer] = {}
         self._offers: dict[tuple[bool, str], Offers] = {}
 
     @property
@@ -87,30 +97,42 @@ class Showroom:
             cars = self._cars.setdefault(aisle, {})
             touched.add(aisle)
             if change.listed and change.state == "available" and change.car.model_id:
-                cars[change.car_id] = _offered(change)
+                cars[change.car_id] = _offered(change, self._shared(change.dealer))
             else:
                 cars.pop(change.car_id, None)
         for touched_aisle in touched:
             self._offers[touched_aisle] = _by_model(self._cars[touched_aisle].values())
         self.version = max(self.version, version)
 
+    def _shared(self, dealer: Dealer) -> Dealer:
+        """One object for all cars of a dealer, while it is described alike."""
+        known = self._dealers.get(dealer.dealer_id)
+        if known != dealer:
+            known = self._dealers[dealer.dealer_id] = dealer
+        return known
+
     def offers(self, *, rehearsal: bool, market: str) -> Offers:
         return self._offers.get((rehearsal, market), {})
 
 
-def _offered(change: CarChange) -> OfferedCar:
-    lead = change.handover_lead_seconds
+def _offered(change: CarChange, dealer: Dealer) -> OfferedCar:
+    car, lead = change.car, change.handover_lead_seconds
     return OfferedCar(
-        car=change.car,
-        dealer=change.dealer,
-        calendar=Calendar.of(change.dealer),
+        car_id=car.car_id,
+        model_id=intern(car.model_id or ""),
+        price=car.price.amount,
+        colour_family=intern(car.colour.family),
+        colour_name=intern(car.colour.name.casefold()),
+        dealer=dealer,
+        calendar=Calendar.of(dealer),
         handover_at=change.handover_at,
         handover_lead=None if lead is None else timedelta(seconds=lead),
+        _wire=car.model_dump_json(exclude_unset=True).encode(),
     )
 
 
 def _by_model(cars: Iterable[OfferedCar]) -> Offers:
     found: dict[str, list[OfferedCar]] = {}
-    for offered in sorted(cars, key=lambda o: (o.price, o.car.car_id)):
-        found.setdefault(offered.car.model_id or "", []).append(offered)
+    for offered in sorted(cars, key=lambda o: (o.price, o.car_id)):
+        found.setdefault(offered.model_id, []).append(offered)
     return {model_id: tuple(offers) for model_id, offers in found.items()}

@@ -46,16 +46,14 @@ class Viewpoint:
         return None if ready is None else round((ready - self.now).total_seconds() / 86_400, 1)
 
     def has_wished_colour(self, offered: OfferedCar) -> bool:
-        colour = offered.car.colour
-        return colour.family in self.colours or colour.name.casefold() in self.colours
+        return offered.colour_family in self.colours or offered.colour_name in self.colours
 
     def shown(self, offered: OfferedCar) -> Car:
         """The wire car with what depends on place and time filled in."""
-        return offered.car.model_copy(
+        car = offered.car
+        return car.model_copy(
             update={
-                "dealer": offered.car.dealer.model_copy(
-                    update={"distance_km": self.distance_km(offered)}
-                ),
+                "dealer": car.dealer.model_copy(update={"distance_km": self.distance_km(offered)}),
                 "ready_for_handover_at": offered.ready_at(self.now),
                 "ready_today": self.ready_today(offered),
             }

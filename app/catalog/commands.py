@@ -76,7 +76,7 @@ def import_feed(
 
 async def run_import(platform: Platform, feed: Feed, confirmed: Confirmed) -> FeedReport:
     """Import on the configured database; running services take it over within a second."""
-    telemetry = platform.telemetry(NAME)
+    telemetry, own = platform.telemetry(NAME), CatalogSettings()
     database = platform.database(NAME, ServiceSettings.of(NAME), telemetry)
     try:
         await migrate(database, NAME, METADATA)
@@ -85,7 +85,8 @@ async def run_import(platform: Platform, feed: Feed, confirmed: Confirmed) -> Fe
             load_range(),
             Signals(telemetry),
             platform.clock,
-            guard_share=CatalogSettings().guard_share,
+            guard_share=own.guard_share,
+            most_cars=own.most_cars,
         )
         context = EventContext(market=feed.market, channel="dealer", release=platform.version)
         return await importer.run(feed, context, confirmed)

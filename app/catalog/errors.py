@@ -20,6 +20,13 @@ class TooMuchRemoved(VitrineError):
     outcome, status = Outcome.CONFLICT, 409
 
 
+class StockTooLarge(VitrineError):
+    """More cars than memory was laid out for: refused before it is gone."""
+
+    code, title = "stock-too-large", "The feed has more cars than fit; nothing was changed"
+    outcome, status = Outcome.INVALID, 422
+
+
 class PricesImplausible(VitrineError):
     """The guard: most likely the prices are damaged, so they stay as they are."""
 

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final, cast
+
+import orjson
 
 from app.catalog.claims import Verdict, displaced, identified, judge
 from app.catalog.documents import car_document, car_id_of, dealer_of, digest_of
-from app.catalog.errors import FeedNotReadable
+from app.catalog.errors import FeedNotReadable, StockTooLarge
 from app.catalog.feeds.delimited import SHOWN_CHARACTERS, Refused
 from app.catalog.feeds.discovery import discover_adapters
 from app.catalog.feeds.record import (
@@ -122,7 +125,8 @@ class Staged:
 class Importer:
     """Imports feeds of any source through its adapter.
 
-    `guard_share` is the share of a source's stock on offer that one import may remove.
+    `guard_share` is the share of a source's stock on offer that one import may remove, `most_cars`
+    what all sources together may have on sale.
     """
 
     def __init__(
@@ -133,6 +137,7 @@ class Importer:
         clock: Clock,
         *,
         guard_share: float,
+        most_cars: int,
         adapters: Mapping[str, FeedAdapter] | None = None,
     ) -> None:
         self._store = store
@@ -140,6 +145,7 @@ class Importer:
         self._signals = signals
         self._clock = clock
         self._guard_share = guard_share
+        self._most_cars = most_cars
         self._adapters = discover_adapters() if adapters is None else adapters
 
     async def run(
@@ -150,8 +156,9 @@ class Importer:
     ) -> FeedReport:
         """Import a feed as its source's whole stock in the market.
 
-        Raises `FeedNotReadable`, `InvalidInput` (unknown adapter), `TooMuchRemoved`,
-        `PricesImplausible` or `FeedOutdated`; nothing has changed then. `confirmed` lifts guards.
+        Raises `FeedNotReadable`, `InvalidInput` (unknown adapter), `StockTooLarge`,
+        `TooMuchRemoved`, `PricesImplausible` or `FeedOutdated`; nothing has changed then.
+        `confirmed` lifts guards.
         """
         report = await self._import(feed, context, confirmed)
         if report is None:
@@ -179,6 +186,8 @@ class Importer:
             latest = None if last is None else last.exported_at
             guard_age(feed.whose, feed.exported_at, latest)
             known = await stock.known(feed.source, feed.market)
+            elsewhere = await stock.listed_besides(feed.source, feed.market)
+            self._refuse_too_many(feed, elsewhere + len(staged.offered))
             swap = await self._compare(feed, staged, known, stock)
             guard(
                 swap,
@@ -224,6 +233,7 @@ class Importer:
                         staged.reject(feed, refusal, identity)
                     else:
                         staged.offered.append(_offered(outcome, self._shipped, identity))
+                        self._refuse_too_many(feed, len(staged.offered))
                 elif isinstance(outcome, Rejection):
                     staged.reject(feed, _rejection(outcome), identity_of(_stated_vin(outcome)))
                 else:
@@ -231,6 +241,16 @@ class Importer:
         except FeedUnreadable as error:
             raise FeedNotReadable(str(error)) from error
         return staged
+
+    def _refuse_too_many(self, feed: Feed, cars: int) -> None:
+        if cars > self._most_cars:
+            raise StockTooLarge(
+                f"With this feed more than {self._most_cars:,} cars would be on sale, counting all"
+                f" sources. That is the most (CATALOG_MOST_CARS); {feed.source} keeps what it has."
+                " Whoever runs the shop can give the catalogue and the advisor more memory and"
+                " raise it.",
+                most_cars=self._most_cars,
+            )
 
     async def _compare(
         self, feed: Feed, staged: Staged, known: Sequence[KnownCar], stock: Swapping
@@ -304,7 +324,8 @@ def _offered(record: StockRecord, shipped: Range, identity: str | None) -> Offer
         car_id=car_id_of(record.source, record.market, record.stock_id),
         stock_id=record.stock_id,
         dealer=record.dealer,
-        document=document,
+        price=document["price"]["amount"],
+        wire=bytes(memoryview(orjson.dumps(document))),  # what it returns has room to grow
         handover_at=at,
         handover_lead_seconds=None if lead is None else lead // timedelta(seconds=1),
         digest=digest_of(document, f"{at} {lead} {_calendar(record.dealer)}"),
@@ -387,17 +408,16 @@ def _report(feed: Feed, staged: Staged, swap: Swap) -> FeedReport:
     )
 
 
-def _facts(feed: Feed, swap: Swap, report: FeedReport) -> list[Fact]:
-    listed: list[Fact] = [_listed(feed, car) for car in (*swap.added, *swap.changed)]
-    withdrawn: list[Fact] = [
-        *(
-            CarWithdrawn(off.car.car_id, off.refused is not None)
-            for off in swap.off_sale
-            if off.leaves
-        ),
-        *(CarWithdrawn(car_id, in_feed=True) for car_id in swap.displaced),
-    ]
-    imported = FeedImported(
+def _facts(feed: Feed, swap: Swap, report: FeedReport) -> Iterator[Fact]:
+    # Who leaves is told before who comes: a car with a new stock id is never on sale twice.
+    for off in swap.off_sale:
+        if off.leaves:
+            yield CarWithdrawn(off.car.car_id, off.refused is not None)
+    for car_id in swap.displaced:
+        yield CarWithdrawn(car_id, in_feed=True)
+    for car in chain(swap.added, swap.changed):
+        yield _listed(feed, car)
+    yield FeedImported(
         source=feed.source,
         accepted=report.accepted,
         rejected=report.rejected,
@@ -405,8 +425,6 @@ def _facts(feed: Feed, swap: Swap, report: FeedReport) -> list[Fact]:
         removed=report.removed,
         sent_by=feed.sent_by,
     )
-    # Who leaves is told before who comes: a car with a new stock id is never on sale twice.
-    return [*withdrawn, *listed, imported]
 
 
 def _listed(feed: Feed, car: OfferedCar) -> CarListed:

@@ -71,7 +71,14 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CatalogSett
     keys = DealerKeys.of(platform.settings)
     shipped = load_range()
     shelf = Shelf(store, [dealer_of(dealer) for dealer in shipped.dealers])
-    importer = Importer(store, shipped, signals, platform.clock, guard_share=own.guard_share)
+    importer = Importer(
+        store,
+        shipped,
+        signals,
+        platform.clock,
+        guard_share=own.guard_share,
+        most_cars=own.most_cars,
+    )
     rehearsing = (
         platform.settings.environment != "production" if own.rehearsal is None else own.rehearsal
     )

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from sys import intern
 from typing import Any, Final
 
 import orjson
@@ -92,19 +93,19 @@ def shelf_car(stored: StockCar, dealer: Dealer) -> ShelfCar:
     lead = stored.handover_lead_seconds
     return ShelfCar(
         car_id=stored.car_id,
-        model_id=document["model_id"],
-        market=stored.market,
+        model_id=_shared(document["model_id"]),
+        market=intern(stored.market),
         rehearsal=is_rehearsal(stored.source),
-        body=document["body"],
-        fuel=document["fuel"],
-        colour_family=document["colour"]["family"],
-        colour_name=document["colour"]["name"].casefold(),
+        body=_shared(document["body"]),
+        fuel=_shared(document["fuel"]),
+        colour_family=intern(document["colour"]["family"]),
+        colour_name=intern(document["colour"]["name"].casefold()),
         seats=document["seats"] or 0,
         price_minor=document["price"]["amount"],
-        currency=document["price"]["currency"],
+        currency=intern(document["price"]["currency"]),
         dealer=dealer,
         calendar=Calendar.of(dealer),
-        state=stored.state,
+        state=intern(stored.state),
         listed=stored.listed,
         handover_at=stored.handover_at,
         handover_lead=None if lead is None else timedelta(seconds=lead),
@@ -119,6 +120,11 @@ def shelf_car(stored: StockCar, dealer: Dealer) -> ShelfCar:
         ),
         _middle=b'},"state":"%s","ready_for_handover_at":' % stored.state.encode(),
     )
+
+
+def _shared(name: str | None) -> str | None:
+    """One object for all cars that have this name."""
+    return None if name is None else intern(name)
 
 
 class Shelf:

@@ -5,11 +5,12 @@ Every write first locks `stock_head`, so writers queue and versions ascend in co
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, bindparam, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -56,6 +57,19 @@ class FeedState:
     exported_at: datetime | None = None
     sent_by: str | None = None
     """Whose dealer key it came with."""
+
+
+WRITTEN_AT_ONCE: Final = 500
+"""A whole feed as rows would be several times its size."""
+
+T = TypeVar("T")
+
+
+def _at_once(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items in order, as many at a time as are written in one statement."""
+    left = iter(items)
+    while some := list(islice(left, WRITTEN_AT_ONCE)):
+        yield some
 
 
 async def offers(connection: AsyncConnection) -> tuple[Sequence[Any], dict[str, Dealer]]:
@@ -116,6 +130,12 @@ class Swapping:
         rows = await self._connection.execute(query)
         return [KnownCar(*row) for row in rows]
 
+    async def listed_besides(self, source: str, market: str) -> int:
+        """Listed cars of all other feeds."""
+        others = or_(cars.c.source != source, cars.c.market != market)
+        query = select(func.count()).select_from(cars).where(cars.c.listed, others)
+        return await self._connection.scalar(query) or 0
+
     async def claims(self, identities: Sequence[str]) -> list[Claim]:
         """Every row of whatever source with one of the identities."""
         found: dict[str, Claim] = {}
@@ -151,7 +171,7 @@ class Swapping:
                 [{"of_car": car.car_id} for car in swap.changed],
             )
         fresh = [*swap.added, *swap.noted]
-        if fresh:
+        for some in _at_once(enumerate(fresh)):
             await self._connection.execute(
                 cars.insert(),
                 [
@@ -167,18 +187,18 @@ class Swapping:
                         "version": version + offset,
                         "first_listed_at": self._now,
                     }
-                    for offset, car in enumerate(fresh)
+                    for offset, car in some
                 ],
             )
         version += len(fresh)
-        if swap.changed:
+        for some in _at_once(enumerate(swap.changed)):
             await self._connection.execute(
                 update(cars)
                 .where(cars.c.car_id == bindparam("of_car"))
                 .values(listed=True, refused=None, **{name: bindparam(name) for name in _OFFER}),
                 [
                     {**self._offer(car), "of_car": car.car_id, "version": version + offset}
-                    for offset, car in enumerate(swap.changed)
+                    for offset, car in some
                 ],
             )
         await self._save_feed(feed)
@@ -220,8 +240,9 @@ class Swapping:
             )
         return version + len(swap.displaced)
 
-    async def state_facts(self, facts: Sequence[Fact], context: EventContext) -> None:
-        await self._outbox.add(self._connection, facts, context)
+    async def state_facts(self, facts: Iterable[Fact], context: EventContext) -> None:
+        for some in _at_once(facts):
+            await self._outbox.add(self._connection, some, context)
 
     def _offer(self, car: OfferedCar) -> dict[str, Any]:
         return {

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+import orjson
+
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.stock import REHEARSAL_SOURCE
 
@@ -28,7 +30,10 @@ class OfferedCar:
     car_id: str
     stock_id: str
     dealer: Dealer
-    document: Mapping[str, Any]
+    price: int
+    """Minor units of the market's currency."""
+    wire: bytes
+    """Its document (`documents.car_document`) as JSON: a whole feed waits to be compared."""
     handover_at: datetime | None
     handover_lead_seconds: int | None
     digest: str
@@ -41,9 +46,9 @@ class OfferedCar:
     row: int = 0
 
     @property
-    def price(self) -> int:
-        """Minor units of the market's currency."""
-        return int(self.document["price"]["amount"])
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.wire)
+        return found
 
     @property
     def identities(self) -> set[str]:

@@ -7,13 +7,16 @@ change up to N. See docs/decisions/0030-stock-in-memory.md.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from pydantic import ValidationError
 
 from app.contracts.catalog import Car, Dealer
 from app.contracts.wire import CarState, Wire
+
+PAGE: Final = 250
+"""Changes that are read at once: a car that is being read takes ten times what is kept of it."""
 
 
 class CarChange(Wire):
@@ -55,7 +58,7 @@ class StockClient:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def changes(self, *, after: int, limit: int = 1000, epoch: str = "") -> ChangePage:
+    async def changes(self, *, after: int, limit: int = PAGE, epoch: str = "") -> ChangePage:
         """Raises what httpx raises; the caller asks again later with the same `after`.
 
         One change that cannot be read keeps no other from being read.

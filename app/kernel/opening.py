@@ -64,17 +64,27 @@ class Calendar:
 
     @classmethod
     def of(cls, place: Place) -> Calendar:
-        return cls(
-            place.market,
-            place.time_zone,
-            tuple((tuple(group.days), group.opens, group.closes) for group in place.opening_hours),
-            frozenset(place.closed_days),
+        return _shared(
+            cls(
+                place.market,
+                place.time_zone,
+                tuple(
+                    (tuple(group.days), group.opens, group.closes) for group in place.opening_hours
+                ),
+                frozenset(place.closed_days),
+            )
         )
 
     def text(self) -> str:
         """As a fact carries it; `read` makes the same calendar of it."""
         closed = sorted(day.isoformat() for day in self.closed_days)
         return json.dumps([self.market, self.time_zone, self.hours, closed], separators=(",", ":"))
+
+
+@lru_cache(maxsize=1000)
+def _shared(calendar: Calendar) -> Calendar:
+    """One object for all that are equal: every car of a dealer keeps its calendar."""
+    return calendar
 
 
 @lru_cache(maxsize=1000)

@@ -212,6 +212,11 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         ),
         msg("Check the feed; nothing was changed."),
     ),
+    "stock-too-large": ProblemPage(
+        msg("The feed has more cars than fit"),
+        msg("The shop keeps its stock in memory, which was laid out for fewer cars."),
+        msg("Send fewer cars; whoever runs the shop can raise CATALOG_MOST_CARS."),
+    ),
     "prices-guarded": ProblemPage(
         msg("The feed would change prices too much"),
         msg(

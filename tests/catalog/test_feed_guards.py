@@ -168,3 +168,24 @@ async def test_a_handover_outside_what_is_plausible_rejects_its_row(
     assert (report["accepted"], [row["field"] for row in report["rejections"]]) == (
         (2, []) if taken else (1, ["handover"])
     )
+
+
+async def test_more_cars_than_were_laid_out_for_are_refused_and_nothing_changes(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALOG_REHEARSAL", "false")
+    monkeypatch.setenv("CATALOG_MOST_CARS", "2000")
+    others = {("checkout", True): CheckoutEvents().app}
+    async with running(tmp_path, {"catalog": build}, clock=clock, others=others) as services:
+        shop = services["catalog"]
+        room = 2000 - (await shop.public.get("/api/catalog/v1/cars")).json()["total"]
+        fits = await send(shop, stock(room - 1))
+        refused = [
+            await send(shop, stock(room + 1)),
+            await send(shop, stock(2), source="another"),
+        ]
+        last = await send(shop, stock(1), source="another")
+
+    assert (fits.status_code, fits.json()["accepted"]) == (200, room - 1)
+    assert [brief(answer) for answer in refused] == [(422, "/problems/stock-too-large")] * 2
+    assert (last.status_code, last.json()["accepted"]) == (200, 1)

@@ -37,10 +37,10 @@ class House:
     processes: Mapping[str, ManagedProcess]
     """By service; in the embedded shape all names lead to the one process."""
     secrets: Mapping[str, str]
-    folders: tuple[Path, ...]
-    """Where its processes keep everything: databases, logs, traces."""
     environment: Callable[[str], dict[str, str]]
     """What a service's process was told; its commands are told the same."""
+    folders: tuple[Path, ...]
+    """Where its processes keep everything: databases, logs, traces."""
     postgres: LocalPostgres | None = None
 
     @property
@@ -60,8 +60,8 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
                 lambda service: shop.addresses[service].internal_url,
                 shop.services,
                 shop.secrets,
-                (folder, shop.postgres.folder),
                 shop.environment,
+                (folder, shop.postgres.folder),
                 shop.postgres,
             )
         return
@@ -77,6 +77,6 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
                 "VITRINE_SESSION_KEY": SESSION_KEY,
                 "VITRINE_ALERT_KEY": ALERT_KEY,
             },
-            (folder,),
             lambda _: embedded.environment,
+            (folder,),
         )

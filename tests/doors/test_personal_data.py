@@ -165,7 +165,10 @@ def test_nothing_that_a_person_typed_is_in_any_file_log_trace_or_metric(
 
         def told() -> str:
             ports = {house.internal(service) for service in SERVICES}
-            answers = [httpx.get(f"{port}/metrics", trust_env=False) for port in ports]
+            answers = [
+                httpx.get(f"{port}/metrics", headers=house.operator, trust_env=False)
+                for port in ports
+            ]
             return "".join(answer.text for answer in answers)
 
         wait_until(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from app.catalog.feeds.delimited import SHOWN_CHARACTERS, Refused, Row, repeated
@@ -22,7 +23,10 @@ def walk(
     """
     ids = repeated(row.get("id") for row in rows)
     vins = repeated(plain_vin(row.get("vin")) for row in rows)
-    for row in rows:
+    waiting = deque(rows)
+    rows = ()  # what was walked past is let go
+    while waiting:
+        row = waiting.popleft()
         try:
             _refuse_repeats(row, ids, vins)
             record = accept(row)
