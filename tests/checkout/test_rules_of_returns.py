@@ -17,6 +17,7 @@ from app.checkout.privacy import erase
 from app.checkout.returns import Received, Terms, receive, request
 from app.checkout.rows import Key
 from app.contracts.checkout import OrderState, ReturnReason
+from app.contracts.events import CustomerErased
 from tests.builders.sights import (
     CLAIM,
     NOW,
@@ -177,11 +178,12 @@ def test_whose_order_it_was_is_forgotten_and_nothing_else_of_it(sight: OrderSigh
 
     assert [(end.table.name, end.key) for end in change.ends] == [("customers", "ord_1")]
     assert {name: entry.values for (name, _), entry in change.sets.items()} == {
-        "orders": {"erased_at": NOW},
-        "holds": {"address_hash": ""},
+        "orders": {"erased_at": NOW, "context": {"campaign": ""}},
+        "holds": {"address_hash": "", "context": {"campaign": ""}},
         "idempotency": {"fingerprint": ERASED_REQUEST, "body": b""},
     }
-    assert (states_after(change), change.facts, change.puts) == ({}, [], [])
+    assert [fact for fact, _ in change.facts] == [CustomerErased("ord_1")]
+    assert (states_after(change), change.puts) == ({}, [])
 
 
 @pytest.mark.parametrize(("who", "forgotten"), [("ses_1 ", True), ("ses_2 there", False)])
