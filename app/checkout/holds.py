@@ -195,14 +195,14 @@ def _check_rest(sight: CarSight, command: HoldCommand, now: datetime, terms: Ter
     """A session is known by itself; a stranger, who may have many, by the network."""
     who, since = sight.car.let_go_by, sight.car.let_go_at
     if sight.hold is not None:  # overdue: it ends with this very request
-        who, since = sight.hold.holder, sight.hold.expires_at
+        since = sight.hold.expires_at if who == sight.hold.holder else None
     if who is None or since is None or since + terms.rest <= now:
         return
     session_id, _, network = who.partition(" ")
     mine = bool(session_id) and session_id == command.session_id
     if mine or (not command.known and network == command.address_hash):
         raise CarResting(
-            "You held this car and let it go; for a moment it is for others.",
+            "You held this car twice and let it go; for a moment it is for others.",
             retry_after_seconds=max(1, ceil((since + terms.rest - now).total_seconds())),
         )
 
@@ -304,7 +304,8 @@ def end(
     if car.state == "held":
         change.set(car, state="available")
     if not car.rehearsal and _let_go(hold, how, now):
-        change.set(car, let_go_by=hold.holder, let_go_at=now)
+        again = car.let_go_by == hold.holder
+        change.set(car, let_go_by=hold.holder, let_go_at=now if again else None)
     order_id = "" if order is None else order.order_id
     change.say(
         context,

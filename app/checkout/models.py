@@ -59,7 +59,8 @@ CARS = Table(
 A car can be handed over at `ready_for_handover_at`, or `handover_lead_seconds` after its order;
 neither when the catalogue does not say. `dealer_calendar` says when somebody is there to do it.
 
-`let_go_by` is the session and the network of who last let it go without buying it, a blank between.
+`let_go_by` is the session and the network of who last let it go without buying it, a blank between;
+`let_go_at` is when, if it was for the second time in a row.
 """
 
 Index(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -341,9 +342,12 @@ def test_a_shopper_is_one_by_the_session_and_a_stranger_by_the_network(
         assert resting(0, **wish) is waits
 
 
-def test_one_s_own_overdue_hold_is_not_held_again_at_once() -> None:
+def test_whose_time_ran_out_holds_the_car_anew_once_and_then_leaves_it_to_others() -> None:
+    overdue = HOLD._replace(**OVERDUE)
+    assert states_after(placed(a_car_sight(car=CAR, hold=overdue)))["cars"] == "held"
+    again = CAR._replace(let_go_by=overdue.holder)
     with pytest.raises(CarResting):
-        placed(a_car_sight(car=CAR, hold=HOLD._replace(**OVERDUE)))
+        placed(a_car_sight(car=again, hold=overdue))
 
 
 @pytest.mark.parametrize(
@@ -355,13 +359,22 @@ def test_one_s_own_overdue_hold_is_not_held_again_at_once() -> None:
     ],
     ids=["ran out", "given back early", "given back late"],
 )
-def test_a_car_rests_when_it_was_kept_from_others(change: Change[Any], rests: bool) -> None:
+def test_who_kept_a_car_from_others_is_remembered(change: Change[Any], rests: bool) -> None:
     (car,) = [each.values for each in change.sets.values() if each.table.name == "cars"]
 
     assert car == {
         "state": "available",
-        **({"let_go_by": "ses_1 ", "let_go_at": NOW} if rests else {}),
+        **({"let_go_by": "ses_1 ", "let_go_at": None} if rests else {}),
     }
+
+
+def test_a_car_rests_from_who_let_it_go_twice_in_a_row() -> None:
+    seen = a_hold_sight(hold=OVERDUE)
+    before = {"ses_1 ": NOW, "ses_2 ": None}
+    for who, rests_since in before.items():
+        change = expire(replace(seen, car=seen.car._replace(let_go_by=who)), NOW)
+        (car,) = [each.values for each in change.sets.values() if each.table.name == "cars"]
+        assert (car["let_go_by"], car["let_go_at"]) == ("ses_1 ", rests_since)
 
 
 def test_when_much_is_held_strangers_leave_the_rest_to_shoppers() -> None:

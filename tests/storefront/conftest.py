@@ -70,8 +70,10 @@ async def shopfront(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
     folder = tmp_path_factory.mktemp("shop")
     clock = ManualClock(TUESDAY)
     with pytest.MonkeyPatch.context() as patch:
-        # All these visits begin at one address in one minute: the clock stands still.
+        # All these visits begin and hold cars at one address in one minute: the clock stands still.
         patch.setenv("STOREFRONT_SESSIONS_PER_ADDRESS", "1000000")
+        patch.setenv("CHECKOUT_STRANGERS_LEAST", "1000000")
+        patch.setenv("CHECKOUT_REST_SHARE", "0")
         async with running(folder, SERVICES, clock=clock) as services:
             for _ in range(8):  # the shipped stock is several pages of events
                 await services["checkout"].job("consume:catalog")()

@@ -301,9 +301,12 @@ class _unavailable_when_away:  # noqa: N801 - reads as a statement where it is u
 
 
 def _leave_what_is_unfit(context: ExceptionContext) -> None:
-    """Drop connections that would go on refusing."""
-    if is_for_good(context.original_exception):
-        context.is_disconnect = True
+    """Drop connections that would go on refusing, once what was begun on them is rolled back.
+
+    Closed at once, SQLite's would keep its lock while a traceback holds a cursor.
+    """
+    if context.connection is not None and is_for_good(context.original_exception):
+        context.connection.connection.invalidate(soft=True)
 
 
 def _file_of(url: URL) -> Path | None:
