@@ -120,7 +120,10 @@ class LocalCheckout:
             for number, environment in enumerate(self._environments)
         ]
         ledger = shop_environment(
-            folder, self.insight_address, service="insight", different=different
+            folder,
+            self.insight_address,
+            service="insight",
+            different={**different, "CHECKOUT_URL": self.addresses[0].url},
         )
         self._insight = self._process("insight", "insight", ledger, None) if insight else None
 

@@ -32,7 +32,7 @@ class StockHeld:
 
     async def measure(self) -> None:
         """Count what is held, and now and then what there is."""
-        if self._measures % STOCK_EVERY == 0:
+        if self._measures % STOCK_EVERY == 0 or not self._stock:
             self._stock = await self._store.stock_by_market()
         self._measures += 1
         self._held = dict(await self._store.held_by_market())

@@ -243,13 +243,15 @@ async def open_shop(
     *,
     cars: int = 4,
     practice: bool = True,
+    beside: Source | None = None,
     **settings: Any,
 ) -> AsyncIterator[Shop]:
     """A shop with `cars` cars (`car_1`, …) for humans and one (`rehearsal_1`) for rehearsals.
 
-    Without `practice` there is no practice provider; `sandbox` is then checkout again.
+    Without `practice` there is no practice provider; `sandbox` is then checkout again. `beside` is
+    the catalogue that the databases know already.
     """
-    catalog = Source("catalog", folder, clock)
+    catalog = beside or Source("catalog", folder, clock)
     await catalog.create()
     bystander = make_platform(folder, clock=clock)
     others: dict[tuple[str, bool], ASGIApp] = {
@@ -270,7 +272,8 @@ async def open_shop(
             yield shop
     finally:
         bystander.flags.close()
-        await catalog.database.close()
+        if beside is None:
+            await catalog.database.close()
 
 
 def _catalogue() -> FastAPI:

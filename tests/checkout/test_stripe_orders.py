@@ -347,7 +347,8 @@ async def test_what_was_paid_through_a_provider_that_is_no_longer_named_goes_bac
     monkeypatch.setenv("CHECKOUT_PROVIDERS", "sandbox")
 
     database = {"checkout": stripe_shop.checkout.service.database.url}
-    async with open_shop(tmp_path / "later", clock, database) as later:
+    beside = stripe_shop.catalog
+    async with open_shop(tmp_path / "later", clock, database, beside=beside) as later:
         assert (await _tell(later, stripe, payment_id)).status_code == 404
         await later.act(order, "cancellation", key='"given-up-later"')
         await later.checkout.job("refunds")()

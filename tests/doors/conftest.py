@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.doors.houses import House, Shape, opened
+from tests.doors.houses import LONG, House, Shape, opened
 
-SHAPES: tuple[Shape, ...] = ("embedded", "production")
+SHAPES: tuple[Shape, ...] = ("embedded", "production") if LONG else ("embedded",)
+"""The production shape takes most of a minute to start: the long form's."""
 
 
 @pytest.fixture(params=SHAPES)
