@@ -88,7 +88,7 @@ class Front:
             page.visit = replace(page.visit, changed=False)
             return page
         if page.visit.started:
-            if not self._counts(request):
+            if not self._counts(request, page.visit):
                 page.visit = page.visit.uncounted()
             landing = route_template(request.scope)
             page.record(SessionStarted(page.visit.session.session_id, landing))
@@ -97,10 +97,10 @@ class Front:
             page.keep(Cookie(cookies.SHOP, here, 365 * DAY))
         return page
 
-    def _counts(self, request: Request) -> bool:
-        """Whether one more visit from this network is believed to be a person's."""
-        most = self.settings.sessions_per_address
-        return self.limits.allow("sessions", "address", caller_of(request), most)
+    def _counts(self, request: Request, visit: Visit) -> bool:
+        """Whether one more visit from this network is believed; robots take nothing from people."""
+        caller = replace(caller_of(request), traffic=visit.session.traffic)
+        return self.limits.allow("sessions", "address", caller, self.settings.sessions_per_address)
 
     def open_quietly(self, request: Request, market: str, language: str) -> Page:
         """A page that says what went wrong: it begins no visit and sets no cookie."""
