@@ -19,6 +19,7 @@ from app.catalog.commands import commands as catalog
 from app.catalog.settings import CatalogSettings
 from app.checkout.commands import cli as checkout
 from app.checkout.settings import CheckoutSettings
+from app.frame.keys import SECRETS
 from app.frame.settings import Budgets, PlatformSettings, ServiceAddresses, ServiceSettings
 from app.insight.__main__ import cli as insight
 from app.insight.settings import InsightSettings
@@ -212,6 +213,18 @@ def settings() -> list[tuple[str, FieldInfo]]:
         for prefix, kind in kinds
         for name, one in kind.model_fields.items()
     ]
+
+
+def test_every_secret_that_may_leak_has_its_row() -> None:
+    rows = [
+        line.split("|")[1]
+        for line in PAGES["docs/leaked-secrets.md"].splitlines()
+        if line.startswith("| `")
+    ]
+    told = [name for cell in rows for name in re.findall(r"`(\w+)`", cell)]
+    others = ["CHECKOUT_STRIPE_SECRET_KEY", "CHECKOUT_STRIPE_WEBHOOK_SECRET", "VITRINE_DEALER_KEYS"]
+
+    assert sorted(told) == sorted([*(secret.variable for secret in SECRETS), *others])
 
 
 def test_the_list_of_settings_is_what_the_services_read() -> None:
