@@ -9,7 +9,7 @@ import stamina
 
 from tests.proofs.arena import open_arena
 from tests.proofs.conftest import Place
-from tests.proofs.length import LONG
+from tests.proofs.length import LONG, STRIDE
 from tests.proofs.lives import EPISODES, Life
 
 MOST_STATEMENTS = 60
@@ -28,9 +28,9 @@ def test_whatever_is_broken_off_at_any_statement_is_finished_by_its_retry(
         with open_arena(tmp_path, place.new("checkout"), pooler=place.pooler, cars=CARS) as arena:
             whole = Life(arena, 1)
             truth = whole.live()
-            statement, blew = 0, True
+            statement, blew = 1 - STRIDE, True
             while blew:
-                statement += 1
+                statement += STRIDE
                 assert statement <= MOST_STATEMENTS
                 life = Life(arena, 1 + statement * len(EPISODES), statement, after)
                 assert life.live() == truth, f"broken off at statement {statement}"
