@@ -301,11 +301,16 @@ class _unavailable_when_away:  # noqa: N801 - reads as a statement where it is u
 
 
 def _leave_what_is_unfit(context: ExceptionContext) -> None:
-    """Drop connections that would go on refusing, once what was begun on them is rolled back.
+    """Drop connections that would go on refusing.
 
-    Closed at once, SQLite's would keep its lock while a traceback holds a cursor.
+    All of PostgreSQL's, since the address leads to another server by now. One of SQLite's is rolled
+    back first: closed at once, it would keep its lock while a traceback holds a cursor.
     """
-    if context.connection is not None and is_for_good(context.original_exception):
+    if not is_for_good(context.original_exception):
+        return
+    if context.dialect.name != "sqlite":
+        context.is_disconnect = True
+    elif context.connection is not None:
         context.connection.connection.invalidate(soft=True)
 
 
