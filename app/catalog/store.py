@@ -59,6 +59,18 @@ class FeedState:
     """Whose dealer key it came with."""
 
 
+_OFFERED: Final = (
+    cars.c.car_id,
+    cars.c.source,
+    cars.c.market,
+    cars.c.dealer_id,
+    cars.c.document,
+    cars.c.handover_at,
+    cars.c.handover_lead_seconds,
+    cars.c.listed,
+)
+"""What a car's offer is made of."""
+
 WRITTEN_AT_ONCE: Final = 500
 """A whole feed as rows would be several times its size."""
 
@@ -78,18 +90,7 @@ async def offers(connection: AsyncConnection) -> tuple[Sequence[Any], dict[str, 
     Nobody changes the stock until the transaction ends.
     """
     await _lock(connection)
-    query = select(
-        cars.c.car_id,
-        cars.c.source,
-        cars.c.market,
-        cars.c.dealer_id,
-        cars.c.document,
-        cars.c.handover_at,
-        cars.c.handover_lead_seconds,
-        cars.c.listed,
-        cars.c.refused,
-        cars.c.identity,
-    ).order_by(cars.c.car_id)
+    query = select(*_OFFERED, cars.c.refused, cars.c.identity).order_by(cars.c.car_id)
     rows = (await connection.execute(query)).all()
     named = await connection.execute(select(dealers.c.dealer_id, dealers.c.document))
     return rows, {dealer_id: Dealer.model_validate(document) for dealer_id, document in named}
@@ -410,18 +411,7 @@ class Store:
 
 
 def _stock_cars() -> Select[Any]:
-    return select(
-        cars.c.car_id,
-        cars.c.source,
-        cars.c.market,
-        cars.c.dealer_id,
-        cars.c.document,
-        cars.c.handover_at,
-        cars.c.handover_lead_seconds,
-        cars.c.listed,
-        cars.c.state,
-        cars.c.version,
-    )
+    return select(*_OFFERED, cars.c.state, cars.c.version)
 
 
 async def _lock(connection: AsyncConnection) -> None:

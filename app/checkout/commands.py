@@ -20,7 +20,7 @@ from app.checkout.rows import Purchase
 from app.checkout.settings import CheckoutSettings
 from app.frame.platform import AddressMissing
 from app.frame.settings import ServiceSettings
-from app.frame.start.alone import run
+from app.frame.start.commands import serve_by_default
 from app.frame.start.restored import add_restored
 from app.frame.start.retaking import add_retake
 from app.frame.start.startup import new_platform, read_settings, run_until_stopped
@@ -28,15 +28,9 @@ from app.kernel.clock import rfc3339
 from app.kernel.errors import CannotStart, VitrineError
 
 cli = typer.Typer(help="Checkout: holds, orders, payments.", no_args_is_help=False)
+serve_by_default(cli, NAME, build)
 add_retake(cli, NAME)
 add_restored(cli, NAME, states_as_facts)
-
-
-@cli.callback(invoke_without_command=True)
-def serve(context: typer.Context) -> None:
-    """Serve, unless a command is named."""
-    if context.invoked_subcommand is None:
-        run(NAME, build)
 
 
 @cli.command()

@@ -95,6 +95,11 @@ class PlatformSettings(BaseSettings):
     )
 
     @property
+    def proxies(self) -> list[str]:
+        """The trusted proxies, one by one."""
+        return [each.strip() for each in self.trusted_proxies.split(",") if each.strip()]
+
+    @property
     def practice_allowed(self) -> bool:
         """Whether payments may be practised here: in production only when it is permitted."""
         return self.environment != "production" or self.allow_sandbox_in_production

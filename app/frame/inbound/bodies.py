@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.frame.inbound.edge import refuse
+from app.frame.inbound.problems import HTTP_ERRORS
 
 FORM_BYTES: Final = 64 * 1024
 """What people and programs send: forms, orders, beacons."""
@@ -78,7 +79,7 @@ class BodyLimit:
             await self._app(scope, bounded, send)
             return
         try:
-            whole = await _read(bounded)
+            whole = await read_whole(bounded)
         except HTTPException as error:  # read outside of the framework
             await _refuse(scope, send, error)
             return
@@ -87,14 +88,8 @@ class BodyLimit:
 
 
 async def _refuse(scope: Scope, send: Send, error: HTTPException) -> None:
-    code, title = _WORDS[error.status_code]
+    code, title = HTTP_ERRORS[error.status_code]
     await refuse(scope, send, error.status_code, code, title, error.detail, error.headers)
-
-
-_WORDS: Final = {
-    408: ("too-slow", "The request came too slowly"),
-    413: ("too-large", "The request is too large"),
-}
 
 
 def _too_large(most: int) -> HTTPException:
@@ -130,7 +125,7 @@ def _bounded(scope: Scope, receive: Receive, most: int) -> Receive:
     return bounded
 
 
-async def _read(receive: Receive) -> Message:
+async def read_whole(receive: Receive) -> Message:
     """A body in one message; or the message that its caller has gone."""
     message = await receive()
     if not message.get("more_body"):

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.frame.inbound import problems
+from app.frame.inbound.bodies import read_whole
 from app.kernel.errors import VitrineError
 from telemetry.routes import ROUTE_KEY
 
@@ -116,30 +117,18 @@ class DirectRoutes:
             return
         scope["app"] = self._api
         scope[ROUTE_KEY] = found.template
-        body = await _read(receive)
-        if body is None:
+        whole = await read_whole(receive)
+        if whole["type"] != "http.request":
             return  # the caller has gone
         request = Request(scope, receive)
         try:
-            response = await found.answer(request, body)
+            response = await found.answer(request, whole.get("body", b""))
         except Exception as error:
             response = await problems.of_any(request, error)
             if not isinstance(error, EXPECTED):
                 await response(scope, receive, send)
                 raise  # the edge tells of it
         await response(scope, receive, send)
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """The body; how long it may be is for `frame.inbound.bodies` to say."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return body
 
 
 def straight(api: FastAPI, routes: tuple[DirectRoute, ...]) -> ASGIApp:

@@ -84,8 +84,6 @@ class Limits:
 
     def admit(self, caller: Caller) -> None:
         """Count one change; raises `TooManyRequests` when it is one too many."""
-        if caller.synthetic:
-            return
         budgets = self._budgets
         bot = caller.traffic == "bot"
         if caller.session_id:

@@ -104,7 +104,7 @@ def of_fault(request: Request) -> Response:
     )
 
 
-_HTTP_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+HTTP_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("malformed-request", "The request could not be read"),
     404: ("not-found", "There is nothing at this address"),
     405: ("method-not-allowed", "This method is not offered here"),
@@ -146,7 +146,7 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> Response:
         if (answer := of_address(request, error)) is not None:
             return answer
-        code, title = _HTTP_ERRORS.get(
+        code, title = HTTP_ERRORS.get(
             error.status_code, ("http-error", "The request could not be answered")
         )
         unread = [{"field": "body", "in": "body", "message": str(error.detail)}]

@@ -15,9 +15,8 @@ from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.frame.data.outbox import Outbox, outbox_tables
-from app.frame.settings import ServiceSettings
-from app.frame.start.startup import new_platform, read_settings, run_until_stopped
-from app.kernel.errors import CannotStart
+from app.frame.start.commands import at_hand
+from app.frame.start.startup import run_until_stopped
 from app.kernel.facts import EventContext, Fact
 
 Stated = Sequence[tuple[Fact, EventContext]]
@@ -44,24 +43,17 @@ def add_restored(cli: typer.Typer, name: str, restate: Restate = nothing) -> Non
         told: list[str] = []
 
         async def work() -> None:
-            platform = new_platform(read_settings(name), local_traces=False)
-            telemetry = platform.telemetry(name)
-            database = platform.database(name, ServiceSettings.of(name), telemetry)
-            try:
-                if "outbox_epoch" not in await database.tables():
-                    raise CannotStart(f"{name}'s database has no tables yet: start {name} once.")
-                async with database.transaction() as transaction:
-                    facts = await restate(transaction)
-                    outbox = Outbox(name, database, _OUTBOX, platform.clock)
-                    epoch = await outbox.begin_epoch(transaction, facts)
-                told.append(
-                    f"{name} begins epoch {epoch} with {len(facts)} facts about what it stands"
-                    " for; its readers go on within seconds."
-                )
-            finally:
-                await database.close()
-                platform.flags.close()
-                telemetry.shutdown()
+            async with (
+                at_hand(name, table="outbox_epoch") as (platform, database),
+                database.transaction() as transaction,
+            ):
+                facts = await restate(transaction)
+                outbox = Outbox(name, database, _OUTBOX, platform.clock)
+                epoch = await outbox.begin_epoch(transaction, facts)
+            told.append(
+                f"{name} begins epoch {epoch} with {len(facts)} facts about what it stands"
+                " for; its readers go on within seconds."
+            )
 
         run_until_stopped(work())
         typer.echo(told[0])

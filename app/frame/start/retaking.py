@@ -16,10 +16,9 @@ from sqlalchemy import MetaData, select, update
 
 from app.frame.data.database import Database
 from app.frame.data.undigested import undigested_table
-from app.frame.settings import ServiceSettings
-from app.frame.start.startup import new_platform, read_settings, run_until_stopped
+from app.frame.start.commands import at_hand
+from app.frame.start.startup import run_until_stopped
 from app.kernel.clock import rfc3339
-from app.kernel.errors import CannotStart
 
 _UNDIGESTED: Final = undigested_table(MetaData())
 
@@ -39,19 +38,10 @@ def add_retake(cli: typer.Typer, name: str) -> None:
         found: list[Any] = []
 
         async def work() -> None:
-            platform = new_platform(read_settings(name), local_traces=False)
-            telemetry = platform.telemetry(name)
-            database = platform.database(name, ServiceSettings.of(name), telemetry)
-            try:
-                if _UNDIGESTED.name not in await database.tables():
-                    raise CannotStart(f"{name}'s database has no tables yet: start {name} once.")
+            async with at_hand(name, table=_UNDIGESTED.name) as (_, database):
                 found.extend(await set_aside(database))
                 if found and not show:
                     await make_due(database)
-            finally:
-                await database.close()
-                platform.flags.close()
-                telemetry.shutdown()
 
         run_until_stopped(work())
         Console().print(_table(found))

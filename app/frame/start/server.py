@@ -124,8 +124,7 @@ def _server(app: ASGIApp, admission: Admission, *, idle_seconds: float = 0.0) ->
 def _admissions(settings: PlatformSettings, service: str) -> tuple[Admission, Admission]:
     """Who may connect to the public and to the internal port."""
     room = max(FEWEST_CONNECTIONS, files_allowed() - files_needed(service))
-    proxies = [each.strip() for each in settings.trusted_proxies.split(",")]
-    for_many = ProxyHeadersMiddleware(_nobody, [*proxies, *THIS_MACHINE]).trusted_hosts
+    for_many = ProxyHeadersMiddleware(_nobody, [*settings.proxies, *THIS_MACHINE]).trusted_hosts
     return (
         Admission(
             most=room,

@@ -168,7 +168,7 @@ def assemble(
         api=Answered(
             ProxyHeadersMiddleware(
                 telemetry.observe(WellFormed(bodies)),  # type: ignore[arg-type]
-                _trusted(platform.settings.trusted_proxies),
+                platform.settings.proxies,
             ),
             database_seconds=platform.settings.database_seconds,
         ),
@@ -189,10 +189,6 @@ def assemble(
         jobs=own_jobs,
         close=close,
     )
-
-
-def _trusted(proxies: str) -> list[str]:
-    return [proxy.strip() for proxy in proxies.split(",") if proxy.strip()]
 
 
 def _flag_job(platform: Platform, telemetry: Telemetry) -> Job:

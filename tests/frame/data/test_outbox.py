@@ -10,15 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Column, Integer, String, Table, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.contracts.events import CarWithdrawn
-from app.frame.data.consumers import Behind, Consumer, position_table
-from app.frame.data.database import Database, new_metadata
-from app.frame.data.leases import Leases, lease_table
-from app.frame.data.outbox import Mark, Outbox, outbox_tables
+from app.frame.data.consumers import Behind, Consumer
+from app.frame.data.database import Database
+from app.frame.data.leases import Leases
+from app.frame.data.outbox import Mark, Outbox
 from app.frame.data.undigested import Diet
 from app.frame.inbound.internal import internal_app
 from app.frame.keys import internal_key
@@ -27,17 +27,10 @@ from app.frame.platform import Platform
 from app.kernel.clock import ManualClock
 from app.kernel.facts import Event, EventContext
 from telemetry.testing import capture
+from tests.builders.consuming import EFFECTS, OUTBOX, SINK, SOURCE
 from tests.builders.platform import KEYS
 from tests.conftest import NewDatabase
 
-SOURCE = new_metadata()
-OUTBOX = outbox_tables(SOURCE)
-SINK = new_metadata()
-position_table(SINK)
-lease_table(SINK)
-EFFECTS = Table(
-    "effects", SINK, Column("id", Integer, primary_key=True), Column("car_id", String(40))
-)
 CONTEXT = EventContext(market="SE")
 PLAIN = Diet()
 

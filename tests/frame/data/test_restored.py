@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, String, Table, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.contracts.events import CarWithdrawn
-from app.frame.data.consumers import Consumer, position_table
-from app.frame.data.database import Database, new_metadata
+from app.frame.data.consumers import Consumer
+from app.frame.data.database import Database
 from app.frame.data.histories import Batch, Parted, Read, digest, last_agreed
-from app.frame.data.leases import Leases, lease_table
-from app.frame.data.outbox import HistoryDiffers, Mark, Outbox, outbox_tables
+from app.frame.data.leases import Leases
+from app.frame.data.outbox import HistoryDiffers, Mark, Outbox
 from app.frame.data.undigested import Diet
 from app.frame.inbound.internal import internal_app
 from app.frame.keys import internal_key
@@ -25,16 +25,9 @@ from app.kernel.clock import ManualClock
 from app.kernel.facts import Event, EventContext
 from telemetry.catalogue.frame import CONSUMER_EVENTS_MISSED, CONSUMER_PARTED
 from telemetry.testing import Signals, capture
+from tests.builders.consuming import EFFECTS, OUTBOX, SINK, SOURCE
 from tests.builders.platform import KEYS
 
-SOURCE = new_metadata()
-OUTBOX = outbox_tables(SOURCE)
-SINK = new_metadata()
-position_table(SINK)
-lease_table(SINK)
-EFFECTS = Table(
-    "effects", SINK, Column("id", Integer, primary_key=True), Column("car_id", String(40))
-)
 CONTEXT = EventContext(market="SE")
 
 

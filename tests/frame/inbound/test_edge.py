@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,13 +32,7 @@ from app.kernel.errors import NotFound
 from app.storefront import cookies
 from rigs.nginx import LocalGateway
 from rigs.shop import SERVICES
-from telemetry.testing import Signals, capture
-
-
-@pytest.fixture
-def signals() -> Iterator[Signals]:
-    with capture("advisor") as captured:
-        yield captured
+from telemetry.testing import Signals
 
 
 @pytest.fixture

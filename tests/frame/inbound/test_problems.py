@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import httpx
@@ -14,19 +14,13 @@ from app.frame.data.database import DatabaseUnavailable
 from app.frame.inbound.overload import LoadShedder, Priority
 from app.frame.platform import Platform
 from app.frame.start.service import new_api
-from telemetry.testing import Signals, capture
+from telemetry.testing import Signals
 
 JSON = {"wanted-by": "me", "content-type": "application/json"}
 
 
 class Wanted(BaseModel):
     seats: int = Field(ge=1, le=9)
-
-
-@pytest.fixture
-def signals() -> Iterator[Signals]:
-    with capture("advisor") as captured:
-        yield captured
 
 
 @pytest.fixture
