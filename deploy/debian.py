@@ -27,6 +27,7 @@ PACKAGE_OF = {
     "postgres": "postgresql",
     "pgbouncer": "pgbouncer",
     "docker-compose": "docker-compose",
+    "sqlite3": "sqlite3",
 }
 
 

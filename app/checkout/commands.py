@@ -59,7 +59,10 @@ def reconcile(
 
     async def work(parts: Parts) -> None:
         if "SANDBOX_URL" in parts.use.platform.unaddressed:
-            raise AddressMissing("set SANDBOX_URL to where the payment provider is.")
+            raise AddressMissing(
+                "set SANDBOX_URL to where the payment provider is"
+                " (beside the embedded shop: http://127.0.0.1:8000)."
+            )
         found.extend(
             await parts.use.reconciliation.unsettled(
                 quiet_seconds=quiet, since_seconds=hours * 3600, states=(*WAITING, *ENDED)

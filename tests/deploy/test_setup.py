@@ -173,6 +173,7 @@ def test_missing_debian_packages_are_listed_once_each(monkeypatch: pytest.Monkey
         "postgresql",
         "prometheus",
         "prometheus-alertmanager",
+        "sqlite3",
     ]
 
 

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from rigs.postgres import ROLE, SERVER
 from rigs.processes import wait_until
 from rigs.shop import ROOT, START_SECONDS
 from tests.builders.feeds import car, feed
 from tests.builders.purchase import Buyer, key
 from tests.doors.conftest import SHAPES
+from tests.doors.desks import Desk
 from tests.doors.houses import LONG, House, opened
 
 pytestmark = pytest.mark.integration
+
+DOCUMENT = ROOT / "docs" / "restoring.md"
 
 NOTICING_SECONDS = 60.0
 """Patience on a busy machine; looks are a third of a second to two seconds apart."""
@@ -53,28 +50,17 @@ class Restoring:
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house
         self.folder = folder
+        self.desk = Desk(house, folder)
         self.client = httpx.Client(base_url=house.url, trust_env=False, timeout=60)
         self.buyer = Buyer(self.client)
 
     def back_up(self, name: str) -> None:
-        if self.house.postgres is None:
-            with (  # `.backup` of the sqlite3 program
-                closing(sqlite3.connect(self._file(name))) as running,
-                closing(sqlite3.connect(self.folder / f"{name}.db")) as copy,
-            ):
-                running.backup(copy)
-        else:
-            self._postgres("pg_dump", "--format=custom", f"--file={self.folder / name}.dump", name)
+        self.type("sqlite3" if self.house.postgres is None else "pg_dump", service=name)
 
     def restore(self, name: str) -> None:
         self.stop(name)
-        if self.house.postgres is None:
-            for left in ("-wal", "-shm"):
-                self._file(name).with_name(f"{name}.db{left}").unlink(missing_ok=True)
-            shutil.copy(self.folder / f"{name}.db", self._file(name))
-        else:
-            once = ("--clean", "--if-exists", "--exit-on-error", "--single-transaction")
-            self._postgres("pg_restore", *once, name, str(self.folder / f"{name}.dump"))
+        for beginning in ("rm -f", "cp") if self.house.postgres is None else ("pg_restore",):
+            self.type(beginning, service=name)
         self.start(name)
 
     def stop(self, name: str) -> None:
@@ -88,18 +74,11 @@ class Restoring:
         )
         process.wait_ready(f"{self.house.url}/", timeout_seconds=START_SECONDS)
 
-    def run(self, *command: str, service: str) -> subprocess.CompletedProcess[str]:
-        """A command of the runbook, with the service's environment."""
-        where = {} if self.house.postgres else self._embedded_port()
-        return subprocess.run(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env={**self.house.environment(service), **where},
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+    def type(self, beginning: str, *, service: str) -> str:
+        """The document's commands that begin so; what the last one said."""
+        for said in self.desk.type(DOCUMENT, beginning, service=service):
+            assert (said.returncode, said.stderr) == (0, "")
+        return said.stdout
 
     def parted(self) -> set[tuple[str, str]]:
         """(reader, source) of each pair whose page alert is due."""
@@ -137,12 +116,18 @@ class Restoring:
         found = self._ask("checkout", "/internal/checkout/invariants")["invariants"]
         return {each["name"]: each["violations"] for each in found if each["violations"]}
 
+    def look(self) -> None:
+        """As the document says when all is done: each answer is a success."""
+        for beginning in ("python deploy/ask.py /internal", "python -m app.checkout reconcile"):
+            self.type(beginning, service="checkout")
+
     def violations(self) -> list[str]:
         found = self._ask("insight", "/internal/insight/invariants")["violations"]
         return [each["detail"] for each in found]
 
     def lost_orders(self) -> list[dict[str, str]]:
-        told = self.run("deploy/ask.py", "--lost-orders", service="checkout")
+        for told in self.desk.type(DOCUMENT, "python deploy/ask.py --lost-orders"):
+            assert told.stderr == ""
         return [json.loads(line) for line in told.stdout.splitlines()]
 
     def sold_at_the_desk(self, car_id: str) -> int:
@@ -157,9 +142,8 @@ class Restoring:
             cars = [car(f"{number}") for number in range(len(list(self.folder.glob("*.txt"))) + 2)]
             path = self.folder / f"{len(cars)}.txt"
             path.write_bytes(feed(cars))
-            told = self.run(
-                *("-m", "app.catalog", "import", str(path), "--source", "nordbil"),
-                *("--market", "SE"),
+            told = self.desk.run(
+                f"python -m app.catalog import {path} --source nordbil --market SE",
                 service="catalog",
             )
             assert told.returncode == 0, told.stderr
@@ -181,25 +165,12 @@ class Restoring:
         assert self.buyer.settled(order)["state"] == "confirmed"
         return {"order_id": order["order_id"], "car_id": offered["car_id"]}
 
-    def _postgres(self, program: str, *options: str) -> None:
-        server = self.house.postgres
-        assert server is not None
-        *others, database, last = (*options, "") if program == "pg_dump" else options
-        path = SERVER.require().with_name(program)
-        connection = ("-h", "127.0.0.1", "-p", str(server.port), "-U", ROLE, "-d", database)
-        arguments = [str(path), *others, *connection, *([last] if last else [])]
-        done = subprocess.run(arguments, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-
     def _file(self, name: str) -> Path:
         return Path(self.house.environment(name)["VITRINE_DATA"]) / f"{name}.db"
 
     def _kept_key(self) -> str:
         kept = json.loads(self._file("checkout").with_name("keys.json").read_text())
         return str(kept["dealer_key"])
-
-    def _embedded_port(self) -> dict[str, str]:
-        return {"VITRINE_INTERNAL_PORT": self.house.internal("checkout").rpartition(":")[2]}
 
     def _ask(self, service: str, path: str) -> dict[str, Any]:
         address = f"{self.house.internal(service)}{path}"
@@ -266,8 +237,7 @@ def test_a_database_alone_is_restored_and_everybody_agrees_again(
     assert [restoring.sold_at_the_desk(order["car_id"]) for order in told] == [200] * len(lost)
 
     if name != "sandbox":
-        said = restoring.run("-m", f"app.{name}", "restored", service=name)
-        assert (said.returncode, said.stderr) == (0, "")
+        restoring.type("python -m app.checkout restored", service=name)
     restoring.wait_parted(set())
     restoring.live(name)
     restoring.buy()
@@ -276,4 +246,5 @@ def test_a_database_alone_is_restored_and_everybody_agrees_again(
     assert restoring.ever_confirmed() == confirmed
     restoring.wait_ledger(confirmed + missing + len(lost))
     assert (restoring.broken(), restoring.violations()) == ({}, [])
+    restoring.look()
     assert [restoring.buyer.hold(order["car_id"]).status_code for order in since] == [409, 409]
