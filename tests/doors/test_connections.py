@@ -105,7 +105,9 @@ async def test_shoppers_get_through_whatever_one_address_keeps_open(
     house: House, kind: str
 ) -> None:
     flood = Flood(urlsplit(house.url).port or 0, KINDS[kind])
-    transport = httpx.AsyncHTTPTransport(local_address=SHOPPER)
+    # Each request on a connection of its own: a kept one may end while this loop is busy.
+    alone = httpx.Limits(max_keepalive_connections=0)
+    transport = httpx.AsyncHTTPTransport(local_address=SHOPPER, limits=alone)
     async with httpx.AsyncClient(
         base_url=house.url, transport=transport, timeout=60, trust_env=False
     ) as shopper:

@@ -299,10 +299,17 @@ def test_a_database_that_somebody_keeps_locked_is_told_of_and_an_emptied_one_is_
         record = tmp_path / "data" / "made.txt"
         record.write_text(record.read_text().replace("checkout.db\n", ""))
         shop.start()
+        shop.wait_ready(f"{house.internal('checkout')}/health/live", timeout_seconds=START_SECONDS)
+        desk = Desk(house, tmp_path / "desk")
+        document = ROOT / "docs" / "restoring.md"
+        said = [
+            desk.type(document, "python -m app.checkout restored", service=name)[0].returncode
+            for name in ("checkout", "catalog")
+        ]
         shop.wait_ready(f"{house.url}/", timeout_seconds=START_SECONDS)
         again = shopper.readiness()
 
-    assert (locked, shown, again) == (503, 200, {})
+    assert (locked, shown, said, again) == (503, 200, [0, 0], {})
     assert seconds < DATABASE_SECONDS + BESIDES_SECONDS
     assert set(problems) == {"checkout"}
     assert ended == 2

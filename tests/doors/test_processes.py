@@ -102,5 +102,6 @@ def test_two_replicas_each_restart_and_no_page_or_hold_is_lost(tmp_path: Path) -
         for shopper in shoppers:
             shopper.join()
 
-    assert set(answers) <= {("page", 200), ("hold", 201), ("hold", 409)}
+    # A fifth of the stock is all that strangers hold: then they are told so.
+    assert set(answers) <= {("page", 200), ("hold", 201), ("hold", 409), ("hold", 429)}
     assert min(answers["page", 200], answers["hold", 201] + answers["hold", 409]) > 50
