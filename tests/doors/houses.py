@@ -9,20 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from app.frame.keys import SECRETS
 from rigs.postgres import LocalPostgres
 from rigs.processes import ManagedProcess
 from rigs.production import LocalProduction
 from rigs.shop import SERVICES, operator_headers
-from tests.builders.running import (
-    ALERT_KEY,
-    CONSOLE_PASSWORD,
-    SESSION_KEY,
-    SYNTHETIC_KEY,
-    running_shop,
-)
+from tests.builders.running import running_shop
 
 LONG: Final = os.environ.get("VITRINE_PROOFS") == "long"
 """Short in `make test`, long in `make prove-doors`."""
+
+NAMES: Final = frozenset(secret.variable for secret in SECRETS)
 
 Shape = Literal["embedded", "production"]
 
@@ -66,17 +63,13 @@ def opened(shape: Shape, folder: Path, **environment: str) -> Iterator[House]:
             )
         return
     with running_shop(folder, **environment) as embedded:
+        told = embedded.environment
         yield House(
             shape,
             embedded.base_url,
             lambda _: embedded.internal_url,
             dict.fromkeys(SERVICES, embedded.process),
-            {
-                "VITRINE_CONSOLE_PASSWORD": CONSOLE_PASSWORD,
-                "VITRINE_SYNTHETIC_KEY": SYNTHETIC_KEY,
-                "VITRINE_SESSION_KEY": SESSION_KEY,
-                "VITRINE_ALERT_KEY": ALERT_KEY,
-            },
-            lambda _: embedded.environment,
+            {name: value for name, value in told.items() if name in NAMES},
+            lambda _: told,
             (folder,),
         )
