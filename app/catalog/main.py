@@ -14,6 +14,7 @@ from app.catalog.models import METADATA, OUTBOX
 from app.catalog.range.loading import load_range
 from app.catalog.range.stock import shipped_feeds
 from app.catalog.rehearsal import Replenishment
+from app.catalog.retention import rules
 from app.catalog.routes import PREFIX, internal_routes, public_routes
 from app.catalog.settings import CatalogSettings
 from app.catalog.shelf import REFRESH_SECONDS, Shelf
@@ -31,6 +32,7 @@ from app.frame.inbound.overload import Priority
 from app.frame.platform import AddressMissing, Platform
 from app.frame.settings import ServiceSettings
 from app.frame.start.jobs import Job, leased
+from app.frame.start.retaining import retention_job
 from app.frame.start.service import Service, assemble, new_api
 from app.kernel.errors import Unavailable
 
@@ -112,6 +114,13 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CatalogSett
         Job("refresh-shelf", REFRESH_SECONDS, shelf.refresh),
         leased(
             leases, Job("renew-feeds", LOOK_SECONDS, stocking.renew), ttl_seconds=2 * LOOK_SECONDS
+        ),
+        retention_job(
+            rules(own),
+            database=database,
+            leases=leases,
+            clock=platform.clock,
+            telemetry=telemetry,
         ),
     ]
     if rehearsing:

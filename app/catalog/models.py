@@ -61,6 +61,12 @@ Index(
     postgresql_where=text("listed"),
     sqlite_where=text("listed"),
 )
+Index(
+    "ix_cars_off_sale",
+    cars.c.changed_at,
+    postgresql_where=text("NOT listed"),
+    sqlite_where=text("NOT listed"),
+)
 Index("ix_cars_identity", cars.c.identity)
 Index("ix_cars_stated", cars.c.stated)
 

@@ -19,6 +19,11 @@ class CatalogSettings(BaseSettings):
         ge=2_000,  # what is shipped fits
         description="cars on sale in all; a feed that would make it more is refused",
     )
+    cars_days: int = Field(
+        400,
+        ge=60,  # prices count and a sale is remembered for a month
+        description="how long a car stays in the books that left its feed unsold",
+    )
     rehearsal: bool | None = Field(
         None, description="keep stock for synthetic shoppers; unset = everywhere but in production"
     )

@@ -100,6 +100,13 @@ class CarOrdered(VitrineError):
     outcome, status = Outcome.CONFLICT, 409
 
 
+class TooManyOrders(VitrineError):
+    """A hold is for one purchase: it takes so many tries, and no more."""
+
+    code, title = "too-many-orders", "This hold has taken as many orders as it takes"
+    outcome, status = Outcome.CONFLICT, 409
+
+
 class OrderUnknown(NotFound):
     code, title = "order-unknown", "There is no such order, or the token does not fit"
 

@@ -9,6 +9,8 @@ from hashlib import blake2b
 from math import ceil
 from typing import Any, Literal
 
+import orjson
+
 from app.checkout.change import Change, Changes, Room, unchanged
 from app.checkout.errors import (
     CarIsYours,
@@ -156,7 +158,7 @@ def place(
                 terms.max_holds_per_session,
                 terms.max_holds_per_address,
             )
-        change.foresee(HoldLook(new.hold_id), HoldSight(new, change.after(car), None, None))
+        change.foresee(HoldLook(new.hold_id), HoldSight(new, change.after(car), None, None, 0))
     elif hold is not None and hold.expires_at > now and _is_of(hold, command.session_id):
         # A second tab, the way back: nothing happens to the car, nobody lost a race.
         placed = Placed(answer(200, hold_wire(hold)), hold.hold_id)
@@ -232,12 +234,15 @@ def lose(
     now: datetime,
     *,
     error: CarNotAvailable,
+    kept: CarNotAvailable,
     bought: bool,
 ) -> Change[StoredAnswer]:
-    """The loser's answer with the fact of it: a retry neither doubles nor loses that."""
-    refused = command.refusal(error)
-    change = Change(None, answer=refused)
-    change.keep(command.claim, key, now, refused)
+    """The loser's answer with the fact of it: a retry neither doubles nor loses that.
+
+    What is `kept` of the answer is without the cars like it, which are most of it.
+    """
+    change = Change(None, answer=command.refusal(error))
+    change.keep(command.claim, key, now, command.refusal(kept))
     if not bought:
         context = replace(command.context, market=lost.car.market)
         change.say(context, HoldRefused(command.car_id, _attempt(command, now)))
@@ -355,7 +360,8 @@ class Holds:
         """Hold a car for `hold_ttl_seconds`; the same key returns the same answer.
 
         A session that holds the car already gets its own hold, as 200. When somebody else has it
-        the answer is that of `CarNotAvailable`, with similar cars.
+        the answer is that of `CarNotAvailable`, with similar cars: those of now, also when it is
+        told again.
         Raises what the rule `place` and `idempotency.judged` raise.
         """
         look = CarLook(command.car_id, command.session_id, command.address_hash, command.claim.key)
@@ -375,7 +381,7 @@ class Holds:
             self._signals.hold_attempted(told.outcome, car_id=known)
             raise told from error
         if isinstance(placed, Replay):
-            return placed
+            return await self._told_again(placed, command)
         stored, hold_id = placed.stored, placed.hold_id
         self._signals.hold_attempted(Outcome.OK, car_id=command.car_id, hold_id=hold_id)
         return stored
@@ -393,12 +399,7 @@ class Holds:
         return change
 
     async def _lose(self, command: HoldCommand, lost: Lost) -> StoredAnswer | Replay:
-        similar = await self._similar.like(
-            car_id=command.car_id,
-            model_id=lost.car.model_id,
-            market=lost.car.market,
-            headers=command.headers,
-        )
+        similar = await self._like(lost.car, command)
         bought = await self._store.bought(command.car_id, command.session_id)
         error = _lost(lost, bought, similar)
         refused = await self._changes.once(
@@ -406,12 +407,33 @@ class Holds:
             KeyLook(command.claim.key),
             command.claim,
             lambda _, key: lose(
-                lost, key, command, self._clock.now(), error=error, bought=bought is not None
+                lost,
+                key,
+                command,
+                self._clock.now(),
+                error=error,
+                kept=_lost(lost, bought, ()),
+                bought=bought is not None,
             ),
         )
-        if not isinstance(refused, Replay):
-            self._signals.hold_attempted(error.outcome, car_id=command.car_id)
+        if isinstance(refused, Replay):
+            return await self._told_again(refused, command)
+        self._signals.hold_attempted(error.outcome, car_id=command.car_id)
         return refused
+
+    async def _like(self, car: Car, command: HoldCommand) -> list[dict[str, Any]]:
+        return await self._similar.like(
+            car_id=car.car_id, model_id=car.model_id, market=car.market, headers=command.headers
+        )
+
+    async def _told_again(self, replay: Replay, command: HoldCommand) -> Replay:
+        """A first answer; one that had cars like it has them anew."""
+        told = orjson.loads(replay.answer.body)
+        car = await self._store.read_car(command.car_id) if "similar_cars" in told else None
+        if car is None:
+            return replay
+        told["similar_cars"] = await self._like(car, command)
+        return replace(replay, answer=replace(replay.answer, body=orjson.dumps(told)))
 
     async def _told(self, error: VitrineError, command: HoldCommand) -> VitrineError:
         """What is listed can be held: an unknown car is one that the catalogue does not know."""

@@ -1,8 +1,8 @@
 """Idempotency-Key (IETF draft-07): the first answer is stored with its effect and replayed.
 
 Missing is 400, the same key with another request is 422, still under way is 409, a replay is
-the first answer byte for byte. An answer that says "try again" (503, 429) is not kept: the retry
-is meant to get further.
+the first answer byte for byte (but for the cars like one that was lost, see `holds`). An answer
+that says "try again" (503, 429) is not kept: the retry is meant to get further.
 """
 
 from __future__ import annotations

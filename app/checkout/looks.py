@@ -55,6 +55,8 @@ class HoldSight:
     """The order of this hold that waits for payment, else the newest one."""
     payment: Payment | None
     """Of that order."""
+    orders: int
+    """How many this hold has taken."""
 
     @property
     def purchase(self) -> Purchase | None:
@@ -303,6 +305,7 @@ QUERIES: Final[Mapping[type[Look[Any]], Query[Any]]] = {
   LEFT JOIN cars c ON c.car_id = h.car_id
   LEFT JOIN orders o ON o.order_id = {_ORDERED_BY_HOLD}
   LEFT JOIN payments p ON p.order_id = o.order_id""",
+        ("(SELECT COUNT(*) FROM orders n WHERE n.hold_id = h.hold_id)",),
     ),
     CarLook: Query(
         CarLook,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import httpx
 
@@ -26,6 +25,7 @@ from app.checkout.providers.protocol import PaymentProvider
 from app.checkout.providers.sandbox import SandboxProvider
 from app.checkout.reconciliation import ENDED, Reconciliation
 from app.checkout.refunds import Refunds
+from app.checkout.retention import rules
 from app.checkout.returns import Returns
 from app.checkout.routes import (
     PREFIX,
@@ -52,6 +52,7 @@ from app.frame.inbound.overload import Priority
 from app.frame.platform import Platform
 from app.frame.settings import ServiceSettings
 from app.frame.start.jobs import Job, leased
+from app.frame.start.retaining import retention_job
 from app.frame.start.service import Hook, Service, assemble, new_api
 from app.kernel.clock import Clock
 from app.kernel.errors import CannotStart
@@ -88,7 +89,6 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSet
     """Checkout on this platform; nothing is started yet."""
     parts = parts_of(platform, settings, own)
     use, telemetry, database = parts.use, parts.telemetry, parts.database
-    store = use.store
     leases = Leases(database, platform.clock)
     catalog = platform.internal_client("catalog", telemetry)
     stock_rows = Stock(parts.outbox)
@@ -109,10 +109,6 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSet
 
     async def reconcile_ended() -> None:
         await use.reconciliation.unsettled(states=ENDED)
-
-    async def forget_keys() -> None:
-        kept = timedelta(seconds=own.idempotency_seconds)
-        await store.prune_keys(before=platform.clock.now() - kept)
 
     async def measure() -> None:
         await export_invariants(use)
@@ -137,10 +133,16 @@ def put_together(platform: Platform, settings: ServiceSettings, own: CheckoutSet
             leased(leases, Job("reconcile", 10.0, use.reconciliation.unsettled)),
             leased(leases, Job("reconcile-ended", 600.0, reconcile_ended)),
             leased(leases, Job("reconcile-kept", 60.0, use.reconciliation.kept)),
-            leased(leases, Job("forget-keys", 600.0, forget_keys)),
             leased(leases, Job("lapse", 30.0, use.withdrawals.lapse)),
             Job("invariants", 15.0, measure, share=0.02),
             Job("stock-held", 1.0, use.held.measure),
+            retention_job(
+                rules(own, use.privacy),
+                database=database,
+                leases=leases,
+                clock=platform.clock,
+                telemetry=telemetry,
+            ),
         ],
         close=[*parts.close, catalog.aclose],
         priorities={"/api/checkout/": Priority.CRITICAL},

@@ -115,6 +115,12 @@ Index(
     postgresql_where=text("state = 'active'"),
     sqlite_where=text("state = 'active'"),
 )
+Index(
+    "ix_holds_over",
+    HOLDS.c.expires_at,
+    postgresql_where=text("state IN ('released', 'expired', 'sold_at_desk')"),
+    sqlite_where=text("state IN ('released', 'expired', 'sold_at_desk')"),
+)
 
 ACTIVE_BY: Final = {
     "session_id": "state || '' = 'active'",
@@ -185,6 +191,16 @@ for _kept, _why in (
         postgresql_where=text(_why),
         sqlite_where=text(_why),
     )
+for _named, _erased in (
+    ("known", "confirmed_at IS NULL AND erased_at IS NULL"),
+    ("erased", "confirmed_at IS NULL AND erased_at IS NOT NULL"),
+):
+    Index(
+        f"ix_orders_never_confirmed_{_named}",
+        ORDERS.c.ended_at,
+        postgresql_where=text(_erased),
+        sqlite_where=text(_erased),
+    )
 
 CUSTOMERS = Table(
     "customers",
@@ -252,6 +268,8 @@ PAYMENT_EVENTS = Table(
     Column("received_at", UtcTime, nullable=False),
 )
 """Provider messages already applied: a repeated one changes nothing."""
+
+Index("ix_payment_events_received_at", PAYMENT_EVENTS.c.received_at)
 
 IDEMPOTENCY = Table(
     "idempotency",

@@ -10,7 +10,7 @@ from typing import Any
 from app.checkout.change import Busy, Change, Changes, unchanged
 from app.checkout.collection import earliest_handover
 from app.checkout.customers import CustomerIndex, CustomerSeal
-from app.checkout.errors import OrderUnknown, TransitionRefused
+from app.checkout.errors import OrderUnknown, TooManyOrders, TransitionRefused
 from app.checkout.holds import check_running, owned
 from app.checkout.idempotency import Claim, Replay, StoredAnswer, answer, answer_in, judged
 from app.checkout.looks import HoldLook, HoldSight, OrderLook, OrderSight, Seen
@@ -68,12 +68,18 @@ class NewOrder:
 
 
 def submit(
-    sight: HoldSight | None, key: Key | None, command: OrderCommand, new: NewOrder, now: datetime
+    sight: HoldSight | None,
+    key: Key | None,
+    command: OrderCommand,
+    new: NewOrder,
+    now: datetime,
+    *,
+    most: int,
 ) -> Change[Purchase]:
     """Order the held car; go on with the order of a request that never finished.
 
-    A shopper who goes back and submits again replaces the earlier order.
-    Raises `HoldUnknown`, `HoldEnded`.
+    A shopper who goes back and submits again replaces the earlier order, `most` orders in all.
+    Raises `HoldUnknown`, `HoldEnded`, `TooManyOrders`.
     """
     sight = owned(sight, command.session_id)
     hold, car, earlier = sight.hold, sight.car, sight.purchase
@@ -84,6 +90,12 @@ def submit(
         change.bind(command.claim, key, now, earlier.order.order_id)
         return change
     check_running(hold, now)
+    if sight.orders >= most:
+        raise TooManyOrders(
+            f"There were {sight.orders} orders for this hold, which is all that it takes. Give the"
+            " car back and hold it again, or take another car.",
+            car_id=car.car_id,
+        )
     order = _new_order(command, hold, car, new, now)
     payment = _new_payment(order)
     change = Change(car, answer=Purchase(order, payment, hold, car))
@@ -255,14 +267,15 @@ class Orders:
         self._signals = signals
         self._clock = clock
         self._pick_up_seconds = settings.pick_up_seconds
+        self._most = settings.max_orders_per_hold
 
     async def submit(self, command: OrderCommand) -> StoredAnswer | Replay:
         """Store the order, open its payment, answer with the hosted page's address.
 
         Two changes with the provider between them; the order's id is the provider's reference, so a
         retry after a crash or an outage finishes the same order.
-        Raises `HoldUnknown`, `HoldEnded`, `ProviderUnavailable` and `Busy` (the hold is kept, the
-        key free for a retry), and what `idempotency.judged` raises.
+        Raises `HoldUnknown`, `HoldEnded`, `TooManyOrders`, `ProviderUnavailable` and `Busy` (the
+        hold is kept, the key free for a retry), and what `idempotency.judged` raises.
         """
         provider = self._payments.open_provider(command.provider)
         submitted = await self._submitted(command)
@@ -315,7 +328,7 @@ class Orders:
             begun = judged(seen.key, command.claim, now)
             if isinstance(begun, Replay):
                 return unchanged(begun)
-            return submit(sight, begun, command, new, now)
+            return submit(sight, begun, command, new, now, most=self._most)
 
         look = HoldLook(command.hold_id, command.claim.key)
         submitted: Purchase | Replay = await self._changes.rounds("submit_order", look, decide)

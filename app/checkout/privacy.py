@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -15,7 +16,7 @@ from app.checkout.idempotency import ERASED_REQUEST, Claim, Replay, StoredAnswer
 from app.checkout.looks import OrderLook, OrderSight
 from app.checkout.models import CUSTOMERS, IDEMPOTENCY
 from app.checkout.rows import Key
-from app.checkout.settlement import stated_now
+from app.checkout.settlement import SETTLED, stated_now
 from app.checkout.signals import Signals
 from app.checkout.store import Store
 from app.checkout.store_customers import Customer
@@ -92,6 +93,27 @@ class Privacy:
         result = Erased()
         await self._erase_into(result, order_id)
         return result
+
+    async def erase_due(self, order_ids: Sequence[str]) -> int:
+        """Erase orders that came to nothing some time ago; returns how many were erased.
+
+        Not one for which money came meanwhile after all.
+        """
+
+        def decide(sight: OrderSight | None) -> Change[bool]:
+            if sight is None or sight.order.erased_at is not None or sight.payment.state in SETTLED:
+                return unchanged(False)
+            change: Change[bool] = erase(sight, self._clock.now())
+            change.answer = True
+            return change
+
+        erased = 0
+        for order_id in order_ids:
+            with suppress(OrderOpen):
+                if await self._changes.settled("erase", OrderLook(order_id), decide):
+                    self._signals.customer_erased(order_id, by="retention")
+                    erased += 1
+        return erased
 
     async def erase_customer(self, email: str) -> Erased:
         """Erase all orders of an e-mail address.

@@ -96,9 +96,9 @@ KeyHeader = Annotated[
     Header(
         alias="Idempotency-Key",
         description="A quoted string, best a UUID (IETF draft-07). Required. The first"
-        " answer is kept for 24 hours and replayed byte for byte; the Idempotency-Key-Expires"
-        " header says until when. Afterwards the key is free, and the same request would take"
-        " effect again.",
+        " answer is kept for 24 hours and replayed byte for byte (similar_cars are those of now);"
+        " the Idempotency-Key-Expires header says until when. Afterwards the key is"
+        " free, and the same request would take effect again.",
         openapi_examples={"uuid": {"value": f'"{EXAMPLE}"'}},
     ),
 ]

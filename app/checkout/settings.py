@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,6 +31,9 @@ class CheckoutSettings(BaseSettings):
     max_holds_per_address: int = Field(
         200, ge=1, description="at a time: a town behind one phone network"
     )
+    max_orders_per_hold: int = Field(
+        20, ge=3, description="tries to pay for one held car, the first one included"
+    )
     strangers_share: float = Field(
         0.2,
         gt=0,
@@ -49,6 +52,24 @@ class CheckoutSettings(BaseSettings):
         300, ge=1, description="how old a signature of a provider's message may be"
     )
     sweep_seconds: float = Field(1.0, gt=0, description="how often holds that ran out are ended")
+    holds_days: int = Field(
+        30, ge=1, description="how long a hold stays that is over and came to no order"
+    )
+    customers_days: int = Field(
+        30,
+        ge=7,  # a provider repeats a lost message for days
+        description="how long it is known whose order came to nothing: never confirmed, never paid",
+    )
+    orders_days: int = Field(
+        180,
+        ge=30,
+        description="how long such an order stays with its payment; not less than its customer",
+    )
+    payment_events_days: int = Field(
+        180,
+        ge=30,
+        description="how long it is known which messages of providers were applied",
+    )
     providers: str = Field(
         "",
         description="payment providers by commas, the offered one first; empty = stripe when it has"
@@ -60,3 +81,11 @@ class CheckoutSettings(BaseSettings):
     stripe_payment_page: str = Field(
         "", description="a page of ours that shows Stripe's form; empty = redirect to Stripe's own"
     )
+
+    @field_validator("orders_days")
+    @classmethod
+    def _not_before_its_customer(cls, days: int, others: ValidationInfo) -> int:
+        customers = others.data.get("customers_days", 0)
+        if days < customers:
+            raise ValueError(f"must be at least CHECKOUT_CUSTOMERS_DAYS ({customers})")
+        return days

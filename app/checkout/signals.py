@@ -192,7 +192,9 @@ class Signals:
     def order_moved(self, order_id: str, *, state: str, reason: str) -> None:
         self._log.info("order.moved", order_id=order_id, state=state, reason=reason)
 
-    def customer_erased(self, order_id: str, *, by: Literal["shopper", "operator"]) -> None:
+    def customer_erased(
+        self, order_id: str, *, by: Literal["shopper", "operator", "retention"]
+    ) -> None:
         """The audit line of an erasure: that it was done, and nothing about whom."""
         self._log.info("customer.erased", order_id=order_id, by=by)
 

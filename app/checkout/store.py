@@ -25,7 +25,6 @@ from app.checkout.models import (
     ACTIVE_BY,
     CARS,
     HOLDS,
-    IDEMPOTENCY,
     ORDERS,
     OUTBOX,
     PAYMENTS,
@@ -316,14 +315,6 @@ class Store:
             await connection.execute(
                 WORK.delete().where(WORK.c.kind == kind, WORK.c.item_id == item_id)
             )
-
-    async def prune_keys(self, *, before: datetime) -> int:
-        """Forget answers that are older than their published life; returns how many."""
-        async with self.begin() as connection:
-            result = await connection.execute(
-                IDEMPOTENCY.delete().where(IDEMPOTENCY.c.created_at < before)
-            )
-        return result.rowcount
 
     async def _rows(self, query: Any) -> Sequence[Sequence[Any]]:
         async with self._database.read() as connection:

@@ -12,6 +12,7 @@ from app.frame.inbound.limits import Counters, limits_of
 from app.frame.platform import Platform
 from app.frame.settings import ServiceSettings
 from app.frame.start.jobs import Job
+from app.frame.start.retaining import retention_job
 from app.frame.start.service import Service, assemble, new_api
 from app.insight.api.exporter import REFRESH_SECONDS, Exporter
 from app.insight.api.routes import PREFIX, Api, internal_routes, public_routes, report_routes
@@ -25,6 +26,7 @@ from app.insight.console.page import Console, templates
 from app.insight.ledger.intakes import DIET, SOURCES, Connect, Intake
 from app.insight.ledger.projections import Projection
 from app.insight.ledger.readings import Readings
+from app.insight.ledger.retention import rules
 from app.insight.ledger.store import Store
 from app.insight.models import METADATA, OUTBOX
 from app.insight.settings import InsightSettings
@@ -141,6 +143,13 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
             *(Job(f"consume-{i.source}", SOURCES[i.source], i.poll) for i in intakes),
             Job("ledger-snapshot", REFRESH_SECONDS, exporter.refresh),
             Job("close-sessions", 15.0, projection.close_idle_sessions),
+            retention_job(
+                rules(store, own),
+                database=database,
+                leases=leases,
+                clock=platform.clock,
+                telemetry=telemetry,
+            ),
         ],
         limits=limits,
         close=[

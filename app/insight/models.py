@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from app.frame.data.consumers import position_table
@@ -118,6 +119,13 @@ ORDERS: Final = Table(
     Column("confirmed_trace", String(32), nullable=False),
     Index("ix_orders_confirmed_at", "confirmed_at"),
     Index("ix_orders_submitted_at", "submitted_at"),
+    Index(
+        "ix_orders_never_confirmed",
+        "confirmed_at",
+        "submitted_at",
+        postgresql_where=text("confirmed_at IS NULL"),
+        sqlite_where=text("confirmed_at IS NULL"),
+    ),
 )
 
 CARS: Final = Table(
@@ -150,3 +158,20 @@ ENDED_LOGINS: Final = Table(
     Column("login_id", String(40), primary_key=True),
     Column("expires_at", UtcTime, nullable=False),
 )
+
+TALLIES: Final = Table(
+    "tallies",
+    METADATA,
+    Column("kind", String(16), primary_key=True),  # step, start or end
+    Column("name", String(40), primary_key=True),  # which step, or how a checkout ended
+    Column("gone", BigInteger, nullable=False),
+)
+"""How many rows have left of those that the counters are compared with."""
+
+HORIZON: Final = Table(
+    "horizon",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("kept_since", UtcTime, nullable=False),
+)
+"""One row once anything has left: of sessions, steps and checkouts all are there since then."""

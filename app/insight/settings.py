@@ -38,6 +38,15 @@ class InsightSettings(BaseSettings):
     beacons_per_address: int = Field(
         6000, ge=1, description="the same of all browsers of a network"
     )
+    ledger_days: int = Field(
+        400,
+        ge=60,  # the longest range that is shown, and what may come late
+        description="how long sessions, steps, ended checkouts and orders that never were confirmed"
+        " stay: a year and a month, to compare with",
+    )
+    alerts_days: int = Field(
+        400, ge=30, description="how long alerts stay after Alertmanager told of them last"
+    )
     boards: Path = Field(
         ROOT / "dashboards" / "rendered", description="the rendered boards that are shown"
     )

@@ -9,13 +9,16 @@ from app.frame.data.migrations import migrate
 from app.frame.platform import Platform
 from app.frame.settings import ServiceSettings
 from app.frame.start.jobs import Job, leased
+from app.frame.start.retaining import retention_job
 from app.frame.start.service import Service, assemble, new_api
 from app.sandbox.backoffice import internal_routes
 from app.sandbox.errors import NotInProduction
 from app.sandbox.models import METADATA
 from app.sandbox.pages import page_routes
 from app.sandbox.payments import Payments
+from app.sandbox.retention import rules
 from app.sandbox.routes import public_routes
+from app.sandbox.settings import SandboxSettings
 from app.sandbox.signals import Signals
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Webhooks
@@ -33,10 +36,10 @@ def build(platform: Platform, settings: ServiceSettings) -> Service:
             "the sandbox payment provider moves no money: set"
             " VITRINE_ALLOW_SANDBOX_IN_PRODUCTION=true if that is really meant."
         )
-    return put_together(platform, settings)
+    return put_together(platform, settings, SandboxSettings())
 
 
-def put_together(platform: Platform, settings: ServiceSettings) -> Service:
+def put_together(platform: Platform, settings: ServiceSettings, own: SandboxSettings) -> Service:
     """The practice provider on this platform; nothing is started yet."""
     telemetry = platform.telemetry(NAME)
     database = platform.database(NAME, settings, telemetry)
@@ -64,7 +67,16 @@ def put_together(platform: Platform, settings: ServiceSettings) -> Service:
         api=api,
         internal=internal_routes(payments),
         migrate=lambda: migrate(database, NAME, METADATA),
-        jobs=[leased(leases, Job("webhooks", 0.5, webhooks.deliver_due))],
+        jobs=[
+            leased(leases, Job("webhooks", 0.5, webhooks.deliver_due)),
+            retention_job(
+                rules(own),
+                database=database,
+                leases=leases,
+                clock=platform.clock,
+                telemetry=telemetry,
+            ),
+        ],
         close=[checkout.aclose],
         unlimited=("/sandbox/v1/",),
     )

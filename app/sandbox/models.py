@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    text,
+)
 
 from app.frame.data.database import UtcTime, new_metadata
 from app.frame.data.leases import lease_table
@@ -48,4 +58,12 @@ DELIVERIES = Table(
 )
 """Webhooks; `copies` still to be sent, `due_at` is empty when there is nothing left to do."""
 
+for _when, _made in (("open", "accepted_at IS NULL"), ("made", "accepted_at IS NOT NULL")):
+    Index(
+        f"ix_payments_{_when}_created_at",
+        PAYMENTS.c.created_at,
+        postgresql_where=text(_made),
+        sqlite_where=text(_made),
+    )
+Index("ix_deliveries_payment_id", DELIVERIES.c.payment_id)
 Index("ix_deliveries_due_at", DELIVERIES.c.due_at)

@@ -125,6 +125,11 @@ PROBLEMS: Final[Mapping[str, ProblemPage]] = {
         msg("Who held a car without buying it leaves it to others for a moment."),
         msg("Wait for Retry-After, or take another car."),
     ),
+    "too-many-orders": ProblemPage(
+        msg("This hold takes no more orders"),
+        msg("A hold is for one purchase: it takes so many orders and no more."),
+        msg("Give the car back and hold it again, or let the hold end."),
+    ),
     "hold-unknown": ProblemPage(
         msg("There is no such hold"),
         msg("It never existed or belongs to another session."),

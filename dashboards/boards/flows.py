@@ -242,6 +242,26 @@ FACTS = Row(
             runbook="OutboxStuck",
         ),
         graph(
+            "Rows removed",
+            "Rows that had stayed as long as their table's rule says, per second.",
+            "none",
+            Query(
+                promql.rate(frame.RETENTION_ROWS_REMOVED, by=("service", "table")),
+                "{{service}}, {{table}}",
+            ),
+            smallest=0.0,
+        ),
+        graph(
+            "Rows overdue",
+            "Since when the oldest row should be gone. Over a day: more comes than a turn removes.",
+            "s",
+            Query(
+                promql.value(frame.RETENTION_OVERDUE, by=("service", "table"), aggregate="max"),
+                "{{service}}, {{table}}",
+            ),
+            smallest=0.0,
+        ),
+        graph(
             "Databases: size",
             "What each service's database takes on its disk.",
             "short",

@@ -171,6 +171,30 @@ DATABASE_ROOM = Metric(
     owner="frame",
     shown_on="services",
 )
+KEPT_TABLE = Label(
+    "table",
+    None,
+    "The table whose rows leave after some time.",
+    bounded_by="the rules of docs/retention.md",
+)
+RETENTION_ROWS_REMOVED = Metric(
+    name="retention_rows_removed_total",
+    kind="counter",
+    description="Rows removed because they had stayed as long as their table's rule says.",
+    labels=(SERVICE, KEPT_TABLE),
+    unit="rows",
+    owner="frame",
+    shown_on="services",
+)
+RETENTION_OVERDUE = Metric(
+    name="retention_overdue_seconds",
+    kind="gauge",
+    description="Since when the oldest row should be gone that the last turn did not get to.",
+    labels=(SERVICE, KEPT_TABLE),
+    unit="seconds",
+    owner="frame",
+    shown_on="services",
+)
 
 METRICS = (
     CLOCK_SKEW,
@@ -178,6 +202,8 @@ METRICS = (
     DATABASE_ROOM,
     OUTBOX_LAG,
     OUTBOX_ROWS,
+    RETENTION_ROWS_REMOVED,
+    RETENTION_OVERDUE,
     CONSUMER_EVENTS_UNDIGESTED,
     CONSUMER_EVENTS_SET_ASIDE,
     CONSUMER_PARTED,

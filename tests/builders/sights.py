@@ -139,6 +139,7 @@ def a_hold_sight(
     hold: dict[str, Any] | None = None,
     order: dict[str, Any] | None = None,
     payment: dict[str, Any] | None = None,
+    orders: int = 1,
 ) -> HoldSight:
     """A running hold, with an order that waits for its payment when one is said."""
     return HoldSight(
@@ -146,6 +147,7 @@ def a_hold_sight(
         car=CAR,
         order=None if order is None else ORDER._replace(**order),
         payment=None if order is None else PAYMENT._replace(**(payment or {})),
+        orders=0 if order is None else orders,
     )
 
 

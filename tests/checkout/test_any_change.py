@@ -158,7 +158,7 @@ def test_of_a_car(seen: CarSight, key: Any, sold_there: bool, confirm: bool) -> 
     lost, gone = Lost(seen.car, seen.car.state), CarNotAvailable("Gone.")
     desk = at_desk(seen, sold_there=sold_there)
     check(lambda: place(seen, key, wish, NOW, holds.TERMS))
-    check(lambda: lose(lost, key, wish, NOW, error=gone, bought=confirm))
+    check(lambda: lose(lost, key, wish, NOW, error=gone, kept=gone, bought=confirm))
     by = {"reported_by": "umea"}
     check(lambda: sell(desk, key, "car_1", CLAIM, EventContext(), NOW, confirm=confirm, **by))
     check(lambda: take_back(desk, "car_1", EventContext(), **by))
@@ -167,11 +167,11 @@ def test_of_a_car(seen: CarSight, key: Any, sold_there: bool, confirm: bool) -> 
 @given(purchases(), KEYS, st.booleans())
 def test_of_an_order(seen: OrderSight, key: Any, list_again: bool) -> None:
     promised = {"pick_up_seconds": orders.PICK_UP}
-    held = HoldSight(seen.hold, seen.car, seen.order, seen.payment)
+    held = HoldSight(seen.hold, seen.car, seen.order, seen.payment, 1)
     opened = Seen(seen, key)
     check(lambda: release(held, "ses_1", NOW))
     check(lambda: expire(held, NOW))
-    check(lambda: submit(held, key, orders.an_order(), orders.NEW, NOW))
+    check(lambda: submit(held, key, orders.an_order(), orders.NEW, NOW, most=20))
     check(lambda: open_payment(opened, CLAIM, orders.PAYMENT, NOW, tokens=TOKENS, **promised))
     check(lambda: hand_over(seen, key, CLAIM, NOW, reported_by="umea", **promised))
     check(lambda: cancel(seen, key, TOKEN, CLAIM, NOW, **promised))

@@ -311,10 +311,10 @@ async def test_answers_are_forgotten_after_a_day(shop: Shop) -> None:
     order = await shop.ordered()
     await shop.pay(order, DECLINED)
     shop.clock.advance(hours=23)
-    await shop.checkout.job("forget-keys")()
+    await shop.checkout.job("retention")()
     kept = await shop.rows("SELECT COUNT(*) FROM idempotency")
     shop.clock.advance(hours=2)
-    await shop.checkout.job("forget-keys")()
+    await shop.checkout.job("retention")()
 
     assert (kept, await shop.rows("SELECT COUNT(*) FROM idempotency")) == ([(2,)], [(0,)])
 
@@ -369,7 +369,7 @@ async def test_after_its_end_a_key_is_free_for_anything(shop: Shop) -> None:
     await shop.hold("car_1", key='"used-once-a-day"')
     shop.clock.advance(hours=25)
     await shop.checkout.job("sweep")()
-    await shop.checkout.job("forget-keys")()
+    await shop.checkout.job("retention")()
 
     again = await shop.hold("car_2", key='"used-once-a-day"')
 

@@ -207,7 +207,15 @@ def test_a_car_that_was_never_heard_of_is_unknown() -> None:
 @pytest.mark.parametrize("key", [None, UNFINISHED])
 def test_a_lost_race_is_one_fact_under_its_key(key: Key | None) -> None:
     loser = Lost(CAR, "held")
-    change = lose(loser, key, a_wish(), NOW, error=CarNotAvailable("Gone."), bought=False)
+    change = lose(
+        loser,
+        key,
+        a_wish(),
+        NOW,
+        error=CarNotAvailable("Gone."),
+        kept=CarNotAvailable("Gone."),
+        bought=False,
+    )
 
     assert (change.answer.status, change.car, facts_of(change)) == (409, None, ["hold.refused"])
     assert change.key is not None
@@ -218,7 +226,9 @@ def test_a_lost_race_is_one_fact_under_its_key(key: Key | None) -> None:
 def test_a_session_loses_one_race_for_a_car_however_often_it_tries() -> None:
     def attempt(**wish: Any) -> Any:
         gone = CarNotAvailable("Gone.")
-        change = lose(Lost(CAR, "held"), None, a_wish(**wish), NOW, error=gone, bought=False)
+        change = lose(
+            Lost(CAR, "held"), None, a_wish(**wish), NOW, error=gone, kept=gone, bought=False
+        )
         (fact,) = [fact for fact, _ in change.facts if isinstance(fact, HoldRefused)]
         return fact.attempt_id
 
@@ -231,7 +241,15 @@ def test_a_session_loses_one_race_for_a_car_however_often_it_tries() -> None:
 
 def test_who_has_bought_the_car_lost_no_race() -> None:
     loser = Lost(CAR._replace(state="reserved"), "reserved")
-    change = lose(loser, None, a_wish(), NOW, error=CarIsYours("Yours."), bought=True)
+    change = lose(
+        loser,
+        None,
+        a_wish(),
+        NOW,
+        error=CarIsYours("Yours."),
+        kept=CarIsYours("Yours."),
+        bought=True,
+    )
     assert (change.answer.body, change.facts) == (b"refused", [])
 
 

@@ -55,7 +55,7 @@ def an_order(**changes: Any) -> OrderCommand:
 
 
 def submitted(sight: HoldSight | None, key: Key | None = None, **wish: Any) -> Change[Purchase]:
-    return submit(sight, key, an_order(**wish), NEW, NOW)
+    return submit(sight, key, an_order(**wish), NEW, NOW, most=20)
 
 
 def rows(change: Change[Any]) -> list[str]:

@@ -23,6 +23,7 @@ from app.frame.keys import SECRETS
 from app.frame.settings import Budgets, PlatformSettings, ServiceAddresses, ServiceSettings
 from app.insight.__main__ import cli as insight
 from app.insight.settings import InsightSettings
+from app.sandbox.settings import SandboxSettings
 from app.storefront.settings import StorefrontSettings
 from telemetry.catalogue import all_metrics
 from tests.builders.applications import documents
@@ -200,7 +201,7 @@ def settings() -> list[tuple[str, FieldInfo]]:
     """Every variable of ours with what it sets."""
     own: tuple[type[BaseSettings], ...] = (
         *(PlatformSettings, AdvisorSettings, CatalogSettings, CheckoutSettings),
-        *(InsightSettings, StorefrontSettings),
+        *(InsightSettings, SandboxSettings, StorefrontSettings),
     )
     kinds: list[tuple[str, type[BaseModel]]] = [
         ("<SERVICE>_", ServiceSettings),

@@ -30,7 +30,7 @@ from tests.proofs.interruptions import CuttingProxy, Fuse, counting_sqlite
 CARS = 3
 JOBS = (
     *("consume:catalog", "sweep", "refunds", "reconcile", "reconcile-ended", "reconcile-kept"),
-    *("forget-keys", "lapse"),
+    *("retention", "lapse"),
 )
 DEADLINES = (":overdue", ":refunds_owed_since")
 UNTIMED = frozenset(

@@ -284,7 +284,7 @@ class AnyOrder(RuleBasedStateMachine):
             done = self.arena.run_job(job)
         if job == "consume:catalog" and done:
             self._feed_was_read()
-        if job == "forget-keys":
+        if job == "retention":
             alive = self.arena.clock.now() - timedelta(seconds=KEPT_SECONDS)
             self.sent = {key: sent for key, sent in self.sent.items() if sent.at >= alive}
 

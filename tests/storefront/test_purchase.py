@@ -355,3 +355,18 @@ async def test_a_forms_answer_leads_back_to_the_page_of_the_form(shopfront: Shop
         wrong = await _ordered(visitor, address, email="nonsense")
 
     assert f'href="{address.replace("/en/", "/sv/")}"' in wrong.text
+
+
+async def test_who_has_tried_as_often_as_a_hold_takes_is_told_what_to_do(
+    shopfront: Shopfront,
+) -> None:
+    async with shopfront.visitor() as visitor:
+        hold = await held(visitor, await available_car(visitor))
+        address = hold.headers["location"]
+        tries = [await _ordered(visitor, address) for _ in range(20)]
+        refused = await _ordered(visitor, address)
+
+    assert {each.status_code for each in tries} == {303}
+    assert refused.status_code == 409
+    assert "That was one try too many" in refused.text
+    assert "hold it again, then try anew" in refused.text

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import httpx
@@ -123,4 +123,4 @@ def leased(leases: Leases, job: Job, *, ttl_seconds: float = 15.0) -> Job:
             return 0
         return await job.run()
 
-    return Job(job.name, job.every_seconds, run)
+    return replace(job, run=run)

@@ -24,13 +24,21 @@ class FunnelReport:
     period: Period
     shop: Shop
 
+    @property
+    def missing_before(self) -> datetime | None:
+        """Before when the period's visits, steps and checkouts have left; None: all are counted."""
+        since = self.shop.kept_since
+        return since if since is not None and self.period.since < since else None
+
     def as_json(self) -> dict[str, Any]:
-        shop = self.shop
+        shop, since = self.shop, self.missing_before
         return {
             "from": rfc3339(self.period.since),
             "to": rfc3339(self.period.until),
             "traffic": self.period.traffic or "all",
             "market": self.period.market or "all",
+            "complete": since is None,
+            "kept_since": since and rfc3339(since),
             "sessions": shop.sessions,
             "engaged_sessions": shop.engaged,
             "converted_sessions": shop.converted,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from app.kernel.facts import EventContext
@@ -25,6 +25,15 @@ from telemetry.catalogue.labels import (
 
 MILLIONTHS: Final = 1_000_000
 """Sums of observations are kept as integers: adding them in another order gives the same sum."""
+
+ONCE: Final = "once"
+"""The funnel of events that are counted once but are no step of anything."""
+
+KEPT_STEPS: Final = ("cancelled", "returned", "feedback")
+"""What happens to an order once: these never leave, as the orders do not."""
+
+LATE: Final = timedelta(days=30)
+"""A visit, a checkout, an order's payment is shorter: none has facts before and after so long."""
 
 MARKET_OF_CURRENCY: Final = {currency: market for market, currency in CURRENCY_OF_MARKET.items()}
 
@@ -165,6 +174,15 @@ class Books:
     steps: list[Step] = field(default_factory=list)
     cars: dict[str, str] = field(default_factory=dict)
     cells: Counter[Cell] = field(default_factory=Counter)
+    kept_since: datetime | None = None
+    """Sessions, steps and checkouts of before may have left; None while none has."""
+
+    def is_late(self, at: datetime) -> bool:
+        """Whether what a fact of this moment is about may have been counted and have left.
+
+        Such a fact makes no session, step or checkout, so that nothing counts twice.
+        """
+        return self.kept_since is not None and at < self.kept_since + LATE
 
     def count(
         self, metric: Metric, segment: Segment | None, amount: int = 1, /, **labels: str
@@ -183,17 +201,23 @@ class Books:
 
     def once(self, key: StepKey, segment: Segment, at: datetime) -> bool:
         """True the first time that `key` is seen, in this batch or any before."""
-        if key in self.taken:
+        late = self.is_late(at) and key.step not in KEPT_STEPS
+        if late or key in self.taken:
             return False
         self.taken.add(key)
         self.steps.append(Step(key, segment, at))
         return True
 
     def session(self, session_id: str, at: datetime) -> SessionPage:
-        """The page of a session, opened when this is the first that we hear of it."""
+        """The page of a session, opened when this is the first that we hear of it.
+
+        One that may have left is not opened again: what is written on its page is thrown away.
+        """
         page = self.sessions.get(session_id)
         if page is None:
-            page = self.sessions[session_id] = SessionPage(session_id, at, at)
+            page = SessionPage(session_id, at, at)
+            if not self.is_late(at):
+                self.sessions[session_id] = page
         return page
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.insight.ledger.store import Store, cells_of
+from app.insight.ledger.store import Store, cells_of, kept_since
 from app.insight.models import (
     ALERTS,
     CARS,
@@ -30,6 +30,7 @@ from app.insight.models import (
     POSITIONS,
     SESSIONS,
     STEPS,
+    TALLIES,
 )
 
 MAX_DURATIONS = 20_000
@@ -65,6 +66,8 @@ class Shop:
     order_value: Mapping[str, int]
     order_seconds: Sequence[float]
     confirmation_seconds: Sequence[float]
+    kept_since: datetime | None = None
+    """Sessions, steps and checkouts of before have left; None while none has. Orders never do."""
 
     @property
     def conversion(self) -> float | None:
@@ -114,7 +117,10 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counters and what the rows say, of one moment: what the invariants compare."""
+    """Counters and what the rows say, of one moment: what the invariants compare.
+
+    Rows that have left count by their tallies.
+    """
 
     counters: Mapping[tuple[str, ...], int]
     """(metric, the metric's own label or '') -> sum over all segments."""
@@ -174,6 +180,7 @@ class Readings:
                     .limit(MAX_DURATIONS)
                 )
             ).all()
+            since = await kept_since(connection)
         return Shop(
             steps=steps,
             advice_steps=advice,
@@ -186,6 +193,7 @@ class Readings:
             order_value={currency: int(value) for currency, _, value in values},
             order_seconds=sorted(row[0] for row in durations if row[0] is not None),
             confirmation_seconds=sorted(row[1] for row in durations if row[1] is not None),
+            kept_since=since,
         )
 
     async def pulse(self, period: Period, *, slots: int) -> tuple[list[int], list[int]]:
@@ -265,12 +273,14 @@ class Readings:
                 .where(STEPS.c.funnel == "shop")
                 .group_by(STEPS.c.step),
             )
+            tallies = (await connection.execute(select(TALLIES))).all()
             parted = await connection.scalars(
                 select(POSITIONS.c.source)
                 .where(POSITIONS.c.parted_at.is_not(None))
                 .order_by(POSITIONS.c.source)
             )
             parted_sources = parted.all()
+        gone = {(kind, name): int(count) for kind, name, count in tallies}
         counters: dict[tuple[str, ...], int] = {}
         segments: dict[tuple[str, tuple[str, ...]], int] = {}
         observed: dict[str, int] = {}
@@ -288,9 +298,9 @@ class Readings:
             segments=segments,
             confirmed_orders=int(orders or 0),
             order_value=values,
-            started_checkouts=int(checkouts or 0),
-            counted_ends=ends,
-            steps=steps,
+            started_checkouts=int(checkouts or 0) + gone.get(("start", ""), 0),
+            counted_ends=_with_gone(ends, gone, "end"),
+            steps=_with_gone(steps, gone, "step"),
             histogram_counts=observed,
             parted=parted_sources,
         )
@@ -329,6 +339,16 @@ def _steps(period: Period, funnel: str) -> Select[Any]:
         .where(STEPS.c.funnel == funnel, _within(STEPS, STEPS.c.at, period))
         .group_by(STEPS.c.step)
     )
+
+
+def _with_gone(
+    counts: Mapping[str, int], gone: Mapping[tuple[str, str], int], kind: str
+) -> dict[str, int]:
+    found = dict(counts)
+    for (of, name), count in gone.items():
+        if of == kind:
+            found[name] = found.get(name, 0) + count
+    return found
 
 
 def _one_if(column: ColumnElement[Any]) -> ColumnElement[int]:

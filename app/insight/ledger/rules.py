@@ -13,7 +13,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.contracts import events as facts
-from app.insight.ledger.books import Books, CheckoutPage, OrderPage, Segment, SessionPage, StepKey
+from app.insight.ledger.books import (
+    ONCE,
+    Books,
+    CheckoutPage,
+    OrderPage,
+    Segment,
+    SessionPage,
+    StepKey,
+)
 from app.insight.ledger.campaigns import campaign_label
 from app.kernel.facts import EventContext, Fact
 from telemetry.catalogue import insight as metrics
@@ -21,9 +29,6 @@ from telemetry.catalogue import insight as metrics
 ENGAGED_SECONDS: Final = 10.0
 ENGAGED_VIEWS: Final = 2
 """GA4's definition: over ten seconds, or two views, or one key event."""
-
-ONCE: Final = "once"
-"""The funnel of events that are counted once but are no step of anything."""
 
 ACTS: Final[frozenset[type[Fact]]] = frozenset(
     {
@@ -95,7 +100,7 @@ def _session_started(
     fact: facts.SessionStarted, line: Line, segment: Segment, books: Books
 ) -> bool:
     page = books.session(fact.session_id, line.at)
-    if page.started_at is not None:
+    if page.started_at is not None or books.is_late(line.at):
         return False
     page.started_at, page.segment = line.at, segment
     books.count(metrics.SHOP_SESSIONS, segment)
@@ -149,7 +154,7 @@ def _feedback(fact: facts.FeedbackGiven, line: Line, segment: Segment, books: Bo
 def _start_checkout(
     checkout_id: str, line: Line, segment: Segment, books: Books
 ) -> CheckoutPage | None:
-    if checkout_id in books.checkouts:
+    if checkout_id in books.checkouts or books.is_late(line.at):
         return None
     page = CheckoutPage(checkout_id, segment, line.at, line.trace_id)
     books.checkouts[checkout_id] = page
@@ -424,7 +429,7 @@ def settle(session: SessionPage, books: Books) -> None:
 def close(session: SessionPage, at: datetime, books: Books) -> None:
     """Close an idle session: advice that was begun and never given is abandoned."""
     session.closed_at = at
-    if not session.advised or session.segment is None:
+    if not session.advised or session.segment is None or books.is_late(session.last_seen):
         return
     if books.once(StepKey(session.session_id, "advice", "ended"), session.segment, at):
         books.count(metrics.SHOP_ADVICE, session.segment, result="abandoned")

@@ -25,7 +25,17 @@ from app.insight.ledger.books import (
     Step,
     StepKey,
 )
-from app.insight.models import ALERTS, CARS, CHECKOUTS, COUNTERS, ORDERS, SESSIONS, STEPS
+from app.insight.models import (
+    ALERTS,
+    CARS,
+    CHECKOUTS,
+    COUNTERS,
+    HORIZON,
+    ORDERS,
+    SESSIONS,
+    STEPS,
+    TALLIES,
+)
 from telemetry.catalogue import all_metrics
 
 Transaction = AsyncConnection
@@ -74,7 +84,7 @@ class Store:
 
     async def load(self, transaction: Transaction, wanted: Needed) -> Books:
         """The pages and steps that a batch touches, as they are stored."""
-        books = Books()
+        books = Books(kept_since=await kept_since(transaction))
         async for row in _where(
             transaction, select(SESSIONS), SESSIONS.c.session_id, wanted.sessions
         ):
@@ -126,6 +136,28 @@ class Store:
             )
             await transaction.execute(statement, list(rows))
 
+    async def tally(
+        self,
+        transaction: Transaction,
+        counts: Mapping[tuple[str, str], int],
+        *,
+        kept_since: datetime,
+    ) -> None:
+        """Note what leaves in this transaction, and since when all is there (never earlier)."""
+        for (kind, name), gone in sorted(counts.items()):
+            one = self._insert(TALLIES).values(kind=kind, name=name, gone=gone)
+            one = one.on_conflict_do_update(
+                index_elements=["kind", "name"], set_={"gone": TALLIES.c.gone + one.excluded.gone}
+            )
+            await transaction.execute(one)
+        since = self._insert(HORIZON).values(id=1, kept_since=kept_since)
+        since = since.on_conflict_do_update(
+            index_elements=["id"],
+            set_={"kept_since": since.excluded.kept_since},
+            where=HORIZON.c.kept_since < since.excluded.kept_since,
+        )
+        await transaction.execute(since)
+
     async def save_alerts(self, alerts: Sequence[Mapping[str, Any]]) -> None:
         """Store what Alertmanager told; an alert is one row from its start to its end."""
         async with self.database.transaction() as transaction:
@@ -146,6 +178,12 @@ class Store:
             rest = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
             statement = statement.on_conflict_do_update(index_elements=keys, set_=rest)
             await transaction.execute(statement, list(part))
+
+
+async def kept_since(connection: AsyncConnection) -> datetime | None:
+    """Since when all sessions, steps and checkouts are there; None while none has left."""
+    found: datetime | None = await connection.scalar(select(HORIZON.c.kept_since))
+    return found
 
 
 def cells_of(rows: Iterable[Any]) -> dict[Cell, int]:

@@ -60,6 +60,10 @@ BY_CODE: Final = {
         msg("You have just let this car go"),
         msg("For a moment it is for others. Please try again in two minutes if it is still free."),
     ),
+    "too-many-orders": Explanation(
+        msg("That was one try too many"),
+        msg("Give the car back on the page of your held cars and hold it again, then try anew."),
+    ),
     "too-many-requests": Explanation(
         msg("That was a lot at once"),
         msg("Please wait a minute and try again. A car that you hold stays held."),

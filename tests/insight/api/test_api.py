@@ -51,6 +51,8 @@ async def test_the_funnel_report_is_exact_for_its_period_and_traffic(world: Worl
         "to": "2026-11-28T00:00:00.000Z",
         "traffic": "human",
         "market": "all",
+        "complete": True,
+        "kept_since": None,
         "sessions": 2,
         "engaged_sessions": 2,
         "converted_sessions": 1,
