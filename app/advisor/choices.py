@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+from math import inf
+
 from app.advisor.needs import Candidate
 from app.advisor.showroom import OfferedCar
 from app.advisor.viewpoint import Viewpoint
@@ -11,16 +14,21 @@ from app.contracts.advisor import ChosenCars
 def chosen_cars(candidate: Candidate, view: Viewpoint) -> ChosenCars:
     """Each choice is within the needs; among equals the nearer, then the cheaper car wins."""
 
-    def near(offered: OfferedCar) -> tuple[float, int, str]:
-        away = view.distance_km(offered)
-        return (float("inf") if away is None else away, offered.price, offered.car_id)
+    def away(offered: OfferedCar) -> float:
+        known = view.distance_km(offered.stand)
+        return inf if known is None else known
 
+    def ready_today(offered: OfferedCar) -> bool:
+        return view.ready_today(offered.stand)
+
+    # They come cheapest first, and of equals `min` takes the first.
     cars = candidate.cars
+    cheapest = takewhile(lambda offered: offered.price == candidate.price, cars)
     chosen = {
-        "nearest": min(cars, key=near) if view.place is not None else None,
-        "cheapest": min(cars, key=lambda offered: (offered.price, *near(offered))),
-        "ready_today": min(filter(view.ready_today, cars), key=near, default=None),
-        "colour": min(filter(view.has_wished_colour, cars), key=near, default=None),
+        "nearest": min(cars, key=away) if view.place is not None else None,
+        "cheapest": min(cheapest, key=away),
+        "ready_today": min(filter(ready_today, cars), key=away, default=None),
+        "colour": min(filter(view.has_wished_colour, cars), key=away, default=None),
     }
     return ChosenCars(
         **{

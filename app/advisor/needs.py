@@ -6,11 +6,12 @@ seats count ISOFIX positions in the rear; the front one depends on the airbag an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.advisor.showroom import OfferedCar, Offers
+from app.advisor.showroom import OfferedCar, Offers, Stand
 from app.contracts.advisor import Needs
 from app.contracts.catalog import Model
 
@@ -23,12 +24,17 @@ class Candidate:
     """A model that meets every need, with its cars within budget, cheapest first; at least one."""
 
     model: Model
-    cars: tuple[OfferedCar, ...]
+    cars: Sequence[OfferedCar]
 
     @property
     def price(self) -> int:
         """The cheapest car's price in minor units."""
         return self.cars[0].price
+
+    @property
+    def stands(self) -> set[Stand]:
+        """Where they stand and when they can be had: far fewer than there are cars."""
+        return {car.stand for car in self.cars}
 
 
 def child_seat_positions(model: Model) -> int:
@@ -87,6 +93,10 @@ def candidates_of(needs: Needs, offers: Offers, models: Mapping[str, Model]) -> 
         if model is None or missed(needs, model, cars[0].price):
             continue
         budget = needs.max_price
-        within = cars if budget is None else tuple(c for c in cars if c.price <= budget)
-        found.append(Candidate(model, within))
+        within = len(cars) if budget is None else bisect_right(cars, budget, key=_price)
+        found.append(Candidate(model, cars[:within]))
     return found
+
+
+def _price(offered: OfferedCar) -> int:
+    return offered.price

@@ -5,24 +5,53 @@ Every replica keeps its own and follows the catalogue's change feed (docs/decisi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from sys import intern
+from weakref import WeakValueDictionary
 
 from app.contracts.catalog import Car, Dealer, Model
+from app.contracts.packed import pack, unpack
 from app.contracts.stock import CarChange
 from app.kernel.opening import Calendar, first_open
 
-Offers = Mapping[str, tuple["OfferedCar", ...]]
-"""Model to its cars on offer, cheapest first."""
+Offers = Mapping[str, Sequence["OfferedCar"]]
+"""Model to its cars on offer, cheapest first; at least one each."""
+
+
+Alike = tuple[str, datetime | None, int | None]
+"""A dealer's id, and a car's handover time and lead."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Stand:
+    """Where a car stands and what its handover time follows from.
+
+    One object for all cars that are alike in this, and so compared as one.
+    """
+
+    dealer: Dealer
+    calendar: Calendar
+    handover_at: datetime | None
+    handover_lead: timedelta | None
+
+    def ready_at(self, at: datetime) -> datetime | None:
+        """When a car can be handed over if it is ordered at `at`; None when not stated."""
+        if self.handover_lead is not None:
+            return first_open(self.calendar, at + self.handover_lead)
+        if self.handover_at is None:
+            return None
+        return first_open(self.calendar, max(self.handover_at, at))
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedCar:
-    """A car on offer, and what its handover time follows from.
+    """A car on offer.
 
-    Everything else of it is text until it is shown: thirty thousand must fit into little memory.
+    What is not compared is packed until it is shown: thirty thousand must fit into little
+    memory.
     """
 
     car_id: str
@@ -31,23 +60,16 @@ class OfferedCar:
     """Minor units of the market's currency."""
     colour_family: str
     colour_name: str
-    dealer: Dealer
-    calendar: Calendar
-    handover_at: datetime | None
-    handover_lead: timedelta | None
-    _wire: bytes
+    stand: Stand
+    _packed: bytes
+
+    @property
+    def dealer(self) -> Dealer:
+        return self.stand.dealer
 
     @property
     def car(self) -> Car:
-        return Car.model_validate_json(self._wire)
-
-    def ready_at(self, at: datetime) -> datetime | None:
-        """When it can be handed over if it is ordered at `at`; None when not stated."""
-        if self.handover_lead is not None:
-            return first_open(self.calendar, at + self.handover_lead)
-        if self.handover_at is None:
-            return None
-        return first_open(self.calendar, max(self.handover_at, at))
+        return Car.model_validate_json(unpack(self._packed))
 
 
 class Showroom:
@@ -59,9 +81,11 @@ class Showroom:
         self.version = 0
         self.unread: set[str] = set()
         """Cars whose last change cannot be read: nobody knows whether they are still on offer."""
-        self._cars: dict[tuple[bool, str], dict[str, OfferedCar]] = {}
+        self._cars: dict[str, tuple[tuple[bool, str], OfferedCar]] = {}
+        """By id, each with its class of callers and market."""
+        self._offers: dict[tuple[bool, str], dict[str, list[OfferedCar]]] = {}
         self._dealers: dict[str, Dealer] = {}
-        self._offers: dict[tuple[bool, str], Offers] = {}
+        self._stands: WeakValueDictionary[Alike, Stand] = WeakValueDictionary()
 
     @property
     def open(self) -> bool:
@@ -86,23 +110,47 @@ class Showroom:
         Cars outside the range are left out: there is no sheet to advise from. So are `unread` ones
         until a change of theirs can be read.
         """
-        touched: set[tuple[bool, str]] = set()
         self.unread |= set(unread)
-        for known, stock in self._cars.items():
-            if [stock.pop(car_id) for car_id in unread if car_id in stock]:
-                touched.add(known)
+        for car_id in unread:
+            self._take(car_id)
         for change in changes:
             self.unread.discard(change.car_id)
-            aisle: tuple[bool, str] = (change.rehearsal, change.car.market)
-            cars = self._cars.setdefault(aisle, {})
-            touched.add(aisle)
+            self._take(change.car_id)
             if change.listed and change.state == "available" and change.car.model_id:
-                cars[change.car_id] = _offered(change, self._shared(change.dealer))
-            else:
-                cars.pop(change.car_id, None)
-        for touched_aisle in touched:
-            self._offers[touched_aisle] = _by_model(self._cars[touched_aisle].values())
+                aisle: tuple[bool, str] = (change.rehearsal, change.car.market)
+                self._put(aisle, _offered(change, self._stand(change)))
         self.version = max(self.version, version)
+
+    def _put(self, aisle: tuple[bool, str], offered: OfferedCar) -> None:
+        self._cars[offered.car_id] = (aisle, offered)
+        insort(
+            self._offers.setdefault(aisle, {}).setdefault(offered.model_id, []),
+            offered,
+            key=_order,
+        )
+
+    def _take(self, car_id: str) -> None:
+        if car_id not in self._cars:
+            return
+        aisle, offered = self._cars.pop(car_id)
+        offers = self._offers[aisle]
+        cars = offers[offered.model_id]
+        del cars[bisect_left(cars, _order(offered), key=_order)]
+        if not cars:
+            del offers[offered.model_id]
+
+    def _stand(self, change: CarChange) -> Stand:
+        dealer, lead = self._shared(change.dealer), change.handover_lead_seconds
+        alike = (dealer.dealer_id, change.handover_at, lead)
+        known = self._stands.get(alike)
+        if known is None or known.dealer is not dealer:
+            known = self._stands[alike] = Stand(
+                dealer=dealer,
+                calendar=Calendar.of(dealer),
+                handover_at=change.handover_at,
+                handover_lead=None if lead is None else timedelta(seconds=lead),
+            )
+        return known
 
     def _shared(self, dealer: Dealer) -> Dealer:
         """One object for all cars of a dealer, while it is described alike."""
@@ -115,24 +163,18 @@ class Showroom:
         return self._offers.get((rehearsal, market), {})
 
 
-def _offered(change: CarChange, dealer: Dealer) -> OfferedCar:
-    car, lead = change.car, change.handover_lead_seconds
+def _offered(change: CarChange, stand: Stand) -> OfferedCar:
+    car = change.car
     return OfferedCar(
         car_id=car.car_id,
         model_id=intern(car.model_id or ""),
         price=car.price.amount,
         colour_family=intern(car.colour.family),
         colour_name=intern(car.colour.name.casefold()),
-        dealer=dealer,
-        calendar=Calendar.of(dealer),
-        handover_at=change.handover_at,
-        handover_lead=None if lead is None else timedelta(seconds=lead),
-        _wire=car.model_dump_json(exclude_unset=True).encode(),
+        stand=stand,
+        _packed=pack(car.model_dump_json(exclude_unset=True).encode()),
     )
 
 
-def _by_model(cars: Iterable[OfferedCar]) -> Offers:
-    found: dict[str, list[OfferedCar]] = {}
-    for offered in sorted(cars, key=lambda o: (o.price, o.car_id)):
-        found.setdefault(offered.model_id, []).append(offered)
-    return {model_id: tuple(offers) for model_id, offers in found.items()}
+def _order(offered: OfferedCar) -> tuple[int, str]:
+    return offered.price, offered.car_id

@@ -216,5 +216,5 @@ def _key(rating: Rating, side: Side) -> str:
 
 
 def _nearest_city(candidate: Candidate, view: Viewpoint) -> str:
-    nearest = min(candidate.cars, key=lambda offered: view.distance_km(offered) or 0.0)
+    nearest = min(candidate.cars, key=lambda offered: view.distance_km(offered.stand) or 0.0)
     return nearest.dealer.city

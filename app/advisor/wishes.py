@@ -235,10 +235,12 @@ def _at_least(wanted: int) -> Callable[[Value], float]:
 
 
 def _nearest_km(candidate: Candidate, view: Viewpoint) -> float | None:
-    known = [km for car in candidate.cars if (km := view.distance_km(car)) is not None]
+    known = [km for stand in candidate.stands if (km := view.distance_km(stand)) is not None]
     return min(known, default=None)
 
 
 def _earliest(candidate: Candidate, view: Viewpoint) -> float | None:
-    known = [days for car in candidate.cars if (days := view.days_to_handover(car)) is not None]
+    known = [
+        days for stand in candidate.stands if (days := view.days_to_handover(stand)) is not None
+    ]
     return min(known, default=None)

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 
 from app.catalog.guards import Confirmed
-from app.catalog.imports import DEFAULT_ADAPTER, Feed, Importer
+from app.catalog.imports import DEFAULT_ADAPTER, Importer
 from app.catalog.models import METADATA, OUTBOX
 from app.catalog.range.loading import load_range
 from app.catalog.restating import offers_as_facts
 from app.catalog.settings import CatalogSettings
 from app.catalog.signals import Signals
+from app.catalog.staging import Feed
 from app.catalog.store import Store
 from app.contracts.catalog import FeedReport
 from app.frame.data.migrations import migrate
@@ -60,8 +61,8 @@ def import_feed(
     if market not in CURRENCY_OF_MARKET:
         cannot_start(f"--market {market}: must be one of {', '.join(CURRENCY_OF_MARKET)}.")
     platform = new_platform(read_settings(NAME), local_traces=False)
-    feed = Feed(source, market, adapter, file.read_bytes())
-    with one_sentence():
+    with one_sentence(), file.open("rb") as content:
+        feed = Feed(source, market, adapter, content)
         try:
             report = asyncio.run(
                 run_import(platform, feed, Confirmed(confirm_removal, confirm_prices))

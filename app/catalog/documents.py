@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from app.catalog.range.dealers import Dealer
 from app.catalog.range.sheets import ModelSheet, Range
 from app.contracts import catalog as wire
 from app.contracts.wire import LANGUAGES, MoneyWire
+from app.kernel.opening import Calendar
 from telemetry.catalogue.labels import CURRENCY_OF_MARKET
 
 
@@ -101,6 +103,12 @@ def dealer_of(dealer: Dealer) -> wire.Dealer:
         closed_days=list(dealer.closed_days),
         phone=dealer.phone,
     )
+
+
+@lru_cache(maxsize=1000)
+def calendar_of(dealer: Dealer) -> Calendar:
+    """Its hours as a value: thousands of cars ask for those of some dealers."""
+    return Calendar.of(dealer_of(dealer))
 
 
 def model_of(sheet: ModelSheet) -> wire.Model:

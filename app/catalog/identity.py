@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.catalog.swap import PRICES_COUNT, Placed
+from app.catalog.swap import PRICES_COUNT, KnownCar, OfferedCar, Placed, offers_still
 from app.kernel.resale import RESALE_AFTER
 
 
@@ -96,6 +96,33 @@ class Claim(Placed):
             f"a customer has held, reserved or bought the car with this VIN from the source"
             f" {self.source}; leave it out."
         )
+
+
+def own_claims(
+    known: Iterable[KnownCar], offered: Iterable[OfferedCar], place: tuple[str, str]
+) -> list[Claim]:
+    """What the stored rows of a feed itself claim, but for those that it offers as before.
+
+    These are nearly all: what they claim and cost is known by their own rows (`swap.difference`).
+    """
+    cars = {car.car_id: car for car in offered}
+    return [
+        Claim(
+            car_id=row.car_id,
+            source=place[0],
+            market=place[1],
+            stock_id=row.stock_id,
+            identity=row.identity,
+            stated=row.stated,
+            listed=row.listed,
+            refused=row.refused,
+            state=row.state,
+            price=row.price,
+            changed_at=row.changed_at,
+        )
+        for row in known
+        if (car := cars.get(row.car_id)) is None or not offers_still(row, car)
+    ]
 
 
 def last_prices(claims: Iterable[Claim], market: str, now: datetime) -> dict[str, int]:

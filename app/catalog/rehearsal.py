@@ -7,12 +7,14 @@ stock id, so a number says everything about its car and nothing has to be rememb
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import Final
 
 from app.catalog.guards import Confirmed
-from app.catalog.imports import Feed, Importer
+from app.catalog.imports import Importer
 from app.catalog.range.stock import REHEARSAL_SOURCE, ShippedFeed
 from app.catalog.signals import Signals
+from app.catalog.staging import Feed
 from app.catalog.store import Store
 from app.kernel.facts import EventContext
 
@@ -61,7 +63,7 @@ class Replenishment:
         content = feed_of(feed, [*numbers, *range(first, first + missing)])
         # Cars that somebody holds stay listed: a released one goes on offer again.
         await self._importer.run(
-            Feed(feed.source, feed.market, feed.adapter, content),
+            Feed(feed.source, feed.market, feed.adapter, BytesIO(content)),
             context,
             Confirmed(removal=True, prices=True),
         )

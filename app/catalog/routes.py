@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, cast
@@ -12,10 +13,12 @@ from pydantic import AwareDatetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.catalog.feeds.spool import spool
 from app.catalog.guards import Confirmed
-from app.catalog.imports import DEFAULT_ADAPTER, Feed, Importer
+from app.catalog.imports import DEFAULT_ADAPTER, Importer
 from app.catalog.search import CarQuery, find_cars, minute
 from app.catalog.shelf import Shelf, ShelfCar, shelf_car
+from app.catalog.staging import Feed
 from app.catalog.store import Store
 from app.contracts.catalog import (
     Body,
@@ -232,9 +235,12 @@ def _add_feeds(
         sender.check_source(source)
         chosen = market or await _only_market(store, source)
         made_at = _made_at(exported_at, clock.now())
-        feed = Feed(source, chosen, adapter, await request.body(), made_at, sent_by=sender.name)
         context = caller_of(request).context(market=chosen)
-        report = await importer.run(feed, context, Confirmed(confirm_removal, confirm_prices))
+        with spool() as content:
+            async for part in request.stream():
+                await asyncio.to_thread(content.write, part)
+            feed = Feed(source, chosen, adapter, content, made_at, sent_by=sender.name)
+            report = await importer.run(feed, context, Confirmed(confirm_removal, confirm_prices))
         await shelf.refresh()
         return report
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
+from itertools import islice
 from typing import Any
 
 import orjson
 
-from app.catalog.shelf import Shelf, ShelfCar, ready_today
+from app.catalog.shelf import Shelf, ShelfCar, by_price, ready_today
 from app.contracts.catalog import Sort
 from app.kernel.errors import InvalidInput
 from app.kernel.geo import distance_km
@@ -56,27 +58,27 @@ def find_cars(shelf: Shelf, query: CarQuery, *, now: datetime) -> bytes:
     between two pages shift nothing. Raises `InvalidInput` for a cursor that is not ours.
     """
     after, as_of = read_cursor(query) if query.cursor else (None, now)
-    distances = _Distances(query.near)
-    found = [
-        car
-        for car in shelf.on_offer(rehearsal=query.rehearsal, market=query.market)
-        if _fits(car, query)
-        and (
-            not query.ready_today or ready_today(car.ready_at(now), shelf.closing(car.dealer, now))
-        )
-    ]
-    key = _key(query.order, distances, as_of)
-    placed = sorted(((key(car), car) for car in found), key=lambda pair: pair[0])
-    rest = [pair for pair in placed if after is None or pair[0] > after]
-    page = rest[: query.limit]
-    cursor = _cursor(query.order, as_of, page[-1][0]) if page and len(rest) > len(page) else None
+    distances, ready = _Distances(query.near), _Readiness(as_of)
+    found = shelf.on_offer(rehearsal=query.rehearsal, market=query.market)
+    for fits in _wishes(query, shelf, now, _Readiness(now)):
+        found = [car for car in found if fits(car)]
+    key = _key(query.order, distances, ready)
+    rest = (car for car in found if after is None or key(car) > after)
+    if query.order == "price" and query.market is not None:  # as they stand on the shelf
+        page = list(islice(rest, query.limit + 1))
+    else:
+        page = nsmallest(query.limit + 1, rest, key=key)
+    cursor = None
+    if len(page) > query.limit:
+        page.pop()
+        cursor = _cursor(query.order, as_of, key(page[-1]))
     items = b",".join(
         car.json(
             at=now,
             distance_km=distances.to(car),
             closing=shelf.closing(car.dealer, now),
         )
-        for _, car in page
+        for car in page
     )
     return b'{"items":[%s],"next_cursor":%s,"total":%d}' % (
         items,
@@ -85,21 +87,30 @@ def find_cars(shelf: Shelf, query: CarQuery, *, now: datetime) -> bytes:
     )
 
 
-def _fits(car: ShelfCar, query: CarQuery) -> bool:
-    return (
-        (not query.models or car.model_id in query.models)
-        and (not query.bodies or car.body in query.bodies)
-        and (not query.fuels or car.fuel in query.fuels)
-        and (
-            not query.colours
-            or car.colour_family in query.colours
-            or car.colour_name in query.colours
-        )
-        and (not query.dealers or car.dealer.dealer_id in query.dealers)
-        and (query.min_seats is None or car.seats >= query.min_seats)
-        and (query.max_price is None or car.price_minor <= query.max_price)
-        and car.car_id not in query.exclude
-    )
+def _wishes(
+    query: CarQuery, shelf: Shelf, now: datetime, readiness: _Readiness
+) -> Iterator[Callable[[ShelfCar], bool]]:
+    """What a car must be, for each wish that was made; the dearest to find out comes last."""
+    if query.models:
+        yield lambda car: car.model_id in query.models
+    if query.bodies:
+        yield lambda car: car.body in query.bodies
+    if query.fuels:
+        yield lambda car: car.fuel in query.fuels
+    if query.colours:
+        yield lambda car: car.colour_family in query.colours or car.colour_name in query.colours
+    if query.dealers:
+        yield lambda car: car.dealer.dealer_id in query.dealers
+    if query.exclude:
+        yield lambda car: car.car_id not in query.exclude
+    if query.min_seats is not None:
+        least = query.min_seats
+        yield lambda car: car.seats >= least
+    if query.max_price is not None:
+        most = query.max_price
+        yield lambda car: car.price_minor <= most
+    if query.ready_today:
+        yield lambda car: ready_today(readiness.of(car), shelf.closing(car.dealer, now))
 
 
 class _Distances:
@@ -120,21 +131,32 @@ class _Distances:
         return known
 
 
-def _key(order: Sort, distances: _Distances, as_of: datetime) -> Callable[[ShelfCar], Key]:
+class _Readiness:
+    """When cars are ready, worked out once for all of a dealer's with the same handover."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at
+        self._known: dict[tuple[str, datetime | None, timedelta | None], datetime | None] = {}
+
+    def of(self, car: ShelfCar) -> datetime | None:
+        alike = (car.dealer.dealer_id, car.handover_at, car.handover_lead)
+        if alike not in self._known:
+            self._known[alike] = car.ready_at(self._at)
+        return self._known[alike]
+
+
+def _key(order: Sort, distances: _Distances, readiness: _Readiness) -> Callable[[ShelfCar], Key]:
     """A car's place in the order; the car's id at the end makes every place unique."""
 
     def distance(car: ShelfCar) -> Key:
         away = distances.to(car)
         return (NEVER if away is None else away, car.price_minor, car.car_id)
 
-    def price(car: ShelfCar) -> Key:
-        return (car.currency, car.price_minor, car.car_id)
-
     def ready(car: ShelfCar) -> Key:
-        at = car.ready_at(as_of)
+        at = readiness.of(car)
         return (NEVER if at is None else int(at.timestamp()), car.price_minor, car.car_id)
 
-    return {"distance": distance, "price": price, "ready": ready}[order]
+    return {"distance": distance, "price": by_price, "ready": ready}[order]
 
 
 def _cursor(order: Sort, as_of: datetime, place: Key) -> str:

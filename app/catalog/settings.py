@@ -15,7 +15,7 @@ class CatalogSettings(BaseSettings):
         0.30, gt=0, le=1, description="an import that removes more of a source is refused"
     )
     most_cars: int = Field(
-        10_000,
+        30_000,
         ge=2_000,  # what is shipped fits
         description="cars on sale in all; a feed that would make it more is refused",
     )

@@ -7,26 +7,36 @@ nothing here is the truth.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from sys import intern
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
-from app.catalog.store import READ_AT_ONCE, StockCar, Store
+from app.catalog.store import StockCar, Store
 from app.catalog.swap import is_rehearsal
 from app.contracts.catalog import Dealer
+from app.contracts.packed import pack, unpack
 from app.kernel.clock import rfc3339
 from app.kernel.opening import Calendar, closing_today, first_open
 
 REFRESH_SECONDS: Final = 0.3
+READ_AT_ONCE: Final = 500
+"""Cars: one that is being read takes ten times what is kept of it."""
+
+Aisle = tuple[bool, str]
+"""For which callers, in which market."""
+
+Piece = TypeVar("Piece", bytes, timedelta)
 
 
 @dataclass(frozen=True, slots=True)
 class ShelfCar:
-    """One car with what filters and sorting look at, and its JSON in two prepared pieces."""
+    """One car with what filters and sorting look at, and its JSON in prepared pieces."""
 
     car_id: str
     model_id: str | None
@@ -46,8 +56,9 @@ class ShelfCar:
     handover_at: datetime | None
     handover_lead: timedelta | None
     version: int
-    _head: bytes
-    _middle: bytes
+    _packed: bytes
+    _dealer: bytes
+    _state: bytes
 
     @property
     def on_offer(self) -> bool:
@@ -71,9 +82,10 @@ class ShelfCar:
         ready = self.ready_at(at)
         return b"".join(
             (
-                self._head,
+                unpack(self._packed),
+                self._dealer,
                 b"null" if distance_km is None else b"%.1f" % distance_km,
-                self._middle,
+                self._state,
                 b"null" if ready is None else b'"%s"' % rfc3339(ready).encode(),
                 b',"ready_today":',
                 b"true" if ready_today(ready, closing) and self.on_offer else b"false",
@@ -85,6 +97,11 @@ class ShelfCar:
 def ready_today(ready: datetime | None, closing: datetime | None) -> bool:
     """The dealer is still to close today, and the car is ready before that."""
     return ready is not None and closing is not None and ready < closing
+
+
+def by_price(car: ShelfCar) -> tuple[str, int, str]:
+    """A car's place in the order of prices; its id at the end makes every place unique."""
+    return car.currency, car.price_minor, car.car_id
 
 
 def shelf_car(stored: StockCar, dealer: Dealer) -> ShelfCar:
@@ -108,18 +125,18 @@ def shelf_car(stored: StockCar, dealer: Dealer) -> ShelfCar:
         state=intern(stored.state),
         listed=stored.listed,
         handover_at=stored.handover_at,
-        handover_lead=None if lead is None else timedelta(seconds=lead),
+        handover_lead=None if lead is None else _once(timedelta(seconds=lead)),
         version=stored.version,
-        _head=b"".join(
-            (
-                orjson.dumps(document)[:-1],
-                b',"dealer":',
-                orjson.dumps(of_dealer)[:-1],
-                b',"distance_km":',
-            )
-        ),
-        _middle=b'},"state":"%s","ready_for_handover_at":' % stored.state.encode(),
+        _packed=pack(orjson.dumps(document)[:-1]),
+        _dealer=_once(b',"dealer":%s,"distance_km":' % orjson.dumps(of_dealer)[:-1]),
+        _state=_once(b'},"state":"%s","ready_for_handover_at":' % stored.state.encode()),
     )
+
+
+@lru_cache(maxsize=5_000)
+def _once(piece: Piece) -> Piece:
+    """One object for all cars of which the same is said."""
+    return piece
 
 
 def _shared(name: str | None) -> str | None:
@@ -134,7 +151,7 @@ class Shelf:
         self._store = store
         self._shipped_dealers = {dealer.dealer_id: dealer for dealer in shipped_dealers}
         self._cars: dict[str, ShelfCar] = {}
-        self._aisles: dict[tuple[bool, str], tuple[ShelfCar, ...]] = {}
+        self._aisles: dict[Aisle, list[ShelfCar]] = {}
         self._closings: dict[tuple[str, datetime], datetime | None] = {}
         self.dealers: Mapping[str, Dealer] = self._shipped_dealers
         self._refreshing = asyncio.Lock()
@@ -167,9 +184,12 @@ class Shelf:
         self.version = 0
         return set(self._cars)
 
-    def _take_away(self, car_ids: set[str]) -> None:
-        gone = [car for car_id in car_ids if (car := self._cars.pop(car_id, None))]
-        self._arrange({(car.rehearsal, car.market) for car in gone})
+    def _take_away(self, car_ids: Iterable[str]) -> None:
+        for car_id in car_ids:
+            car = self._cars.pop(car_id, None)
+            if car is not None and car.on_offer:
+                aisle = self._aisles[car.rehearsal, car.market]
+                del aisle[bisect_left(aisle, by_price(car), key=by_price)]
 
     async def car(self, car_id: str) -> ShelfCar | None:
         """A car in whatever state; None when no feed ever offered it."""
@@ -184,7 +204,7 @@ class Shelf:
         return shelf_car(stored, self.dealers[stored.dealer_id])
 
     def on_offer(self, *, rehearsal: bool, market: str | None) -> Sequence[ShelfCar]:
-        """Available cars of one market, or of all, for one class of callers."""
+        """Available cars of one market, cheapest first, or of all, for one class of callers."""
         if market is not None:
             return self._aisles.get((rehearsal, market), ())
         return [
@@ -201,24 +221,15 @@ class Shelf:
         return self._closings[key]
 
     def _put(self, changed: Sequence[StockCar]) -> None:
-        touched: set[tuple[bool, str]] = set()
+        self._take_away(stored.car_id for stored in changed)
         for stored in changed:
             car = shelf_car(stored, self.dealers[stored.dealer_id])
-            touched.add((car.rehearsal, car.market))
             if car.listed and car.state != "sold":
                 self._cars[car.car_id] = car
-            else:
-                self._cars.pop(car.car_id, None)
+            if car.on_offer:
+                aisle = self._aisles.setdefault((car.rehearsal, car.market), [])
+                insort(aisle, car, key=by_price)
             self.version = max(self.version, car.version)
-        self._arrange(touched)
-
-    def _arrange(self, touched: set[tuple[bool, str]]) -> None:
-        for aisle in touched:
-            self._aisles[aisle] = tuple(
-                car
-                for car in self._cars.values()
-                if (car.rehearsal, car.market) == aisle and car.on_offer
-            )
 
     async def _load_dealers(self) -> None:
         # The shipped range wins: its hours may be newer than what the last import stored.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from io import BytesIO
 from typing import Final
 
 from app.catalog.guards import Confirmed
-from app.catalog.imports import Feed, Importer
+from app.catalog.imports import Importer
 from app.catalog.range.stock import ShippedFeed
 from app.catalog.rehearsal import Replenishment
+from app.catalog.staging import Feed
 from app.catalog.store import Store
 from app.catalog.swap import is_rehearsal
 from app.kernel.clock import Clock
@@ -77,4 +79,4 @@ class Stocking:
 
 
 def _read(feed: ShippedFeed) -> Feed:
-    return Feed(feed.source, feed.market, feed.adapter, feed.read())
+    return Feed(feed.source, feed.market, feed.adapter, BytesIO(feed.read()))

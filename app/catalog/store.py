@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, bindparam, func, or_, select, text, update
@@ -114,8 +114,14 @@ class Swapping:
         row = found.first()
         return None if row is None else FeedState(*row)
 
-    async def known(self, source: str, market: str) -> list[KnownCar]:
-        """Everything that the source ever offered in the market."""
+    async def known(
+        self, source: str, market: str, offered: Iterable[OfferedCar]
+    ) -> list[KnownCar]:
+        """Everything that the source ever offered in the market.
+
+        What is as in its feed now (`offered`) is one object with it: both wait to be compared.
+        """
+        now = {car.car_id: car for car in offered}
         query: Select[Any] = select(
             cars.c.car_id,
             cars.c.digest,
@@ -128,8 +134,11 @@ class Swapping:
             cars.c.refused,
             cars.c.changed_at,
         ).where(cars.c.source == source, cars.c.market == market)
-        rows = await self._connection.execute(query)
-        return [KnownCar(*row) for row in rows]
+        query = query.execution_options(yield_per=READ_AT_ONCE)
+        return [
+            KnownCar(*row).sharing(now.get(row.car_id))
+            async for row in await self._connection.stream(query)
+        ]
 
     async def listed_besides(self, source: str, market: str) -> int:
         """Listed cars of all other feeds."""
@@ -137,8 +146,9 @@ class Swapping:
         query = select(func.count()).select_from(cars).where(cars.c.listed, others)
         return await self._connection.scalar(query) or 0
 
-    async def claims(self, identities: Sequence[str]) -> list[Claim]:
-        """Every row of whatever source with one of the identities."""
+    async def claims(self, identities: Sequence[str], *, besides: tuple[str, str]) -> list[Claim]:
+        """Every row with one of the identities, but those of a source in a market (`besides`)."""
+        source, market = besides
         found: dict[str, Claim] = {}
         for start in range(0, len(identities), READ_AT_ONCE):
             asked = identities[start : start + READ_AT_ONCE]
@@ -155,7 +165,10 @@ class Swapping:
                     cars.c.state,
                     cars.c.document["price"]["amount"].as_float(),
                     cars.c.changed_at,
-                ).where(or_(cars.c.identity.in_(asked), cars.c.stated.in_(asked)))
+                ).where(
+                    or_(cars.c.identity.in_(asked), cars.c.stated.in_(asked)),
+                    or_(cars.c.source != source, cars.c.market != market),
+                )
             )
             found |= {row.car_id: Claim(*row) for row in rows}
         return list(found.values())
@@ -163,13 +176,13 @@ class Swapping:
     async def save(self, swap: Swap, feed: FeedState) -> None:
         """Store the difference and that the feed was imported."""
         version = await _reserve(self._connection, swap.changes)
-        await self._save_dealers([*swap.added, *swap.noted, *swap.changed])
+        await self._save_dealers(chain(swap.added, swap.noted, swap.changed))
         # First of all whoever leaves or is corrected gives its identity free for the others.
         version = await self._take_off_sale(swap, version)
-        if swap.changed:
+        for changed in _at_once(swap.changed):
             await self._connection.execute(
                 update(cars).where(cars.c.car_id == bindparam("of_car")).values(identity=None),
-                [{"of_car": car.car_id} for car in swap.changed],
+                [{"of_car": car.car_id} for car in changed],
             )
         fresh = [*swap.added, *swap.noted]
         for some in _at_once(enumerate(fresh)):
@@ -206,7 +219,8 @@ class Swapping:
 
     async def _take_off_sale(self, swap: Swap, version: int) -> int:
         """Returns the next version."""
-        if swap.off_sale:
+        off_sale = swap.off_sale
+        for some in _at_once(enumerate(off_sale)):
             await self._connection.execute(
                 update(cars)
                 .where(cars.c.car_id == bindparam("of_car"))
@@ -220,11 +234,11 @@ class Swapping:
                         "changed_at": self._now if off.leaves else off.car.changed_at,
                         "version": version + offset,
                     }
-                    for offset, off in enumerate(swap.off_sale)
+                    for offset, off in some
                 ],
             )
-        version += len(swap.off_sale)
-        if swap.displaced:
+        version += len(off_sale)
+        for displaced in _at_once(enumerate(swap.displaced)):
             await self._connection.execute(
                 update(cars)
                 .where(cars.c.car_id == bindparam("of_car"))
@@ -234,10 +248,7 @@ class Swapping:
                     version=bindparam("version"),
                     changed_at=self._now,
                 ),
-                [
-                    {"of_car": car_id, "version": version + offset}
-                    for offset, car_id in enumerate(swap.displaced)
-                ],
+                [{"of_car": car_id, "version": version + offset} for offset, car_id in displaced],
             )
         return version + len(swap.displaced)
 
@@ -257,7 +268,7 @@ class Swapping:
             "changed_at": self._now,
         }
 
-    async def _save_dealers(self, offered: Sequence[OfferedCar]) -> None:
+    async def _save_dealers(self, offered: Iterable[OfferedCar]) -> None:
         named = {car.dealer.dealer_id: car.dealer for car in offered}
         if not named:
             return

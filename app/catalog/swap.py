@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
-
-import orjson
+from typing import Any, Final, Protocol
 
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.stock import REHEARSAL_SOURCE
@@ -23,6 +21,12 @@ PRICES_COUNT: Final = timedelta(days=30)
 """How long the last price of a car that is off sale is what a new price is compared with."""
 
 
+class Documents(Protocol):
+    """Where the documents of a feed's cars wait."""
+
+    def at(self, place: int) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class OfferedCar:
     """A car as its feed offers it now; `handover_lead_seconds` counts from the order."""
@@ -32,8 +36,9 @@ class OfferedCar:
     dealer: Dealer
     price: int
     """Minor units of the market's currency."""
-    wire: bytes
-    """Its document (`documents.car_document`) as JSON: a whole feed waits to be compared."""
+    documents: Documents
+    place: int
+    """Where its document (`documents.car_document`) waits."""
     handover_at: datetime | None
     handover_lead_seconds: int | None
     digest: str
@@ -47,8 +52,7 @@ class OfferedCar:
 
     @property
     def document(self) -> dict[str, Any]:
-        found: dict[str, Any] = orjson.loads(self.wire)
-        return found
+        return self.documents.at(self.place)
 
     @property
     def identities(self) -> set[str]:
@@ -84,6 +88,18 @@ class KnownCar(Placed):
     refused: str | None
     """Why its row was refused, though it is still in its feed."""
     changed_at: datetime
+
+    def sharing(self, car: OfferedCar | None) -> KnownCar:
+        """The same, with the texts of the car as it is offered now where they are alike."""
+        if car is None:
+            return self
+        return replace(
+            self,
+            car_id=car.car_id,
+            stock_id=car.stock_id,
+            digest=car.digest if car.digest == self.digest else self.digest,
+            identity=car.identity if car.identity == self.identity else self.identity,
+        )
 
     @property
     def in_feed(self) -> bool:
@@ -184,7 +200,9 @@ def difference(
     before = {car.car_id: car for car in known}
     for car in offered:
         old = before.pop(car.car_id, None)
-        price = prices.get(car.identity or "", _last_price(old, now))
+        price = _last_price(old, now)
+        if old is None or not offers_still(old, car):
+            price = prices.get(car.identity or "", price)
         if price is not None and price != car.price:
             swap.repriced.append(Repriced(car.stock_id, price, car.price))
         if old is None:
@@ -205,6 +223,11 @@ def difference(
         elif (off.refused, off.identity, off.stated) != (old.refused, old.identity, old.stated):
             swap.marked.append(off)
     return swap
+
+
+def offers_still(old: KnownCar, car: OfferedCar) -> bool:
+    """Whether a row that is on offer goes on to name the same physical car."""
+    return old.listed and old.identity == car.identity
 
 
 def _of_offer(car: OfferedCar | KnownCar) -> tuple[str, str | None, str | None]:

@@ -20,7 +20,7 @@ def _change(version: int, offered: OfferedCar, **changed: Any) -> dict[str, Any]
         "listed": True,
         "rehearsal": False,
         "state": "available",
-        "handover_at": offered.handover_at and rfc3339(offered.handover_at),
+        "handover_at": offered.stand.handover_at and rfc3339(offered.stand.handover_at),
         "handover_lead_seconds": None,
         "car": offered.car.model_dump(mode="json"),
         "dealer": offered.dealer.model_dump(mode="json"),

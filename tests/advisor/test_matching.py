@@ -218,9 +218,9 @@ def test_exact_cars_are_the_best_of_the_model_in_each_respect() -> None:
         assert chosen.cheapest.price.amount == min(car.price for car in cars)
         assert chosen.nearest is not None
         assert chosen.nearest.dealer.distance_km == min(
-            km for car in cars if (km := view.distance_km(car)) is not None
+            km for car in cars if (km := view.distance_km(car.stand)) is not None
         )
-        assert (chosen.ready_today is not None) == any(map(view.ready_today, cars))
+        assert (chosen.ready_today is not None) == any(view.ready_today(car.stand) for car in cars)
         assert chosen.ready_today is None or chosen.ready_today.ready_today
         assert chosen.colour is None or chosen.colour.colour.family == "blue"
         assert (chosen.colour is not None) == any(map(view.has_wished_colour, cars))

@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ class Third:
     name = "third"
 
     def read(self, content, context):
-        for number, line in enumerate(content.decode().splitlines(), start=1):
+        for number, line in enumerate(content.read().decode().splitlines(), start=1):
             yield Rejection(number, None, "line", line, Reason.NOT_A_CAR, f"Row {number}: no.")
 
 
@@ -53,7 +54,7 @@ def test_a_third_source_kind_needs_one_file_and_nothing_else(package_path: Path)
     adapters = discover_adapters()
     assert sorted(adapters) == ["google_vehicle_ads", "third", "us_listings"]
     context = FeedContext.of("partner", "SE", load_range(), date(2026, 11, 22))
-    assert list(adapters["third"].read(b"a\n", context)) == [
+    assert list(adapters["third"].read(BytesIO(b"a\n"), context)) == [
         Rejection(1, None, "line", "a", Reason.NOT_A_CAR, "Row 1: no.")
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -47,5 +48,5 @@ def test_the_page_names_every_column_and_every_closed_value() -> None:
 def test_the_pages_example_is_imported_without_a_remark() -> None:
     example = PAGE.split("```text\n")[1].split("```")[0].replace("→", "\t")
     context = FeedContext.of("example", "SE", load_range(), date(2026, 11, 22))
-    outcomes = list(ADAPTER.read(example.encode("utf-8"), context))
+    outcomes = list(ADAPTER.read(BytesIO(example.encode("utf-8")), context))
     assert [type(outcome) for outcome in outcomes] == [StockRecord, StockRecord]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ TODAY = date(2026, 11, 22)
 
 
 def _read(content: bytes, market: str = "US") -> list[Parsed]:
-    return list(ADAPTER.read(content, FeedContext.of("us", market, load_range(), TODAY)))
+    return list(ADAPTER.read(BytesIO(content), FeedContext.of("us", market, load_range(), TODAY)))
 
 
 def _rows(outcomes: list[Parsed]) -> list[StockRecord | Rejection]:

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from app.catalog import imports
 from app.catalog.commands import commands
 from app.catalog.documents import car_id_of
 from app.catalog.main import build
 from app.catalog.range.loading import load_range
+from app.catalog.staging import Feed, Staged, stage
 from app.contracts.catalog import CarPage, FeedReport
 from app.contracts.events import CarListed, CarWithdrawn, FeedImported
 from app.frame.inbound.bodies import FEED_BYTES
@@ -247,7 +249,7 @@ async def test_without_the_dealer_key_nothing_is_imported(
         (feed(TEN), {"adapter": "spreadsheet"}, 422, "invalid-input", "google_vehicle_ads"),
         (feed(TEN), {"market": "XX"}, 422, "invalid-input", "market"),
         (feed(TEN), {"adapter": "us_listings"}, 422, "feed-unreadable", "market US"),
-        (b"x" * (FEED_BYTES + 1), {}, 413, "too-large", "8388608"),
+        (b"x" * (FEED_BYTES + 1), {}, 413, "too-large", "100663296"),
     ],
     ids=["empty", "commas", "latin-1", "zip", "adapter", "market", "other kind", "too large"],
 )
@@ -389,3 +391,22 @@ async def test_a_title_is_as_long_as_its_fact_allows_and_no_longer(shop: Running
     ]
     stated = await facts(shop, before)
     assert [len(data["title"]) for kind, data in stated if kind == CarListed.TYPE] == [200]
+
+
+async def test_one_feed_is_read_at_a_time(shop: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def told(given: Feed, *args: Any, **named: Any) -> Staged:
+        read.append(f"{given.source} begins")
+        try:
+            return stage(given, *args, **named)
+        finally:
+            read.append(f"{given.source} ends")
+
+    monkeypatch.setattr(imports, "stage", told)
+    sources = ("one", "two", "three")
+    await asyncio.gather(*(send(shop, feed(TEN), source=source) for source in sources))
+
+    turns = [line.split()[0] for line in read[::2]]
+    assert sorted(turns) == sorted(sources)
+    assert read == [f"{source} {what}" for source in turns for what in ("begins", "ends")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date, timedelta
+from io import BytesIO
 
 import pytest
 
@@ -29,7 +30,7 @@ def _cars(source: str) -> list[StockRecord]:
     for feed in shipped_feeds():
         if feed.source == source:
             context = FeedContext.of(feed.source, feed.market, SHIPPED, TODAY)
-            for outcome in ADAPTER.read(feed.read(), context):
+            for outcome in ADAPTER.read(BytesIO(feed.read()), context):
                 assert isinstance(outcome, StockRecord)
                 cars.append(outcome)
     return cars

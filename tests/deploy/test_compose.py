@@ -93,6 +93,22 @@ def test_memory_limits_add_up_to_at_most_two_gibibytes(services: dict[str, dict[
     assert min(limits.values()) > 0
 
 
+def test_a_feed_is_put_down_on_a_disk_and_not_in_memory(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    catalog = services["catalog"]
+    folder = catalog["environment"]["TMPDIR"]
+    mounted = [
+        volume if isinstance(volume, str) else f"{volume['source']}:{volume['target']}"
+        for volume in catalog["volumes"]
+    ]
+
+    assert [at for at in mounted if at.startswith(f"feeds:{folder}")] != []
+    assert f"install -d -o 10001 -g 10001 -m 0700 {folder}\n" in (
+        ROOT / "deploy" / "Dockerfile"
+    ).read_text(encoding="utf-8")
+
+
 def test_only_the_gateway_and_grafana_are_published_and_on_loopback(
     services: dict[str, dict[str, Any]],
 ) -> None:

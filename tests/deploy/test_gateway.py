@@ -252,7 +252,7 @@ def test_a_service_that_is_away_is_told_in_our_own_words_and_the_gateway_lives(
         (b"TRACE /api/catalog/v1/cars HTTP/1.1\r\nHost: a\r\n\r\n", 405, "method-not-allowed"),
         (b"GET /api/unknown HTTP/1.1\r\nHost: a\r\n\r\n", 404, "not-found"),
         (
-            b"POST /api/catalog/v1/feeds/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n",
+            b"POST /api/catalog/v1/feeds/x HTTP/1.1\r\nHost:a\r\nContent-Length: 200000000\r\n\r\n",
             413,
             "too-large",
         ),

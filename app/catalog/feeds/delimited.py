@@ -6,17 +6,16 @@ import difflib
 import hashlib
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import BinaryIO
 
-from app.catalog.feeds.lines import decode, records
+from app.catalog.feeds.lines import Text, opened_text, records
 from app.catalog.feeds.record import FeedUnreadable, Reason, Rejection
 
 LONGEST_CELL = 5_000
-MOST_LINES = 100_000
-LONGEST_HEADER = 100_000
 SHOWN_CHARACTERS = 80
 _DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar"}
 _PERSONAL = ("vin",)
@@ -28,7 +27,6 @@ _LEFTOVERS = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff")) | dict.fromkeys
 )
 # Bytes that are no UTF-8 (see `decode`), as a reader may see them.
 _UNDECODED = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
-_BEYOND_ASCII = re.compile("[\u0080-\ud7ff\ue000-\U0010ffff]")
 # Others that nobody sees: what turns the direction of a text lets it read as it is not stored.
 _INVISIBLE = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 
@@ -113,24 +111,63 @@ class Columns:
         return [names for names in map(_alternatives, self.required) if there.isdisjoint(names)]
 
 
-def read_rows(content: bytes, delimiter: str, columns: Columns) -> tuple[Row, ...]:
-    """All data rows of a delimited text, with the cells of the columns that are read.
+class Rows:
+    """The data rows of a delimited text, read anew whenever they are gone through.
 
-    A row with a fault of its own carries it in `fault`; what stands in other columns is nobody's
-    fault. Raises `FeedUnreadable` for faults of the whole file.
+    With the cells of the columns that are read. A row with a fault of its own carries it in
+    `fault`; what stands in other columns is nobody's fault.
     """
-    text = decode(content)
-    _refuse_size(text)
-    lines = records(text, delimiter)
-    first = next(lines, None)
-    if first is None:
-        raise FeedUnreadable("The feed is empty; its first line must name the columns.")
-    header = [column_name(name) for name in first[1]]
-    _check_header(header, delimiter, columns)
-    rows = tuple(_rows(lines, header, columns, delimiter))
-    if not _BEYOND_ASCII.search(text):
-        _refuse_other_encoding(rows)
-    return rows
+
+    def __init__(self, text: Text, delimiter: str, columns: Columns) -> None:
+        """Raises `FeedUnreadable` for faults of the whole file."""
+        self._text = text
+        self._delimiter = delimiter
+        self._columns = columns
+        first = next(records(text, delimiter), None)
+        if first is None:
+            raise FeedUnreadable("The feed is empty; its first line must name the columns.")
+        self._header = [column_name(name) for name in first[1]]
+        self._read = columns.read(self._header)
+        _check_header(self._header, delimiter, columns)
+        if text.only_strays_beyond_ascii:
+            _refuse_other_encoding(self)
+
+    def __iter__(self) -> Iterator[Row]:
+        lines = records(self._text, self._delimiter)
+        next(lines)
+        waiting: Row | None = None
+        short = False
+        for number, cells in lines:
+            row = self._row(number, cells)
+            torn = row.fault is not None and row.fault.reason is Reason.ROW_TRUNCATED
+            if waiting is not None:
+                if torn and short and waiting.fault is None:
+                    # A line break inside a value left one part here and one there.
+                    waiting = replace(waiting, fault=row.fault)
+                yield waiting
+            waiting = row
+            short = not self._read.isdisjoint(self._header[len(cells) :])
+        if waiting is not None:
+            yield waiting
+
+    def _row(self, number: int, cells: list[str]) -> Row:
+        while len(cells) > len(self._header) and not cells[-1].strip():
+            cells.pop()
+        values = _values(cells, self._header, self._read)
+        named = {name: ",".join(texts) for name, texts in values.items()}
+        fault = _misshapen(cells, self._header, named, self._columns, self._delimiter) or _misread(
+            values, named, self._columns, self._delimiter
+        )
+        return Row(
+            number, {name: text.translate(_UNDECODED) for name, text in named.items()}, fault
+        )
+
+
+@contextmanager
+def opened_rows(content: BinaryIO, delimiter: str, columns: Columns) -> Iterator[Rows]:
+    """The rows of a file; raises `FeedUnreadable` for faults of the whole file."""
+    with opened_text(content) as text:
+        yield Rows(text, delimiter, columns)
 
 
 def column_name(text: str) -> str:
@@ -148,34 +185,18 @@ def _alternatives(column: Required) -> tuple[str, ...]:
     return (column,) if isinstance(column, str) else column
 
 
-def repeated(values: Iterable[str]) -> frozenset[str]:
-    """The values that occur more than once, empty ones left out."""
-    return frozenset(value for value, times in Counter(values).items() if value and times > 1)
-
-
-def _refuse_size(text: str) -> None:
-    """What a file costs to read is bounded by its lines and by the columns of its header."""
-    lines = max(text.count("\n"), text.count("\r"))
-    if lines > MOST_LINES:
-        raise FeedUnreadable(
-            f"The feed has {lines:,} lines; {MOST_LINES:,} is the most. Is it the stock of one "
-            "source in one market?"
-        )
-    first = text[: LONGEST_HEADER + 1]
-    if len(first) > LONGEST_HEADER and "\n" not in first and "\r" not in first:
-        raise FeedUnreadable(
-            f"The feed's first line has more than {LONGEST_HEADER:,} characters; it must name the "
-            "columns and end with a line break."
-        )
-
-
-def _refuse_other_encoding(rows: tuple[Row, ...]) -> None:
+def _refuse_other_encoding(rows: Rows) -> None:
     """Refuse a text of ASCII and stray bytes when these are too many to be single mishaps."""
-    strange = [row for row in rows if isinstance(row.fault, Undecoded)]
-    if strange and (len(strange) > max(2, len(rows) // 20) or len(strange) == len(rows)):
+    count, strange, first = 0, 0, 0
+    for row in rows:
+        count += 1
+        if isinstance(row.fault, Undecoded):
+            strange += 1
+            first = first or row.number
+    if strange and (strange > max(2, count // 20) or strange == count):
         raise FeedUnreadable(
-            f"The feed is not UTF-8 (Windows or ISO 8859-1 text?): {len(strange)} of {len(rows)} "
-            f"rows, beginning with row {strange[0].number}, hold bytes that cannot be read; save "
+            f"The feed is not UTF-8 (Windows or ISO 8859-1 text?): {strange} of {count} "
+            f"rows, beginning with row {first}, hold bytes that cannot be read; save "
             "the feed as UTF-8."
         )
 
@@ -199,31 +220,6 @@ def _check_header(header: list[str], delimiter: str, columns: Columns) -> None:
         near = difflib.get_close_matches(missing[0], header, n=1)
         hint = f" Is {near[0]!r} meant as {missing[0]!r}?" if near else ""
         raise FeedUnreadable(f"The header lacks: {', '.join(missing)}.{hint}")
-
-
-def _rows(
-    lines: Iterable[tuple[int, list[str]]], header: list[str], columns: Columns, delimiter: str
-) -> tuple[Row, ...]:
-    read = columns.read(header)
-    rows: list[Row] = []
-    short = False
-    for number, cells in lines:
-        while len(cells) > len(header) and not cells[-1].strip():
-            cells.pop()
-        values = _values(cells, header, read)
-        named = {name: ",".join(texts) for name, texts in values.items()}
-        fault = _misshapen(cells, header, named, columns, delimiter) or _misread(
-            values, named, columns, delimiter
-        )
-        torn = fault is not None and fault.reason is Reason.ROW_TRUNCATED
-        if torn and short and rows[-1].fault is None:
-            # A line break inside a value left one part here and one there.
-            rows[-1] = replace(rows[-1], fault=fault)
-        rows.append(
-            Row(number, {name: text.translate(_UNDECODED) for name, text in named.items()}, fault)
-        )
-        short = not read.isdisjoint(header[len(cells) :])
-    return tuple(rows)
 
 
 def _values(cells: list[str], header: list[str], read: frozenset[str]) -> dict[str, list[str]]:
@@ -261,6 +257,8 @@ def _misshapen(
             "a value holds the separator. Put that value into quotation marks, or remove it.",
         )
     absent = [name for name in header[len(cells) :] if name]
+    if not absent:
+        return None
     swallowed = any(delimiter in cell or "\n" in cell for cell in cells)
     needed = [
         name
@@ -269,7 +267,7 @@ def _misshapen(
         for name in absent
         if name in alternatives or base(name) in alternatives
     ]
-    if not needed and not (absent and swallowed):
+    if not needed and not swallowed:
         return None
     first = min(needed, key=absent.index, default=absent[0])
     return Refused(
@@ -278,6 +276,13 @@ def _misshapen(
         f"the row ends after {len(cells)} of {len(header)} columns; {first} is missing. Export the "
         "row again; look for a line break or a stray quotation mark inside a value.",
     )
+
+
+def _invisible(text: str) -> str | None:
+    """The first sign in it that nobody sees."""
+    if text.isprintable():  # what most are, told without looking at each sign
+        return None
+    return next((sign for sign in text if unicodedata.category(sign) in _INVISIBLE), None)
 
 
 def _misread(
@@ -291,7 +296,7 @@ def _misread(
                 Reason.CONTRADICTION,
                 f"several columns are named {name}, and they differ; keep the right one.",
             )
-        mark = next((c for c in text if unicodedata.category(c) in _INVISIBLE), None)
+        mark = _invisible(text)
         if mark is not None and ord(mark) in _UNDECODED:
             return Undecoded(
                 name,

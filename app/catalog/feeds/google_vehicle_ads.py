@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import BinaryIO
 
 from app.catalog.feeds.colours import house_colour, listed_colour
-from app.catalog.feeds.delimited import Columns, Refused, Row, base, read_rows
+from app.catalog.feeds.delimited import Columns, Refused, Row, base, opened_rows
 from app.catalog.feeds.record import (
     CarWltp,
     Colour,
@@ -124,10 +125,10 @@ class GoogleVehicleAds:
 
     name: str = "google_vehicle_ads"
 
-    def read(self, content: bytes, context: FeedContext) -> Iterator[Parsed]:
+    def read(self, content: BinaryIO, context: FeedContext) -> Iterator[Parsed]:
         """See `FeedAdapter.read`."""
-        rows = read_rows(content, "\t", COLUMNS)
-        return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
+        with opened_rows(content, "\t", COLUMNS) as rows:
+            yield from walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
 
 
 ADAPTER = GoogleVehicleAds()
@@ -257,7 +258,7 @@ def _record(row: Row, context: FeedContext) -> StockRecord:
         first_registered=registration_month(
             row.get("date_first_registered"), "date_first_registered", context.today
         ),
-        features=_features(row, context.shipped),
+        features=_features(row, context),
         offer=_offer(row, context, electric=fuel == "electric"),
         handover=_handover(row, context),
         raw_hash=row.digest(),
@@ -431,12 +432,9 @@ def _offer(row: Row, context: FeedContext, *, electric: bool) -> Offer:
     )
 
 
-def _features(row: Row, shipped: Range) -> tuple[Feature, ...]:
-    codes = {
-        name.casefold(): option.code for option in shipped.options for name in option.names.values()
-    }
+def _features(row: Row, context: FeedContext) -> tuple[Feature, ...]:
     texts = dict.fromkeys(text.strip() for text in row.get("vehicle_option").split(","))
-    return tuple(Feature(codes.get(text.casefold()), text) for text in texts if text)
+    return tuple(Feature(context.options.get(text.casefold()), text) for text in texts if text)
 
 
 def _remarks(row: Row, record: StockRecord) -> Iterator[tuple[NoticeCode, str]]:

@@ -1,65 +1,162 @@
-"""Delimited text as numbered lists of cells: encoding, line ends and quotation marks."""
+"""Delimited text as numbered lists of cells: encoding, line ends and quotation marks.
+
+A feed is read from its file, some lines at a time and as often as it takes.
+"""
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from itertools import chain, islice
+from typing import BinaryIO, Final
 
-from app.catalog.feeds.packaging import text_of
+from app.catalog.feeds.packaging import opened
 from app.catalog.feeds.record import FeedUnreadable
+from app.catalog.feeds.spool import chunks, spool
 
-MOST_LINES_IN_A_CELL = 50
+MOST_LINES: Final = 100_000
+MOST_LINES_IN_A_CELL: Final = 50
+LONGEST_HEADER: Final = 100_000
+LONGEST_LINE: Final = 256 * 1024
+"""Bytes: more than a car's columns with their longest values need, and little enough to hold."""
+
 # Looking for the end of quoted values may cost that many times the text's length, and a bit for
 # each line; behind that a quotation mark is a sign like any other.
 _MOST_EFFORT = 8
 _EFFORT_OF_A_LINE = 50
+_MARK = codecs.BOM_UTF8
+_MARKS_OF_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BEYOND_ASCII = re.compile("[\u0080-\ud7ff\ue000-\U0010ffff]")
 
 
-def decode(content: bytes) -> str:
-    """The feed's text. A byte that is no UTF-8 becomes a lone surrogate (PEP 383) in its cell.
+class Text:
+    """A feed's text. A byte that is no UTF-8 is a lone surrogate (PEP 383) in its line.
 
-    Raises `FeedUnreadable` for what is no text, and for UTF-16 that cannot be read.
+    `size` counts its bytes. One reader at a time, as all share one file.
     """
-    content = text_of(content)
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Raises `FeedUnreadable` for what is no text, and for more of it than is read."""
+        self._file = file
+        ends = dict.fromkeys((b"\n", b"\r"), 0)
+        self.size = 0
+        for chunk in chunks(file):
+            self.size += len(chunk)
+            for end in ends:
+                ends[end] += chunk.count(end)
+        # Not splitlines(): it also cuts at form feeds and separators, which belong to the cell.
+        self._end = b"\n" if ends[b"\n"] else b"\r"
+        file.seek(0)
+        _refuse(file.read(4 * LONGEST_HEADER + len(_MARK)), max(ends.values()))
+
+    def lines(self) -> Iterator[str]:
+        """Its lines without their ends; raises `FeedUnreadable` for one that is too long."""
+        for number, line in enumerate(self._cut(), start=1):
+            if len(line) > LONGEST_LINE:
+                raise FeedUnreadable(
+                    f"The feed's line {number} has more than {LONGEST_LINE:,} bytes; is it one car?"
+                )
+            yield line.decode("utf-8", errors="surrogateescape")
+
+    def _cut(self) -> Iterator[bytes]:
+        rest, mark = b"", _MARK
+        for chunk in chunks(self._file):
+            *whole, rest = (rest + chunk.removeprefix(mark)).split(self._end)
+            mark = b""
+            for line in whole:
+                yield line.removesuffix(b"\r")
+            if len(rest) > LONGEST_LINE:
+                break
+        yield rest
+
+    @property
+    def only_strays_beyond_ascii(self) -> bool:
+        """Whether all that is not ASCII in it are bytes that are no UTF-8, and there are some."""
+        strays = False
+        for line in self.lines():
+            if not line.isascii():
+                if _BEYOND_ASCII.search(line):
+                    return False
+                strays = True
+        return strays
+
+
+@contextmanager
+def opened_text(content: BinaryIO) -> Iterator[Text]:
+    """The feed's text; raises `FeedUnreadable` for what is none."""
+    with opened(content) as plain:
+        plain.seek(0)
+        if plain.read(len(_MARKS_OF_UTF16[0])) not in _MARKS_OF_UTF16:
+            yield Text(plain)
+            return
+        with spool() as text:
+            for part in _from_utf16(plain):
+                text.write(part)
+            yield Text(text)
+
+
+def _from_utf16(content: BinaryIO) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    at = 0
+    for chunk in chain(chunks(content), [b""]):
+        begins = at - len(decoder.getstate()[0])  # with what the decoder has kept
+        at += len(chunk)
         try:
-            return content.decode("utf-16")
+            yield decoder.decode(chunk, final=not chunk).encode()
         except UnicodeDecodeError as error:
             raise FeedUnreadable(
-                f"The feed is damaged UTF-16 ({error.reason} at byte {error.start}); save it as "
-                "UTF-8."
+                f"The feed is damaged UTF-16 ({error.reason} at byte {begins + error.start}); save "
+                "it as UTF-8."
             ) from error
-    if b"\x00" in content.lstrip().partition(b"\n")[0]:
+
+
+def _refuse(start: bytes, lines: int) -> None:
+    """What a file costs to read is bounded by its lines and by the columns of its header."""
+    if b"\x00" in start.lstrip().partition(b"\n")[0]:
         raise FeedUnreadable(
             "The feed's first line holds NUL bytes, so it is not UTF-8 text (perhaps UTF-16 "
             "without a byte order mark, or a spreadsheet file); save it as UTF-8 text."
         )
-    return content.decode("utf-8-sig", errors="surrogateescape")
+    if lines > MOST_LINES:
+        raise FeedUnreadable(
+            f"The feed has {lines:,} lines; {MOST_LINES:,} is the most. Is it the stock of one "
+            "source in one market?"
+        )
+    first = start.decode("utf-8-sig", errors="surrogateescape")[: LONGEST_HEADER + 1]
+    if len(first) > LONGEST_HEADER and "\n" not in first and "\r" not in first:
+        raise FeedUnreadable(
+            f"The feed's first line has more than {LONGEST_HEADER:,} characters; it must name the "
+            "columns and end with a line break."
+        )
 
 
-def records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def records(text: Text, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The lines that hold a value, each with the number of its (first) line and its cells.
 
     One line is one record, unless a quoted value holds line breaks. Quoting is RFC 4180's; a
     stray quotation mark is a sign like any other.
     """
-    # Not splitlines(): it also cuts at form feeds and separators, which belong to the cell.
-    whole = text.replace("\r\n", "\n")
-    lines = (whole if "\n" in whole else whole.replace("\r", "\n")).split("\n")
+    lines = text.lines()
+    ahead: deque[str] = deque()
     whole_rows = range(0)
-    effort = _MOST_EFFORT * (len(text) + _EFFORT_OF_A_LINE)
-    at = 0
-    while at < len(lines):
-        cells, used = _cells(lines[at], delimiter), 1
+    effort = _MOST_EFFORT * (text.size + _EFFORT_OF_A_LINE)
+    number = 1
+    while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
+        cells, used = _cells(line, delimiter), 1
         if whole_rows and effort > 0 and _open(cells):
-            following = lines[at : at + MOST_LINES_IN_A_CELL]
-            cells, used, spent = _continued(following, cells, whole_rows, delimiter)
+            ahead.extend(islice(lines, MOST_LINES_IN_A_CELL - 1 - len(ahead)))
+            cells, used, spent = _continued([line, *ahead], cells, whole_rows, delimiter)
             effort -= spent
+        for _ in range(used - 1):
+            ahead.popleft()
         if any(cell.strip() for cell in cells):
             whole_rows = whole_rows or range(_filled(cells), len(cells) + 1)
-            yield at + 1, cells
-        at += used
+            yield number, cells
+        number += used
 
 
 def _filled(cells: list[str]) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Final
 
 from app.catalog.feeds.record import FeedUnreadable
+from app.catalog.feeds.spool import CHUNK_BYTES, spool
 
-LARGEST_UNPACKED: Final = 32 << 20
-"""Bytes of text that a packed feed may hold: 50,000 cars of 600 bytes."""
+LARGEST_UNPACKED: Final = 96 << 20
+"""Bytes of text that a packed feed may hold: as many as one that is sent plain."""
 
 _GZIP: Final = b"\x1f\x8b"
 _ARCHIVE: Final = "Unpack it and send the text, or pack it with gzip."
@@ -52,52 +55,75 @@ _MARKUP: Final = (
 _BYTE_ORDER_MARKS: Final = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
-def text_of(content: bytes) -> bytes:
+@contextmanager
+def opened(content: BinaryIO) -> Iterator[BinaryIO]:
     """The feed's text, unpacked when it is packed with gzip.
 
     Raises `FeedUnreadable` for any other kind of file, naming it and what to send instead.
     """
-    if content.startswith(_GZIP):
-        content = _gunzip(content)
-        if content.startswith(_GZIP):
+    if not _start_of(content).startswith(_GZIP):
+        _refuse_other_kinds(_start_of(content))
+        yield content
+        return
+    with spool() as unpacked:
+        for part in _gunzipped(content):
+            unpacked.write(part)
+        start = _start_of(unpacked)
+        if start.startswith(_GZIP):
             raise FeedUnreadable("The feed is packed with gzip twice; pack it once.")
+        _refuse_other_kinds(start)
+        yield unpacked
+
+
+def _start_of(content: BinaryIO) -> bytes:
+    content.seek(0)
+    return content.read(1000)
+
+
+def _refuse_other_kinds(start: bytes) -> None:
     for mark, kind, advice in _OTHER_KINDS:
-        if content.startswith(mark):
+        if start.startswith(mark):
             raise FeedUnreadable(f"The feed is {kind}, not delimited text in UTF-8. {advice}")
-    if content[257:262] == b"ustar":
+    if start[257:262] == b"ustar":
         raise FeedUnreadable(f"The feed is a tar archive, not delimited text in UTF-8. {_ARCHIVE}")
-    if content.startswith(b"--") and b"content-disposition" in content[:1000].lower():
+    if start.startswith(b"--") and b"content-disposition" in start.lower():
         raise FeedUnreadable(
             "The feed is a form (multipart) with the file inside; send the file itself as the "
             "body, as curl --data-binary @FILE does."
         )
-    _refuse_markup(content[:200])
-    return content
+    _refuse_markup(start[:200])
 
 
-def _gunzip(packed: bytes) -> bytes:
+def _gunzipped(packed: BinaryIO) -> Iterator[bytes]:
     """All members of a gzip file (RFC 1952), at most `LARGEST_UNPACKED` bytes of them."""
-    parts: list[bytes] = []
     room = LARGEST_UNPACKED
-    while packed.startswith(_GZIP):
+    packed.seek(0)
+    waiting = packed.read(CHUNK_BYTES)
+    while waiting.startswith(_GZIP):
         member = zlib.decompressobj(wbits=31)
-        try:
-            part = member.decompress(packed, room + 1)
-        except zlib.error as error:
-            raise FeedUnreadable(
-                f"The feed is packed with gzip and damaged ({error}); pack it again."
-            ) from error
-        room -= len(part)
-        if room < 0:
-            raise FeedUnreadable(
-                f"The feed unpacks to more than {LARGEST_UNPACKED >> 20} MiB; is it the stock of "
-                "one source?"
-            )
-        if not member.eof:
-            raise FeedUnreadable("The feed is packed with gzip and cut off; send the whole file.")
-        parts.append(part)
-        packed = member.unused_data
-    return b"".join(parts)
+        while not member.eof:
+            if not waiting:
+                raise FeedUnreadable(
+                    "The feed is packed with gzip and cut off; send the whole file."
+                )
+            try:
+                part = member.decompress(waiting, CHUNK_BYTES)
+            except zlib.error as error:
+                raise FeedUnreadable(
+                    f"The feed is packed with gzip and damaged ({error}); pack it again."
+                ) from error
+            room -= len(part)
+            if room < 0:
+                raise FeedUnreadable(
+                    f"The feed unpacks to more than {LARGEST_UNPACKED >> 20} MiB; is it the stock "
+                    "of one source?"
+                )
+            yield part
+            waiting = member.unconsumed_tail or packed.read(CHUNK_BYTES)
+        # What was read last belongs behind what the member has left over.
+        waiting = member.unused_data + waiting
+        if len(waiting) < len(_GZIP):
+            waiting += packed.read(CHUNK_BYTES)
 
 
 def _refuse_markup(start: bytes) -> None:

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from app.catalog.range.dealers import Dealer
 from app.catalog.range.markets import Market
@@ -198,11 +198,13 @@ class FeedContext:
     """What an adapter may know beside the bytes: whose feed, which market, which day.
 
     `dealers` maps the market's store codes; adapters whose source has no dealers derive their own.
+    `options` maps the case-folded names of the range's own options, in any language, to codes.
     """
 
     source: str
     market: Market
     dealers: Mapping[str, Dealer]
+    options: Mapping[str, str]
     shipped: Range
     today: date
 
@@ -210,7 +212,19 @@ class FeedContext:
     def of(cls, source: str, market: str, shipped: Range, today: date) -> FeedContext:
         """The context of `source` in `market`; `KeyError` for an unknown market."""
         dealers = {dealer.dealer_id: dealer for dealer in shipped.dealers_of(market)}
-        return cls(source, shipped.markets[market], MappingProxyType(dealers), shipped, today)
+        options = {
+            name.casefold(): option.code
+            for option in shipped.options
+            for name in option.names.values()
+        }
+        return cls(
+            source,
+            shipped.markets[market],
+            MappingProxyType(dealers),
+            MappingProxyType(options),
+            shipped,
+            today,
+        )
 
 
 Parsed = StockRecord | Rejection | Notice
@@ -228,5 +242,5 @@ class FeedAdapter(Protocol):
     def name(self) -> str:
         """The adapter's name, as settings and routes write it."""
 
-    def read(self, content: bytes, context: FeedContext) -> Iterator[Parsed]:
-        """Read a whole feed."""
+    def read(self, content: BinaryIO, context: FeedContext) -> Iterator[Parsed]:
+        """Read a whole feed from its file, some rows at a time, as often as it takes."""

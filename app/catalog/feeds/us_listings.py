@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from app.catalog.feeds.colours import listed_colour
-from app.catalog.feeds.delimited import Columns, Refused, Row, read_rows
+from app.catalog.feeds.delimited import Columns, Refused, Row, opened_rows
 from app.catalog.feeds.record import (
     CarWltp,
     FeedContext,
@@ -84,14 +85,14 @@ class UsListings:
 
     name: str = "us_listings"
 
-    def read(self, content: bytes, context: FeedContext) -> Iterator[Parsed]:
+    def read(self, content: BinaryIO, context: FeedContext) -> Iterator[Parsed]:
         """See `FeedAdapter.read`."""
         if context.market.code != MARKET:
             raise FeedUnreadable(
                 f"These listings belong to the market {MARKET}, not to {context.market.code}."
             )
-        rows = read_rows(content, ",", COLUMNS)
-        return walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
+        with opened_rows(content, ",", COLUMNS) as rows:
+            yield from walk(rows, lambda row: _record(row, context), _remarks, MESSAGES)
 
 
 ADAPTER = UsListings()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import blake2b
 
-from app.catalog.feeds.delimited import SHOWN_CHARACTERS, Refused, Row, repeated
+from app.catalog.feeds.delimited import SHOWN_CHARACTERS, Refused, Row
 from app.catalog.feeds.record import Notice, NoticeCode, Parsed, Reason, StockRecord
 from app.catalog.feeds.values import plain_vin
 
@@ -13,20 +13,46 @@ Accept = Callable[[Row], StockRecord]
 Remark = Callable[[Row, StockRecord], Iterable[tuple[NoticeCode, str]]]
 
 
+class Repeats:
+    """Which values stand in several rows: what is kept of each is short, however long it is."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+        self._again: set[bytes] = set()
+
+    def add(self, value: str) -> None:
+        if value:
+            mark = _mark(value)
+            (self._again if mark in self._seen else self._seen).add(mark)
+
+    def __contains__(self, value: str) -> bool:
+        return bool(self._again) and _mark(value) in self._again
+
+    def close(self) -> None:
+        """No value is added any more."""
+        self._seen.clear()
+
+
+def _mark(value: str) -> bytes:
+    return blake2b(value.encode(), digest_size=16).digest()
+
+
 def walk(
-    rows: tuple[Row, ...], accept: Accept, remark: Remark, messages: Mapping[NoticeCode, str]
+    rows: Iterable[Row], accept: Accept, remark: Remark, messages: Mapping[NoticeCode, str]
 ) -> Iterator[Parsed]:
     """One record or one rejection per row, in order; a record's notices come before it.
 
     `accept` makes the record or raises `Refused`; `remark` yields (code, column). Rows that share
-    an id or a VIN are all refused, since nobody can tell which is right.
+    an id or a VIN are all refused, since nobody can tell which is right: that is found out first,
+    so that `rows` are gone through twice.
     """
-    ids = repeated(row.get("id") for row in rows)
-    vins = repeated(plain_vin(row.get("vin")) for row in rows)
-    waiting = deque(rows)
-    rows = ()  # what was walked past is let go
-    while waiting:
-        row = waiting.popleft()
+    ids, vins = Repeats(), Repeats()
+    for row in rows:
+        ids.add(row.get("id"))
+        vins.add(plain_vin(row.get("vin")))
+    ids.close()
+    vins.close()
+    for row in rows:
         try:
             _refuse_repeats(row, ids, vins)
             record = accept(row)
@@ -45,7 +71,7 @@ def walk(
         yield record
 
 
-def _refuse_repeats(row: Row, ids: frozenset[str], vins: frozenset[str]) -> None:
+def _refuse_repeats(row: Row, ids: Repeats, vins: Repeats) -> None:
     if row.fault:
         raise row.fault
     stock_id = row.need("id")

@@ -22,8 +22,8 @@ FORM_BYTES: Final = 64 * 1024
 WEBHOOK_BYTES: Final = 1024 * 1024
 """A provider's event may carry whole objects that we do not read."""
 
-FEED_BYTES: Final = 8 * 1024 * 1024
-"""A dealer's stock of 30,000 cars fits."""
+FEED_BYTES: Final = 96 * 1024 * 1024
+"""A dealer's stock of 30,000 cars fits, with rows as long as Google's format makes them (3 kB)."""
 
 BYTES_IN_TIME: Final = 512 * 1024
 """What fits into a body's time; a route that allows more gives as much more time."""

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.frame.data.database import Database
 from app.frame.inbound.admission import SPARE, Admission, Entry
-from app.frame.inbound.bodies import FEED_BYTES, BodyLimit
+from app.frame.inbound.bodies import BYTES_IN_TIME, FEED_BYTES, BodyLimit
 from app.frame.inbound.listening import Connection
 from app.frame.platform import Platform
 from app.frame.start.server import _Server
@@ -180,7 +180,7 @@ async def test_a_larger_body_has_more_time_and_is_late_in_the_end() -> None:
             answer = Response(error.detail, error.status_code, error.headers)
         await answer(scope, receive, send)
 
-    limit = BodyLimit(reading, seconds=0.1, larger={"/feeds/": FEED_BYTES})
+    limit = BodyLimit(reading, seconds=0.1, larger={"/feeds/": 16 * BYTES_IN_TIME})
     late = b"POST /feeds/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
     async with listening(limit) as port:
         form, feed = await Caller.to(port), await Caller.to(port)
