@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from app.contracts.sandbox import webhook_signature
 from app.frame.keys import secrets_of
+from app.kernel.clock import SystemClock
 from rigs.shop import ROOT, operator_headers
 from tests.builders.purchase import CUSTOMER, Buyer, bearer, key
 from tests.doors.desks import Desk
@@ -39,7 +39,9 @@ def opened_doors(house: House, secrets: Mapping[str, str]) -> dict[str, bool]:
     def bears(name: str) -> dict[str, str]:
         return bearer(secrets[name])
 
-    signature = webhook_signature(NOT_OURS, secrets["VITRINE_WEBHOOK_SECRET"], int(time.time()))
+    signature = webhook_signature(
+        NOT_OURS, secrets["VITRINE_WEBHOOK_SECRET"], int(SystemClock().now().timestamp())
+    )
     inside, insight = f"{house.internal('checkout')}/internal", "/api/insight/v1"
     with httpx.Client(base_url=house.url, trust_env=False, timeout=30) as stranger:
         answers = {
