@@ -1,12 +1,14 @@
 """How much of a market's stock is held: nobody may take it away from everybody, for nothing.
 
-Measured once a second by every process, which adds what it has placed itself since then. So the
-share is exact in one process; with n of them a crowd that comes within one second may take n times
-as much, until the next measure.
+Measured once a second by every process, which adds what it has placed itself since the measure
+began. So the share is exact in one process but for the few holds that are being written while it
+is measured; with n of them a crowd that comes within one second may take n times as much, until
+the next measure.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,7 +29,9 @@ class StockHeld:
         self._share = settings.strangers_share
         self._least = settings.strangers_least
         self._stock: Mapping[str, int] = {}
-        self._held: dict[str, int] = {}
+        self._held: Counter[str] = Counter()
+        self._placed: Counter[str] = Counter()
+        """Since the last measure began."""
         self._measures = 0
 
     async def measure(self) -> None:
@@ -35,16 +39,19 @@ class StockHeld:
         if self._measures % STOCK_EVERY == 0 or not self._stock:
             self._stock = await self._store.stock_by_market()
         self._measures += 1
-        self._held = dict(await self._store.held_by_market())
+        self._placed.clear()
+        counted = await self._store.held_by_market()
         for market, cars in self._stock.items():
-            self._signals.stock_held(market, self._held.get(market, 0) / max(cars, self._least))
+            self._signals.stock_held(market, counted.get(market, 0) / max(cars, self._least))
+        self._held = Counter(counted) + self._placed
 
     def placed(self, market: str) -> None:
-        self._held[market] = self._held.get(market, 0) + 1
+        self._held[market] += 1
+        self._placed[market] += 1
 
     def crowded(self, market: str) -> bool:
         """Whether callers whom we do not know yet must leave the rest to shoppers."""
         cars = self._stock.get(market)
         if cars is None:
             return False  # not measured yet
-        return self._held.get(market, 0) >= max(self._least, self._share * cars)
+        return self._held[market] >= max(self._least, self._share * cars)
