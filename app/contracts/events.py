@@ -25,7 +25,7 @@ from telemetry.catalogue.labels import Market
 
 AdviceResult = Literal["completed", "no_match"]
 VitalName = Literal["LCP", "INP", "CLS"]
-DeployOutcome = Literal["succeeded", "failed"]
+DeployOutcome = Literal["succeeded", "failed", "rolled_back"]
 DeployKind = Literal["planned", "rework"]
 
 Id = Annotated[str, text_of(80)]

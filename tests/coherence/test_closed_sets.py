@@ -50,7 +50,7 @@ SAME: dict[str, tuple[Collection[str], Collection[str]]] = {
         insight.RETURN_REASONS,
     ),
     "deployments are counted by outcome": (
-        {*get_args(DeployOutcome), "rolled_back"},
+        get_args(DeployOutcome),
         insight.DEPLOY_OUTCOME.values or (),
     ),
     "payments are counted by answer": (

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from app.frame.start.service import Service
 from app.kernel.clock import rfc3339
+from telemetry.catalogue.insight import DEPLOY_OUTCOME
 from tests.builders.facts import HUMAN, confirmed, hold, purchase, released, shopper, visit
 from tests.insight.conftest import World, run_job, total
 
@@ -218,3 +219,22 @@ async def test_a_deployment_is_counted_for_whoever_has_the_delivery_key(world: W
     assert [refused.status_code, told.status_code, unknown.status_code] == [401, 204, 422]
     assert total(service, "delivery_deployments_total", service="checkout", kind="planned") == 1
     assert total(service, "delivery_deployments_total") == 1
+
+
+async def test_every_way_in_which_a_roll_out_ends_can_be_told(world: World) -> None:
+    service = await world.replica()
+    async with caller(service) as client:
+        answers = [
+            await client.post(
+                "/api/insight/v1/deployments",
+                json={"service": "checkout", "revision": "abc123", "outcome": outcome},
+                headers={"authorization": "Bearer test-delivery_key"},
+            )
+            for outcome in DEPLOY_OUTCOME.values or ()
+        ]
+    await run_job(service, "consume-insight")
+    assert [answer.status_code for answer in answers] == [204, 204, 204]
+    assert {
+        outcome: total(service, "delivery_deployments_total", outcome=outcome)
+        for outcome in DEPLOY_OUTCOME.values or ()
+    } == {"succeeded": 1, "failed": 1, "rolled_back": 1}
