@@ -24,7 +24,7 @@ from app.kernel.facts import ContractBroken, Event, Fact, checked, text_of
 from telemetry.catalogue.labels import Market
 
 AdviceResult = Literal["completed", "no_match"]
-VitalName = Literal["LCP", "INP", "CLS"]
+VitalName = Literal["LCP", "INP", "CLS", "FCP", "TTFB"]
 DeployOutcome = Literal["succeeded", "failed", "rolled_back"]
 DeployKind = Literal["planned", "rework"]
 
@@ -408,7 +408,7 @@ class WebVitalMeasured(Fact):
     TYPE: ClassVar[str] = "browser.web_vital"
     name: VitalName
     value: Number
-    """Seconds for LCP and INP, a plain score for CLS."""
+    """Seconds, but for CLS, which is a plain score."""
     page: Id
 
 

@@ -4,7 +4,8 @@ Ledger metrics are the same on every replica: take `max without (instance)` befo
 builders in promql.py do). Every `shop_*` metric carries the same five segment labels.
 """
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
 
 from telemetry.catalogue.labels import (
     BUYERS,
@@ -188,7 +189,7 @@ SHOP_NPS_RESPONSES = _shop(
 
 
 def _browser(name: str, description: str, unit: str, buckets: tuple[float, ...]) -> Metric:
-    """A web vital; edges lie on the published thresholds (good, poor)."""
+    """A web vital; edges lie on the published thresholds (`GRADES`)."""
     return Metric(
         name=name,
         kind="histogram",
@@ -220,6 +221,27 @@ BROWSER_CLS = _browser(
     "score",
     (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0),
 )
+BROWSER_FCP = _browser(
+    "browser_fcp_seconds",
+    "First contentful paint of page views by people.",
+    "seconds",
+    (0.25, 0.5, 0.75, 1.0, 1.4, 1.8, 2.4, 3.0, 5.0, 10.0),
+)
+BROWSER_TTFB = _browser(
+    "browser_ttfb_seconds",
+    "Time to the first byte of page views by people, redirects and connecting included.",
+    "seconds",
+    (0.1, 0.2, 0.4, 0.6, 0.8, 1.2, 1.8, 3.0, 6.0),
+)
+GRADES: Final[Mapping[str, tuple[float, float]]] = {
+    BROWSER_LCP.name: (2.5, 4.0),
+    BROWSER_INP.name: (0.2, 0.5),
+    BROWSER_CLS.name: (0.1, 0.25),
+    BROWSER_FCP.name: (1.8, 3.0),
+    BROWSER_TTFB.name: (0.8, 1.8),
+}
+"""Good up to the first, poor over the second (https://web.dev/articles/vitals)."""
+
 CLIENT_SESSIONS_CRASHED = Metric(
     name="client_sessions_crashed_total",
     kind="counter",
@@ -290,6 +312,8 @@ METRICS = (
     BROWSER_LCP,
     BROWSER_INP,
     BROWSER_CLS,
+    BROWSER_FCP,
+    BROWSER_TTFB,
     CLIENT_SESSIONS_CRASHED,
     DELIVERY_DEPLOYMENTS,
     LEDGER_LAG,

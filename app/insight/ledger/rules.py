@@ -339,6 +339,8 @@ VITALS: Final = {
     "LCP": metrics.BROWSER_LCP,
     "INP": metrics.BROWSER_INP,
     "CLS": metrics.BROWSER_CLS,
+    "FCP": metrics.BROWSER_FCP,
+    "TTFB": metrics.BROWSER_TTFB,
 }
 
 

@@ -281,6 +281,29 @@ def test_feedback_is_counted_once_per_order() -> None:
     } == {"5": 1, "1": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "metric", "edge"),
+    [
+        ("FCP", 1.8, "browser_fcp_seconds", "1.8"),
+        ("FCP", 1.81, "browser_fcp_seconds", "2.4"),
+        ("FCP", 3.0, "browser_fcp_seconds", "3.0"),
+        ("TTFB", 0.8, "browser_ttfb_seconds", "0.8"),
+        ("TTFB", 1.8, "browser_ttfb_seconds", "1.8"),
+        ("TTFB", 6.1, "browser_ttfb_seconds", "+Inf"),
+    ],
+)
+def test_a_measurement_on_a_threshold_is_within_it(
+    name: facts.VitalName, value: float, metric: str, edge: str
+) -> None:
+    measured = facts.WebVitalMeasured(name, value, "car")
+    assert book(Writer().events([Stated("insight", measured, HUMAN)])).cells == Counter(
+        {
+            Cell(metric, ("phone", "car"), edge): 1,
+            Cell(metric, ("phone", "car"), "sum"): round(value * 1_000_000),
+        }
+    )
+
+
 def test_web_vitals_of_people_are_observed_and_those_of_rehearsals_are_not() -> None:
     measured = facts.WebVitalMeasured("LCP", 1.2, "car")
     books = book(
