@@ -71,6 +71,8 @@ class PageViewed(Fact):
     """A closed name: home, cars, car, model, advisor, matches, details, order, …"""
     car_id: Id = ""
     model_id: Id = ""
+    again: bool = False
+    """A form that was on this page led back to it: the shopper is there, and saw no second page."""
 
 
 @dataclass(frozen=True, slots=True)

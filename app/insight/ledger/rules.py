@@ -110,8 +110,9 @@ def _session_started(
 
 
 def _page_viewed(fact: facts.PageViewed, line: Line, segment: Segment, books: Books) -> bool:
-    # A browser's beacon repeats what the storefront has stated: it shows presence, not a view.
-    if line.source == "storefront" and line.context.session_id:
+    # A browser's beacon repeats what the storefront has stated, and so does the answer to a form
+    # on the page: they show presence, not a view.
+    if line.source == "storefront" and line.context.session_id and not fact.again:
         books.session(line.context.session_id, line.at).views += 1
     if fact.page == "car":
         _step(books, line, segment, "car_view", "")

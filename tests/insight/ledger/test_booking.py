@@ -149,6 +149,11 @@ def test_two_orders_convert_one_session_once() -> None:
     assert total(books, "shop_funnel_steps_total", step="order") == 1
 
 
+def answered(after: float) -> Stated:
+    """A form on the home page led back to it."""
+    return Stated("storefront", facts.PageViewed("home", again=True), HUMAN, after)
+
+
 @pytest.mark.parametrize(
     ("stated", "engaged"),
     [
@@ -156,10 +161,23 @@ def test_two_orders_convert_one_session_once() -> None:
         (visit(HUMAN, ("home", "cars")), 1),
         ([*visit(HUMAN), Stated("insight", facts.PageViewed("home"), HUMAN, 9.0)], 0),
         ([*visit(HUMAN), Stated("insight", facts.PageViewed("home"), HUMAN, 11.0)], 1),
+        ([*visit(HUMAN), answered(2.0)], 0),
+        ([*visit(HUMAN), answered(11.0)], 1),
+        ([*visit(HUMAN, ("home", "cars")), answered(4.0)], 1),
         ([*visit(HUMAN), hold(HUMAN, "1")], 1),
         ([*visit(HUMAN), released(HUMAN, "1", "abandoned")], 0),
     ],
-    ids=["one view", "two views", "nine seconds", "eleven seconds", "key event", "not an act"],
+    ids=[
+        "one view",
+        "two views",
+        "nine seconds",
+        "eleven seconds",
+        "a form led back",
+        "a form led back after eleven seconds",
+        "two views and a form",
+        "key event",
+        "not an act",
+    ],
 )
 def test_engaged_is_over_ten_seconds_or_two_views_or_a_key_event(
     stated: list[Stated], engaged: int
