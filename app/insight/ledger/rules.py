@@ -60,6 +60,10 @@ KEY_EVENTS: Final[frozenset[type[Fact]]] = frozenset(
 )
 
 
+UNMATCHED: Final = "unmatched"
+"""Step of a visit that asked when nothing met its needs; until it is closed it may loosen one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One fact's envelope: `segment` is None where the market is unknown."""
@@ -130,11 +134,22 @@ def _match_viewed(fact: facts.MatchViewed, line: Line, segment: Segment, books: 
 
 
 def _advice_given(fact: facts.AdviceGiven, line: Line, segment: Segment, books: Books) -> bool:
-    _step(books, line, segment, "advice_complete", fact.advice_id, funnel="advice")
-    who = line.context.session_id or fact.advice_id
-    if books.once(StepKey(who, "advice", "ended"), segment, line.at):
-        books.count(metrics.SHOP_ADVICE, segment, result=fact.result)
+    session_id = line.context.session_id
+    who = session_id or fact.advice_id
+    if fact.result == "completed":
+        _step(books, line, segment, "advice_complete", fact.advice_id, funnel="advice")
+        _end_advice(who, "completed", line.at, segment, books)
+        return True
+    books.once(StepKey(who, "advice", UNMATCHED), segment, line.at)
+    session = books.sessions.get(session_id)
+    if not session_id or (session is not None and session.closed_at is not None):
+        _end_advice(who, "no_match", line.at, segment, books)
     return True
+
+
+def _end_advice(who: str, result: str, at: datetime, segment: Segment, books: Books) -> None:
+    if books.once(StepKey(who, "advice", "ended"), segment, at):
+        books.count(metrics.SHOP_ADVICE, segment, result=result)
 
 
 def _feedback(fact: facts.FeedbackGiven, line: Line, segment: Segment, books: Books) -> bool:
@@ -430,9 +445,11 @@ def settle(session: SessionPage, books: Books) -> None:
 
 
 def close(session: SessionPage, at: datetime, books: Books) -> None:
-    """Close an idle session: advice that was begun and never given is abandoned."""
+    """Close an idle session: advice that found no car by now found none; else it is abandoned."""
     session.closed_at = at
-    if not session.advised or session.segment is None or books.is_late(session.last_seen):
+    if session.segment is None or books.is_late(session.last_seen):
         return
-    if books.once(StepKey(session.session_id, "advice", "ended"), session.segment, at):
-        books.count(metrics.SHOP_ADVICE, session.segment, result="abandoned")
+    if StepKey(session.session_id, "advice", UNMATCHED) in books.taken:
+        _end_advice(session.session_id, "no_match", at, session.segment, books)
+    elif session.advised:
+        _end_advice(session.session_id, "abandoned", at, session.segment, books)

@@ -207,6 +207,51 @@ def test_advice_is_completed_and_its_steps_are_counted_once() -> None:
     } == {"advice_start": 1, "advice_complete": 1, "match_view": 1, "hold": 1, "order": 1}
 
 
+NOTHING, CAR = "no_match", "completed"
+
+
+@pytest.mark.parametrize(
+    ("given", "before", "result", "advised"),
+    [
+        ([NOTHING], 0, "no_match", 0),
+        ([NOTHING, NOTHING], 0, "no_match", 0),
+        ([CAR], 1, "completed", 1),
+        ([NOTHING, CAR], 1, "completed", 1),
+        ([CAR, NOTHING], 1, "completed", 1),
+    ],
+)
+def test_who_is_told_of_no_car_is_not_advised(
+    given: list[str], before: int, result: str, advised: int
+) -> None:
+    told = [
+        Stated("advisor", facts.AdviceGiven(f"adv_{number}", each, 0, 1), HUMAN, 30.0 + number)  # type: ignore[arg-type]
+        for number, each in enumerate(given)
+    ]
+    books = book(Writer().events([*visit(HUMAN), *advice(HUMAN, "adv", None), *told]))
+    assert total(books, "shop_advice_total") == before
+    close(books.sessions["ses_1"], START + timedelta(minutes=31), books)
+    close(books.sessions["ses_1"], START + timedelta(minutes=32), books)
+    assert total(books, "shop_advice_total") == 1
+    assert total(books, "shop_advice_total", result=result) == 1
+    assert total(books, "shop_advice_steps_total", step="advice_complete") == advised
+
+
+def test_a_caller_without_a_session_is_told_at_once_that_nothing_fits() -> None:
+    given = facts.AdviceGiven("adv_1", "no_match", 0, 1)
+    books = book(Writer().events([Stated("advisor", given, EventContext(market="SE"))] * 2))
+    assert total(books, "shop_advice_total", result="no_match") == 1
+    assert total(books, "shop_advice_total") == 1
+
+
+def test_advice_without_a_car_that_is_read_after_its_session_was_closed_is_counted() -> None:
+    writer = Writer()
+    books = book(writer.events(visit(HUMAN)))
+    close(books.sessions["ses_1"], START + timedelta(minutes=31), books)
+    given = facts.AdviceGiven("adv_1", "no_match", 0, 1)
+    book_all(writer.events([Stated("advisor", given, HUMAN, 30)]), books)
+    assert total(books, "shop_advice_total", result="no_match") == 1
+
+
 def test_advice_that_was_begun_and_never_given_is_abandoned_when_the_session_closes() -> None:
     books = book(Writer().events([*visit(HUMAN), *advice(HUMAN, "adv_1", None)]))
     close(books.sessions["ses_1"], START + timedelta(minutes=31), books)
