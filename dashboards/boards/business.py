@@ -179,6 +179,18 @@ ORDERS = Row(
             smallest=0.0,
         ),
         graph(
+            "Order value lost, last day",
+            "Price of orders that were given up, returned or paid back, once per order and per"
+            " currency: order value less this is what the shop keeps.",
+            "short",
+            Query(
+                f"{counted(insight.SHOP_ORDER_VALUE_LOST, window=DAY, by=('currency', 'loss'))}"
+                f" / {MINOR_UNITS}",
+                "{{currency}} {{loss}}",
+            ),
+            smallest=0.0,
+        ),
+        graph(
             "Withdrawn and returned",
             "Orders cancelled before handover, and cars returned after it, per day.",
             "none",

@@ -37,6 +37,13 @@ FUNNEL_STEP = Label("step", FUNNEL_STEPS, "A step of the purchase, in order.")
 ADVICE_STEP = Label("step", ADVICE_STEPS, "A step of the advised purchase, in order.")
 CHECKOUT_END = Label("result", CHECKOUT_ENDS, "How a started checkout ended.")
 ADVICE_RESULT = Label("result", ADVICE_RESULTS, "How an advice session ended.")
+LOSSES = ("cancelled", "returned", "refunded")
+LOSS = Label(
+    "loss",
+    LOSSES,
+    "What took the sale away: given up before handover, the car came back, or the money went back"
+    " at the provider.",
+)
 RETURN_REASON = Label("reason", RETURN_REASONS, "Why a car came back.")
 CURRENCY = Label("currency", tuple(CURRENCY_OF_MARKET.values()), "ISO 4217 code of the amount.")
 CAMPAIGN = Label(
@@ -141,6 +148,15 @@ SHOP_ORDER_VALUE = _shop(
     "shop_order_value_total",
     "Price of confirmed orders with VAT, in minor units of the currency.",
     CURRENCY,
+    unit="minor_units",
+    zero_segments=_USUAL_WITH_CURRENCY,
+)
+SHOP_ORDER_VALUE_LOST = _shop(
+    "shop_order_value_lost_total",
+    "Price of confirmed orders that were given up, returned or paid back since, once per order and"
+    " in minor units of the currency: order value less this is what the shop keeps.",
+    CURRENCY,
+    LOSS,
     unit="minor_units",
     zero_segments=_USUAL_WITH_CURRENCY,
 )
@@ -300,6 +316,7 @@ METRICS = (
     SHOP_CHECKOUTS_ENDED,
     SHOP_ORDERS,
     SHOP_ORDER_VALUE,
+    SHOP_ORDER_VALUE_LOST,
     SHOP_ORDER_DURATION,
     SHOP_CONFIRMATION_DURATION,
     SHOP_ADVICE,

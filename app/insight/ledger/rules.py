@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from app.contracts import events as facts
 from app.insight.ledger.books import (
+    LOST,
     ONCE,
     Books,
     CheckoutPage,
@@ -289,6 +290,7 @@ def _order_cancelled(
     if page is not None:
         page.state, page.ended_at = "cancelled", line.at
     books.count(metrics.SHOP_ORDERS_CANCELLED, segment)
+    _lose(page, "cancelled", line, books)
     return True
 
 
@@ -300,10 +302,24 @@ def _order_returned(fact: facts.OrderReturned, line: Line, segment: Segment, boo
         page.state, page.ended_at = "returned", line.at
     reason = fact.reason if fact.reason in metrics.RETURN_REASONS else "other"
     books.count(metrics.SHOP_ORDERS_RETURNED, segment, reason=reason)
+    _lose(page, "returned", line, books)
     return True
 
 
+def _lose(page: OrderPage | None, loss: str, line: Line, books: Books) -> None:
+    """Take a confirmed order's price from what the shop keeps, once, by what happened first.
+
+    In the order's own segment: so in every segment no more is lost than was sold.
+    """
+    if page is None or page.confirmed_at is None:
+        return
+    if books.once(StepKey(page.order_id, ONCE, LOST), page.segment, line.at):
+        labels = {"currency": page.currency, "loss": loss}
+        books.count(metrics.SHOP_ORDER_VALUE_LOST, page.segment, page.price, **labels)
+
+
 def _order_refunded(fact: facts.OrderRefunded, line: Line, _: Segment, books: Books) -> bool:
+    _lose(books.orders.get(fact.order_id), "refunded", line, books)
     return _order_is(fact.order_id, "refunded", line, books)
 
 

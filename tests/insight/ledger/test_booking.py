@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,11 +24,14 @@ from tests.builders.facts import (
     Writer,
     advice,
     attempted,
+    cancelled,
     confirmed,
     hold,
     purchase,
+    refunded,
     refused,
     released,
+    returned,
     shopper,
     submitted,
     visit,
@@ -508,7 +511,7 @@ def test_the_books_balance_after_any_set_of_journeys(journeys: list[list[Stated]
         ),
     ],
 )
-def test_money_that_moves_later_changes_the_order_and_no_count(
+def test_money_that_moves_later_changes_the_order_and_no_count_but_what_was_lost(
     later: list[Fact], state: str
 ) -> None:
     writer = Writer()
@@ -519,7 +522,37 @@ def test_money_that_moves_later_changes_the_order_and_no_count(
     books = book([*bought, *writer.events([Stated("checkout", fact, HUMAN) for fact in moved])])
 
     assert books.orders[order_id].state == state
-    assert books.cells == book(bought).cells
+    lost = Cell("shop_order_value_lost_total", (*SE, "SEK", "refunded"))
+    expected = {lost: 48_990_000} if state == "refunded" else {}
+    assert books.cells == book(bought).cells + Counter(expected)
+
+
+@pytest.mark.parametrize(
+    ("later", "loss"),
+    [
+        ([cancelled], "cancelled"),
+        ([cancelled, cancelled, refunded], "cancelled"),
+        ([returned, refunded], "returned"),
+        ([refunded, refunded], "refunded"),
+        ([refunded, returned], "refunded"),
+    ],
+)
+def test_an_orders_value_is_lost_once_by_what_happened_first(
+    later: list[Callable[[EventContext, str], Stated]], loss: str
+) -> None:
+    told = replace(HUMAN, entry="advisor")  # whoever tells, it is the order's segment that loses
+    events = [*purchase(HUMAN, "1"), *(each(told, "1") for each in later)]
+    books = book(Writer().events(events))
+    assert {
+        cell.labels: value
+        for cell, value in books.cells.items()
+        if cell.metric == "shop_order_value_lost_total"
+    } == {(*SE, "SEK", loss): 48_990_000}
+
+
+def test_an_order_that_was_never_confirmed_loses_no_value() -> None:
+    books = book(Writer().events([hold(HUMAN, "1"), submitted(HUMAN, "1"), refunded(HUMAN, "1")]))
+    assert total(books, "shop_order_value_lost_total") == 0
 
 
 def test_a_forgotten_customer_takes_the_campaign_along_and_no_count() -> None:
