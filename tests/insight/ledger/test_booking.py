@@ -390,7 +390,17 @@ def test_web_vitals_of_people_are_observed_and_those_of_rehearsals_are_not() -> 
 
 # --- properties -----------------------------------------------------------------------------
 
-ENDINGS = ("order", "abandoned", "declined", "expired", "late", "sold_out", "leave")
+UNSOLD = ("abandoned", "declined", "expired", "sold_out", "leave")
+
+
+LOSING = {
+    "cancelled": (cancelled, refunded),
+    "returned": (returned, refunded),
+    "refunded": (refunded,),
+}
+
+
+ENDINGS = ("order", "late", *LOSING, *UNSOLD)
 
 
 def journey(number: int, ending: str, advised: bool) -> list[Stated]:
@@ -410,6 +420,9 @@ def journey(number: int, ending: str, advised: bool) -> list[Stated]:
     stated += [submitted(context, name), attempted(context, name)]
     if ending == "order":
         return [*stated, confirmed(context, name)]
+    if ending in LOSING:
+        lost = (each(context, name) for each in LOSING[ending])
+        return [*stated, confirmed(context, name), *lost]
     if ending == "late":
         late = confirmed(context, name, after=960, late=True)
         return [*stated, released(context, name, "expired"), late]
@@ -464,6 +477,8 @@ def test_the_books_balance_after_any_set_of_journeys(journeys: list[list[Stated]
     orders = sum(1 for page in books.orders.values() if page.confirmed_at)
     assert total(books, "shop_orders_total") == orders
     assert total(books, "shop_order_value_total") == 48_990_000 * orders
+    lost = sum(page.state == "refunded" for page in books.orders.values())
+    assert total(books, "shop_order_value_lost_total") == 48_990_000 * lost
     started = total(books, "shop_checkouts_started_total")
     assert total(books, "shop_checkouts_ended_total") == started
     assert total(books, "shop_sessions_converted_total") == orders
