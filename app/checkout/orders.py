@@ -177,6 +177,11 @@ def _new_payment(order: Order) -> Payment:
     )
 
 
+def is_unopened(purchase: Purchase) -> bool:
+    """Whether an order waits for a payment that its provider has never opened."""
+    return purchase.order.state == "payment_pending" and purchase.payment.payment_id is None
+
+
 def open_payment(
     seen: Seen[OrderSight],
     claim: Claim,
@@ -278,7 +283,7 @@ class Orders:
         hold is kept, the key free for a retry), and what `idempotency.judged` raises.
         """
         provider = self._payments.open_provider(command.provider)
-        submitted = await self._submitted(command)
+        submitted, retried = await self._submitted(command)
         if isinstance(submitted, Replay):
             return replace(submitted, answer=self._tokens.shown(submitted.answer))
         order = submitted.order
@@ -291,7 +296,9 @@ class Orders:
             with self._signals.provider_call(command.provider):
                 payment = await provider.create(_payment_order(submitted, command))
         except VitrineError as error:
-            self._signals.provider_failed(order.order_id, provider=command.provider, error=error)
+            self._signals.submission_failed(
+                order.order_id, provider=command.provider, error=error, retried=retried
+            )
             await self._changes.let_go(command.claim)
             raise
         try:
@@ -311,7 +318,8 @@ class Orders:
             await self._changes.let_go(command.claim)
             raise
 
-    async def _submitted(self, command: OrderCommand) -> Purchase | Replay:
+    async def _submitted(self, command: OrderCommand) -> tuple[Purchase | Replay, bool]:
+        """The stored order, and whether this tries again what came to nothing at the provider."""
         order_id = new_id("ord", self._clock.now())
         new = NewOrder(
             order_id,
@@ -320,11 +328,15 @@ class Orders:
             self._index.of(command.customer.email),
         )
 
+        retried = False
+
         def decide(seen: Seen[HoldSight]) -> Change[Any]:
+            nonlocal retried
             sight, now = seen.sight, self._clock.now()
             written = None if sight is None else sight.purchase
             if written is not None and written.order.order_id == order_id:
                 return unchanged(written)  # in a round of whose end nobody heard
+            retried = written is not None and is_unopened(written)
             begun = judged(seen.key, command.claim, now)
             if isinstance(begun, Replay):
                 return unchanged(begun)
@@ -332,7 +344,7 @@ class Orders:
 
         look = HoldLook(command.hold_id, command.claim.key)
         submitted: Purchase | Replay = await self._changes.rounds("submit_order", look, decide)
-        return submitted
+        return submitted, retried
 
     async def read(self, order_id: str, token: str) -> dict[str, Any]:
         """Raises `OrderUnknown` when there is none or the token does not fit."""

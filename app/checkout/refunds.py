@@ -59,10 +59,10 @@ class Refunds:
                     owed.payment.payment_id or "", order_id
                 )
         except ProviderRefused as error:
-            self._signals.provider_failed(order_id, provider=provider, error=error)
+            self._signals.refund_failed(order_id, provider=provider, error=error)
             return await self._refused(order_id)
         except VitrineError as error:
-            self._signals.provider_failed(order_id, provider=provider, error=error)
+            self._signals.refund_failed(order_id, provider=provider, error=error)
             raise
         if not await self._changes.settled("refund", OrderLook(order_id), _paid_back):
             return False  # its message was faster

@@ -121,8 +121,12 @@ class Signals:
         _mark(order_id=order_id, keep=True, caused_by=caused_by)
         self._log.info("payment.declined", order_id=order_id, provider=provider)
 
-    def provider_failed(self, order_id: str, *, provider: str, error: VitrineError) -> None:
-        self._submissions.inc(provider=provider, outcome=error.outcome)
+    def submission_failed(
+        self, order_id: str, *, provider: str, error: VitrineError, retried: bool
+    ) -> None:
+        """The provider did not open a payment: of one submission it counts once, not per retry."""
+        if not retried:
+            self._submissions.inc(provider=provider, outcome=error.outcome)
         self._log.warning(
             "payment.unavailable", order_id=order_id, provider=provider, detail=error.detail
         )
@@ -145,6 +149,12 @@ class Signals:
     def money_without_order(self, reference: str, *, provider: str) -> None:
         """Money carries our reference and there is no such order: a restored or wrong database."""
         self._log.error("payment.unknown_order", order_id=reference[:80], provider=provider)
+
+    def refund_failed(self, order_id: str, *, provider: str, error: VitrineError) -> None:
+        """Money could not be given back now; the call itself is measured by its outcome."""
+        self._log.warning(
+            "refund.failed", order_id=order_id, provider=provider, detail=error.detail
+        )
 
     def refund_refused(self, order_id: str) -> None:
         """The provider will not pay it back: a person must see to it."""

@@ -24,8 +24,8 @@ from app.kernel.facts import ContractBroken, Event, Fact, checked, text_of
 from telemetry.catalogue.labels import Market
 
 AdviceResult = Literal["completed", "no_match"]
-VitalName = Literal["LCP", "INP", "CLS"]
-DeployOutcome = Literal["succeeded", "failed"]
+VitalName = Literal["LCP", "INP", "CLS", "FCP", "TTFB"]
+DeployOutcome = Literal["succeeded", "failed", "rolled_back"]
 DeployKind = Literal["planned", "rework"]
 
 Id = Annotated[str, text_of(80)]
@@ -71,6 +71,8 @@ class PageViewed(Fact):
     """A closed name: home, cars, car, model, advisor, matches, details, order, …"""
     car_id: Id = ""
     model_id: Id = ""
+    again: bool = False
+    """A form that was on this page led back to it: the shopper is there, and saw no second page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +410,7 @@ class WebVitalMeasured(Fact):
     TYPE: ClassVar[str] = "browser.web_vital"
     name: VitalName
     value: Number
-    """Seconds for LCP and INP, a plain score for CLS."""
+    """Seconds, but for CLS, which is a plain score."""
     page: Id
 
 

@@ -6,10 +6,12 @@ All are necessary for what the shopper asked for (so they need no consent) excep
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.responses import Response
 
@@ -23,6 +25,9 @@ HOLD: Final = "vitrine_hold"
 with `~` between them, the one that ends first first."""
 ADVICE: Final = "vitrine_advice"
 """The last advice, so that an order can name it."""
+ANSWERED: Final = "vitrine_answered"
+"""For a minute after a form: which page it leads back to, as a hash; seen again, that is no second
+view. It tells nobody apart."""
 ORDER: Final = "vitrine_order"
 """`<order id>.<order token>`; sent only to the pages of its own purchase."""
 
@@ -83,6 +88,20 @@ def read_order(value: str | None) -> tuple[str, str] | None:
 
 def read_identifier(value: str | None) -> str:
     return value if value and _IDENTIFIER.fullmatch(value) else ""
+
+
+def answered(path: str) -> Cookie:
+    """The note that a form has just led back to its own page."""
+    return Cookie(ANSWERED, _page_mark(path), 60)
+
+
+def is_answered(value: str | None, path: str) -> bool:
+    """Whether the page at `path` is the one that its own form has just led back to."""
+    return value == _page_mark(path)
+
+
+def _page_mark(path: str) -> str:
+    return hashlib.blake2b(unquote(path).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
 def read_consent(value: str | None) -> bool | None:

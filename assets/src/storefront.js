@@ -4,7 +4,7 @@
 // starts, so that an answer given on this very page counts. Beacons outlive the page; one that the browser refuses
 // (its queue is full) is lost, which is acceptable for behaviour facts.
 
-import { onCLS, onINP, onLCP } from "web-vitals";
+import { onCLS, onFCP, onINP, onLCP, onTTFB } from "web-vitals";
 
 import "./storefront/countdown.js";
 import "./storefront/menus.js";
@@ -38,6 +38,4 @@ addEventListener("error", (event) => {
 });
 addEventListener("unhandledrejection", (event) => crash("unhandled_rejection", event.reason, ""));
 
-onCLS(vital);
-onINP(vital);
-onLCP(vital);
+for (const measure of [onCLS, onFCP, onINP, onLCP, onTTFB]) measure(vital);

@@ -179,6 +179,18 @@ ORDERS = Row(
             smallest=0.0,
         ),
         graph(
+            "Order value lost, last day",
+            "Price of orders that were given up, returned or paid back, once per order and per"
+            " currency: order value less this is what the shop keeps.",
+            "short",
+            Query(
+                f"{counted(insight.SHOP_ORDER_VALUE_LOST, window=DAY, by=('currency', 'loss'))}"
+                f" / {MINOR_UNITS}",
+                "{{currency}} {{loss}}",
+            ),
+            smallest=0.0,
+        ),
+        graph(
             "Withdrawn and returned",
             "Orders cancelled before handover, and cars returned after it, per day.",
             "none",
@@ -187,6 +199,7 @@ ORDERS = Row(
                 counted(insight.SHOP_ORDERS_RETURNED, window=DAY, by=("reason",)),
                 "returned: {{reason}}",
             ),
+            width=6,
             smallest=0.0,
         ),
         graph(
@@ -194,6 +207,7 @@ ORDERS = Row(
             "Per minute, all traffic. Sold out: another shopper was faster, and the shop won.",
             "none",
             Query(f"60 * {promql.rate(CHECKOUT_HOLD_ATTEMPTS, by=('outcome',))}", "{{outcome}}"),
+            width=6,
             stacked=True,
             smallest=0.0,
             runbook="HoldSuccessBudgetBurn",
@@ -201,12 +215,13 @@ ORDERS = Row(
         graph(
             "Payments by how they ended",
             "Per minute, all traffic. Refused is the shopper's bank; unavailable is the provider;"
-            " fault is us.",
+            " fault is us. A submission that fails counts once, not with every retry.",
             "none",
             Query(
                 f"60 * {promql.rate(CHECKOUT_PAYMENT_SUBMISSIONS, by=('outcome',))}",
                 "{{outcome}}",
             ),
+            width=6,
             stacked=True,
             smallest=0.0,
             runbook="OrderSuccessBudgetBurn",
@@ -219,6 +234,7 @@ ORDERS = Row(
                 counted(insight.SHOP_CAMPAIGN_ORDERS, window=DAY, by=("campaign",)),
                 "{{campaign}}",
             ),
+            width=6,
             decimals=0,
         ),
     ),

@@ -9,11 +9,6 @@ from telemetry.catalogue.slos import CONFIRMATION_TIME, PAINT_TIME
 from telemetry.catalogue.spec import Metric
 from telemetry.catalogue.storefront import STOREFRONT_PAGES_DEGRADED
 
-# Published thresholds of the web vitals: good up to the first, poor over the second.
-INP_SECONDS = (0.2, 0.5)
-CLS_SCORE = (0.1, 0.25)
-LCP_POOR_SECONDS = 4.0
-
 
 def quantiles(metric: Metric) -> tuple[Query, ...]:
     return tuple(
@@ -33,7 +28,8 @@ def threshold(slo: SLO) -> float:
     return slo.threshold_seconds
 
 
-def graded(good: float, poor: float) -> tuple[Step, ...]:
+def graded(metric: Metric) -> tuple[Step, ...]:
+    good, poor = insight.GRADES[metric.name]
     return (Step(good, "yellow"), Step(poor, "red"))
 
 
@@ -111,12 +107,28 @@ FEELING = Row(
     "What shoppers see and say",
     (
         graph(
+            "First byte",
+            "From the click to the first byte of the page: three page views in four wait less.",
+            "s",
+            three_quarters(insight.BROWSER_TTFB),
+            smallest=0.0,
+            steps=graded(insight.BROWSER_TTFB),
+        ),
+        graph(
+            "First paint",
+            "First contentful paint: three page views in four show something sooner than this.",
+            "s",
+            three_quarters(insight.BROWSER_FCP),
+            smallest=0.0,
+            steps=graded(insight.BROWSER_FCP),
+        ),
+        graph(
             "Largest paint",
             f"{PAINT_TIME.description} The lines are where good ends and poor begins.",
             "s",
             three_quarters(insight.BROWSER_LCP),
             smallest=0.0,
-            steps=graded(threshold(PAINT_TIME), LCP_POOR_SECONDS),
+            steps=graded(insight.BROWSER_LCP),
             runbook="PaintTimeBudgetBurn",
         ),
         graph(
@@ -124,17 +136,19 @@ FEELING = Row(
             "Interaction to next paint: three page views in four react faster than this.",
             "s",
             three_quarters(insight.BROWSER_INP),
+            width=12,
             smallest=0.0,
-            steps=graded(*INP_SECONDS),
+            steps=graded(insight.BROWSER_INP),
         ),
         graph(
             "Jumping pages",
             "Cumulative layout shift: three page views in four jump less than this.",
             "none",
             three_quarters(insight.BROWSER_CLS),
+            width=12,
             smallest=0.0,
             decimals=3,
-            steps=graded(*CLS_SCORE),
+            steps=graded(insight.BROWSER_CLS),
         ),
         number(
             "Satisfied, last day",

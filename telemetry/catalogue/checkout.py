@@ -96,8 +96,10 @@ CHECKOUT_PAYMENT_SUBMISSIONS = Metric(
     name="checkout_payment_submissions_total",
     kind="counter",
     description=(
-        "Payments by how they ended, once each: ok when the order is confirmed, refused when the"
-        " bank or shopper said no, unavailable when the provider failed, fault when we did."
+        "Submitted orders by what became of their payment: ok when the order is confirmed, refused"
+        " when the bank or shopper said no, unavailable when the provider did not open it, fault"
+        " when we failed. A submission that failed counts so once, however often it is tried again"
+        " with the same key or for the same hold; if a retry succeeds, it is ok besides."
     ),
     labels=(SERVICE, PROVIDER, OUTCOME),
     unit="payments",

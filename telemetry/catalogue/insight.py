@@ -4,7 +4,8 @@ Ledger metrics are the same on every replica: take `max without (instance)` befo
 builders in promql.py do). Every `shop_*` metric carries the same five segment labels.
 """
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
 
 from telemetry.catalogue.labels import (
     BUYERS,
@@ -36,6 +37,13 @@ FUNNEL_STEP = Label("step", FUNNEL_STEPS, "A step of the purchase, in order.")
 ADVICE_STEP = Label("step", ADVICE_STEPS, "A step of the advised purchase, in order.")
 CHECKOUT_END = Label("result", CHECKOUT_ENDS, "How a started checkout ended.")
 ADVICE_RESULT = Label("result", ADVICE_RESULTS, "How an advice session ended.")
+LOSSES = ("cancelled", "returned", "refunded")
+LOSS = Label(
+    "loss",
+    LOSSES,
+    "What took the sale away: given up before handover, the car came back, or the money went back"
+    " at the provider.",
+)
 RETURN_REASON = Label("reason", RETURN_REASONS, "Why a car came back.")
 CURRENCY = Label("currency", tuple(CURRENCY_OF_MARKET.values()), "ISO 4217 code of the amount.")
 CAMPAIGN = Label(
@@ -143,6 +151,15 @@ SHOP_ORDER_VALUE = _shop(
     unit="minor_units",
     zero_segments=_USUAL_WITH_CURRENCY,
 )
+SHOP_ORDER_VALUE_LOST = _shop(
+    "shop_order_value_lost_total",
+    "Price of confirmed orders that were given up, returned or paid back since, once per order and"
+    " in minor units of the currency: order value less this is what the shop keeps.",
+    CURRENCY,
+    LOSS,
+    unit="minor_units",
+    zero_segments=_USUAL_WITH_CURRENCY,
+)
 SHOP_ORDER_DURATION = _shop(
     "shop_order_duration_seconds",
     "From submitting the order to its confirmation, the shopper's own typing included.",
@@ -188,7 +205,7 @@ SHOP_NPS_RESPONSES = _shop(
 
 
 def _browser(name: str, description: str, unit: str, buckets: tuple[float, ...]) -> Metric:
-    """A web vital; edges lie on the published thresholds (good, poor)."""
+    """A web vital; edges lie on the published thresholds (`GRADES`)."""
     return Metric(
         name=name,
         kind="histogram",
@@ -220,6 +237,27 @@ BROWSER_CLS = _browser(
     "score",
     (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0),
 )
+BROWSER_FCP = _browser(
+    "browser_fcp_seconds",
+    "First contentful paint of page views by people.",
+    "seconds",
+    (0.25, 0.5, 0.75, 1.0, 1.4, 1.8, 2.4, 3.0, 5.0, 10.0),
+)
+BROWSER_TTFB = _browser(
+    "browser_ttfb_seconds",
+    "Time to the first byte of page views by people, redirects and connecting included.",
+    "seconds",
+    (0.1, 0.2, 0.4, 0.6, 0.8, 1.2, 1.8, 3.0, 6.0),
+)
+GRADES: Final[Mapping[str, tuple[float, float]]] = {
+    BROWSER_LCP.name: (2.5, 4.0),
+    BROWSER_INP.name: (0.2, 0.5),
+    BROWSER_CLS.name: (0.1, 0.25),
+    BROWSER_FCP.name: (1.8, 3.0),
+    BROWSER_TTFB.name: (0.8, 1.8),
+}
+"""Good up to the first, poor over the second (https://web.dev/articles/vitals)."""
+
 CLIENT_SESSIONS_CRASHED = Metric(
     name="client_sessions_crashed_total",
     kind="counter",
@@ -278,6 +316,7 @@ METRICS = (
     SHOP_CHECKOUTS_ENDED,
     SHOP_ORDERS,
     SHOP_ORDER_VALUE,
+    SHOP_ORDER_VALUE_LOST,
     SHOP_ORDER_DURATION,
     SHOP_CONFIRMATION_DURATION,
     SHOP_ADVICE,
@@ -290,6 +329,8 @@ METRICS = (
     BROWSER_LCP,
     BROWSER_INP,
     BROWSER_CLS,
+    BROWSER_FCP,
+    BROWSER_TTFB,
     CLIENT_SESSIONS_CRASHED,
     DELIVERY_DEPLOYMENTS,
     LEDGER_LAG,

@@ -140,6 +140,21 @@ def confirmed(
     return Stated("checkout", fact, context, after)
 
 
+def cancelled(context: EventContext, number: str) -> Stated:
+    fact = facts.OrderCancelled(f"ord_{number}", f"car_{number}", "shopper")
+    return Stated("checkout", fact, context, 3_600)
+
+
+def returned(context: EventContext, number: str) -> Stated:
+    fact = facts.OrderReturned(f"ord_{number}", f"car_{number}", "changed_mind")
+    return Stated("checkout", fact, context, 7_200)
+
+
+def refunded(context: EventContext, number: str) -> Stated:
+    fact = facts.OrderRefunded(f"ord_{number}", 500_000, "SEK", by="provider")
+    return Stated("checkout", fact, context, 9_000)
+
+
 def released(context: EventContext, number: str, ended_as: str, *, after: float = 940) -> Stated:
     order_id = "" if ended_as == "abandoned" else f"ord_{number}"
     fact = facts.HoldReleased(f"hld_{number}", f"car_{number}", "expired", ended_as, order_id)  # type: ignore[arg-type]

@@ -215,6 +215,56 @@ async def test_a_slow_provider_is_given_up_before_the_shopper_s_own_client_would
     )
 
 
+def _submissions(shop: Shop) -> dict[str, float]:
+    return {
+        outcome: shop.metric(
+            "checkout_payment_submissions_total",
+            service="checkout",
+            provider="sandbox",
+            outcome=outcome,
+        )
+        for outcome in ("ok", "refused", "unavailable", "fault")
+    }
+
+
+async def test_a_submission_that_fails_counts_once_however_often_it_is_tried_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.checkout.providers.circuit.FAILURES_TO_OPEN", 1_000)
+    held, key = await shop.held(), shop.key()
+    await set_flag(shop.sandbox, "sandbox-error-ratio", 1.0)
+    same_key = [await shop.order(held["hold_id"], key=key) for _ in range(4)]
+    own_keys = [await shop.order(held["hold_id"]) for _ in range(2)]
+    other = await shop.order((await shop.held("car_2"))["hold_id"])
+    down = _submissions(shop)
+    await set_flag(shop.sandbox, "sandbox-error-ratio", 0.0)
+    order = (await shop.order(held["hold_id"])).json()
+    await shop.pay(order, PAYS)
+
+    assert {answer.status_code for answer in (*same_key, *own_keys, other)} == {503}
+    assert down == {"ok": 0, "refused": 0, "unavailable": 2, "fault": 0}
+    assert _submissions(shop) == {"ok": 1, "refused": 0, "unavailable": 2, "fault": 0}
+
+
+async def test_an_order_after_a_declined_one_is_a_submission_of_its_own(shop: Shop) -> None:
+    hold = await shop.held()
+    await shop.pay((await shop.order(hold["hold_id"])).json(), DECLINED)
+    await set_flag(shop.sandbox, "sandbox-error-ratio", 1.0)
+    for _ in range(3):
+        await shop.order(hold["hold_id"])
+
+    assert _submissions(shop) == {"ok": 0, "refused": 1, "unavailable": 1, "fault": 0}
+
+
+async def test_a_refund_that_fails_is_no_submission(shop: Shop) -> None:
+    order = await shop.confirmed()
+    await shop.act(order, "cancellation")
+    await set_flag(shop.sandbox, "sandbox-error-ratio", 1.0)
+    await shop.checkout.job("refunds")()
+
+    assert _submissions(shop) == {"ok": 1, "refused": 0, "unavailable": 0, "fault": 0}
+
+
 async def test_one_odd_payment_does_not_hide_the_others(shop: Shop) -> None:
     odd, lost = await shop.ordered("car_1"), await shop.ordered("car_2")
     await shop.pay(lost, LOST)

@@ -44,13 +44,14 @@ SAME: dict[str, tuple[Collection[str], Collection[str]]] = {
     "currencies have decimals": (set(labels.CURRENCY_OF_MARKET.values()), MINOR_UNITS),
     "vitals have limits": (get_args(VitalName), beacons.LIMITS),
     "vitals have metrics": (get_args(VitalName), rules.VITALS),
+    "vitals are graded": ([metric.name for metric in rules.VITALS.values()], insight.GRADES),
     "boards' periods have lengths": (get_args(settings.RangeName), RANGES),
     "returns are counted by reason": (
         {*get_args(ReturnReason), "late"},
         insight.RETURN_REASONS,
     ),
     "deployments are counted by outcome": (
-        {*get_args(DeployOutcome), "rolled_back"},
+        get_args(DeployOutcome),
         insight.DEPLOY_OUTCOME.values or (),
     ),
     "payments are counted by answer": (

@@ -325,6 +325,7 @@ async def test_wishes_that_exclude_each_other_lead_to_ones_that_work(shopfront: 
     async with shopfront.visitor() as visitor:
         page = await visitor.get(
             "/se/en/advisor/matches?seats=7&max_price=30000000&fuels=electric&towing_kg=2000"
+            "&utm_campaign=loosened"
         )
         loosened = re.search(r'class="ways plain"><li><a href="([^"]+)"', page.text)
         assert loosened
@@ -332,6 +333,17 @@ async def test_wishes_that_exclude_each_other_lead_to_ones_that_work(shopfront: 
 
     assert "No model does all of that" in page.text
     assert "Your best match" in found.text
+    told = [
+        (str(fact["type"]).removeprefix("storefront."), fact["entry"])
+        for fact in await shopfront.facts()
+        if fact.get("campaign") == "loosened"
+    ]
+    assert told == [
+        ("session.started", "direct"),
+        ("page.viewed", "direct"),  # advised is who was shown a car
+        ("match.viewed", "advisor"),
+        ("page.viewed", "advisor"),
+    ]
 
 
 async def test_a_catalogue_that_is_away_is_a_kind_page_or_a_missing_part(tmp_path: Path) -> None:

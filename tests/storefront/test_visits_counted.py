@@ -1,4 +1,4 @@
-"""Visits that begin at one network are counted up to a budget, and served beyond it."""
+"""Which requests are visits and views: no flood, and no page that its own form leads back to."""
 
 from __future__ import annotations
 
@@ -48,3 +48,40 @@ async def test_a_flood_of_visits_from_one_network_is_served_and_moves_no_number(
         ("storefront.page.viewed", "synthetic"): 2,
     }
     assert all(known)
+
+
+async def test_a_page_that_its_own_form_leads_back_to_is_stated_as_seen_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with running(tmp_path, {"storefront": build}, clock=clock) as services:
+        front = Shopfront(services, clock)
+        visitor = front.visitor()
+        await visitor.get("/se/en/privacy")
+        for _ in range(2):
+            form = {"analytics": "granted", "back": "/se/en/privacy?saved=1"}
+            answer = await visitor.post("/se/en/consent", data=form)
+            await visitor.get(answer.headers["location"])
+        await visitor.get("/se/en/privacy")  # the shopper's own reload, as GA4 counts it
+        await visitor.post("/se/en/consent", data={"analytics": "refused", "back": "/se/en"})
+        await visitor.get("/se/en/how-it-works")  # not where the form leads
+        await visitor.aclose()
+
+        late = front.visitor()  # the form was open for so long that its visit is over
+        form = {"analytics": "refused", "back": "/se/en/privacy"}
+        answer = await late.post("/se/en/consent", data=form)
+        await late.get(answer.headers["location"])
+        await late.aclose()
+        views = [
+            (fact["data"]["page"], fact["data"]["again"])  # type: ignore[index]
+            for fact in await front.facts()
+            if fact["type"] == "storefront.page.viewed"
+        ]
+
+    assert views == [
+        ("privacy", False),
+        ("privacy", True),
+        ("privacy", True),
+        ("privacy", False),
+        ("how_it_works", False),
+        ("privacy", False),
+    ]

@@ -22,7 +22,12 @@ from telemetry.catalogue import (
 )
 from telemetry.catalogue.frame import OUTBOX_LAG
 from telemetry.catalogue.http import HTTP_SERVER_REQUEST_DURATION
-from telemetry.catalogue.insight import SHOP_FUNNEL_STEPS, SHOP_ORDER_VALUE, SHOP_SESSIONS
+from telemetry.catalogue.insight import (
+    GRADES,
+    SHOP_FUNNEL_STEPS,
+    SHOP_ORDER_VALUE,
+    SHOP_SESSIONS,
+)
 from telemetry.catalogue.labels import OUTCOME, SERVICE
 from telemetry.catalogue.slos import ORDER_SUCCESS, PAGE_LATENCY
 
@@ -145,6 +150,13 @@ def test_a_promise_must_lie_on_a_bucket_edge() -> None:
         Selection(TIMER, at_most=0.7)
     with pytest.raises(CatalogueError, match="threshold is a bucket edge"):
         SLO("wait", "Wait", "Wait.", "frame", 0.9, good=good, total=Selection(TIMER))
+
+
+@pytest.mark.parametrize(("name", "thresholds"), GRADES.items())
+def test_a_web_vitals_thresholds_are_bucket_edges(
+    name: str, thresholds: tuple[float, float]
+) -> None:
+    assert set(thresholds) <= set(metric_named(name).buckets)
 
 
 def test_a_selection_refuses_labels_and_values_that_are_not_catalogued() -> None:

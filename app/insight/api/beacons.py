@@ -16,8 +16,14 @@ from app.kernel.facts import Fact
 MAX_EVENTS: Final = 50
 """Beacons of one request; a page sends a handful."""
 
-LIMITS: Final[Mapping[str, float]] = {"LCP": 120.0, "INP": 60.0, "CLS": 100.0}
-"""Above these a measurement is broken, not slow: seconds, seconds, score."""
+LIMITS: Final[Mapping[VitalName, float]] = {
+    "LCP": 120.0,
+    "INP": 60.0,
+    "CLS": 100.0,
+    "FCP": 120.0,
+    "TTFB": 120.0,
+}
+"""Above these a measurement is broken, not slow: seconds, but for CLS, which is a score."""
 
 PAGES: Final = {
     "": "home",
@@ -40,7 +46,7 @@ class WebVital(Wire):
     """One measurement of the web-vitals library: milliseconds, or a score for CLS."""
 
     type: Literal["browser.web_vital"]
-    name: VitalName | Literal["FCP", "TTFB"]
+    name: VitalName
     value: float
     path: Path = ""
 
@@ -85,7 +91,7 @@ def heard(
     release: str,
     first: Callable[[str], bool] = lambda _: True,
 ) -> Heard:
-    """Judge a session's beacons. FCP and TTFB are understood and not kept.
+    """Judge a session's beacons.
 
     `first` tells whether a measurement of a page (`LCP /se/en/cars`) is its view's first.
     """
@@ -100,11 +106,10 @@ def heard(
         if isinstance(beacon, WebVital):
             if not _plausible(beacon):
                 rejected += 1
-            elif beacon.name in LIMITS:
-                if first(f"{beacon.name} {beacon.path}"):
-                    facts.append(_vital(beacon))
-                else:
-                    repeated += 1
+            elif first(f"{beacon.name} {beacon.path}"):
+                facts.append(_vital(beacon))
+            else:
+                repeated += 1
         elif isinstance(beacon, Crash):
             facts.append(BrowserCrashed(release=release, session_id=session_id))
         else:
@@ -123,13 +128,12 @@ def page_of(path: str) -> str:
 
 
 def _plausible(beacon: WebVital) -> bool:
-    limit = LIMITS.get(beacon.name, math.inf)
-    return math.isfinite(beacon.value) and 0 <= _base_unit(beacon) <= limit
+    return math.isfinite(beacon.value) and 0 <= _base_unit(beacon) <= LIMITS[beacon.name]
 
 
 def _vital(beacon: WebVital) -> WebVitalMeasured:
     return WebVitalMeasured(
-        name=beacon.name,  # type: ignore[arg-type] # one of the three with a limit
+        name=beacon.name,
         value=_base_unit(beacon),
         page=page_of(beacon.path),
     )

@@ -12,7 +12,7 @@ from typing import Any, Final
 from app.insight.ledger.readings import Period, Readings, Shop
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput
-from telemetry.catalogue.insight import ADVICE_STEPS, CHECKOUT_ENDS, FUNNEL_STEPS
+from telemetry.catalogue.insight import ADVICE_STEPS, CHECKOUT_ENDS, FUNNEL_STEPS, LOSSES
 
 LONGEST: Final = timedelta(days=400)
 
@@ -50,10 +50,11 @@ class FunnelReport:
                 **{result: shop.ends.get(result, 0) for result in CHECKOUT_ENDS},
             },
             "orders": shop.orders,
-            "order_value": [
-                {"amount": amount, "currency": currency}
-                for currency, amount in shop.order_value.items()
-            ],
+            "order_value": _amounts(shop.order_value),
+            "order_value_lost": {
+                loss: _amounts(shop.order_value_lost.get(loss, {})) for loss in LOSSES
+            },
+            "net_order_value": _amounts(shop.net_order_value),
         }
 
     def as_csv(self) -> str:
@@ -81,6 +82,10 @@ async def funnel(
         raise InvalidInput(f"from: at most {LONGEST.days} days before to")
     period = Period(since, until, traffic, market)
     return FunnelReport(period, await readings.shop(period))
+
+
+def _amounts(values: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"amount": amount, "currency": currency} for currency, amount in values.items()]
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -29,7 +29,10 @@ MILLIONTHS: Final = 1_000_000
 ONCE: Final = "once"
 """The funnel of events that are counted once but are no step of anything."""
 
-KEPT_STEPS: Final = ("cancelled", "returned", "feedback")
+LOST: Final = "lost"
+"""What happens once to an order whose price the shop does not keep."""
+
+KEPT_STEPS: Final = ("cancelled", "returned", "feedback", LOST)
 """What happens to an order once: these never leave, as the orders do not."""
 
 LATE: Final = timedelta(days=30)

@@ -6,6 +6,7 @@ defect (or a hand in the database), never a race.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -40,6 +41,26 @@ def order_value_is_the_sum_of_prices(totals: Totals) -> Iterator[str]:
         pair = (counted.get(currency, 0), totals.order_value.get(currency, 0))
         if pair[0] != pair[1]:
             yield f"{currency}: {pair[0]} minor units counted, prices add up to {pair[1]}"
+
+
+def value_lost_is_the_sum_of_lost_orders_prices(totals: Totals) -> Iterator[str]:
+    """`shop_order_value_lost_total` is the price of lost orders; no segment loses what it has not.
+
+    Orders that were lost before this was counted are in neither.
+    """
+    counted: Counter[str] = Counter()
+    for key, value in totals.counters.items():
+        if key[0] == "shop_order_value_lost_total":
+            counted[key[1]] += value
+    for currency in sorted({*counted, *totals.order_value_lost}):
+        prices = totals.order_value_lost.get(currency, 0)
+        if counted[currency] != prices:
+            yield f"{currency}: {counted[currency]} minor units lost, prices add up to {prices}"
+    for (metric, segment), lost in totals.segments.items():
+        if metric == "shop_order_value_lost_total":
+            sold = totals.segments.get(("shop_order_value_total", segment), 0)
+            if lost > sold:
+                yield f"{lost} minor units lost of {sold} sold in {'/'.join(segment)}"
 
 
 def every_order_has_its_durations(totals: Totals) -> Iterator[str]:
@@ -99,6 +120,7 @@ def no_consumer_is_ahead(totals: Totals) -> Iterator[str]:
 INVARIANTS: Final[tuple[Callable[[Totals], Iterator[str]], ...]] = (
     orders_counted_are_the_orders_confirmed,
     order_value_is_the_sum_of_prices,
+    value_lost_is_the_sum_of_lost_orders_prices,
     every_order_has_its_durations,
     checkouts_started_are_the_rows,
     every_checkout_ends_at_most_once,

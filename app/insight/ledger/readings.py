@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +15,14 @@ from sqlalchemy import (
     Table,
     and_,
     case,
+    exists,
     func,
     literal_column,
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.insight.ledger.books import LOST, ONCE
 from app.insight.ledger.store import Store, cells_of, kept_since
 from app.insight.models import (
     ALERTS,
@@ -32,6 +35,7 @@ from app.insight.models import (
     STEPS,
     TALLIES,
 )
+from telemetry.catalogue.insight import LOSSES
 
 MAX_DURATIONS = 20_000
 """Orders whose durations are read for quantiles: more would be a slow page, not a better number."""
@@ -64,6 +68,8 @@ class Shop:
     ends: Mapping[str, int]
     orders: int
     order_value: Mapping[str, int]
+    order_value_lost: Mapping[str, Mapping[str, int]]
+    """Of `order_value`, what was given up, returned or paid back since: by loss and currency."""
     order_seconds: Sequence[float]
     confirmation_seconds: Sequence[float]
     kept_since: datetime | None = None
@@ -73,6 +79,14 @@ class Shop:
     def conversion(self) -> float | None:
         """Visits that bought, 0 to 1; None without visits."""
         return self.converted / self.sessions if self.sessions else None
+
+    @property
+    def net_order_value(self) -> Mapping[str, int]:
+        """What is left of the period's order value, by currency."""
+        lost: Counter[str] = Counter()
+        for amounts in self.order_value_lost.values():
+            lost.update(amounts)
+        return {name: value - lost[name] for name, value in self.order_value.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +146,24 @@ class Totals:
     counted_ends: Mapping[str, int]
     steps: Mapping[str, int]
     histogram_counts: Mapping[str, int]
+    order_value_lost: Mapping[str, int]
+    """Price of the orders that were counted as lost."""
     parted: Sequence[str] = ()
     """Sources that have another history than the one that was booked."""
+
+
+def _happened(step: str) -> ColumnElement[bool]:
+    """Whether an order has had this happen to it."""
+    return exists().where(
+        STEPS.c.subject == ORDERS.c.order_id, STEPS.c.funnel == ONCE, STEPS.c.step == step
+    )
+
+
+_loss = case(
+    *((_happened(loss), literal_column(f"'{loss}'")) for loss in ("cancelled", "returned")),
+    else_=literal_column("'refunded'"),
+).label("loss")
+"""What took a lost order away; its state goes on to `refunded` when its deposit has gone back."""
 
 
 class Readings:
@@ -172,6 +202,14 @@ class Readings:
                     .order_by(ORDERS.c.currency)
                 )
             ).all()
+            lost = (
+                await connection.execute(
+                    select(_loss, ORDERS.c.currency, func.sum(ORDERS.c.price))
+                    .where(confirmed, ORDERS.c.state.in_(LOSSES))
+                    .group_by(_loss, ORDERS.c.currency)
+                    .order_by(ORDERS.c.currency)
+                )
+            ).all()
             durations = (
                 await connection.execute(
                     select(ORDERS.c.order_seconds, ORDERS.c.confirmation_seconds)
@@ -191,6 +229,10 @@ class Readings:
             ends={result: count for result, count in ends.items() if result},
             orders=sum(int(count) for _, count, _ in values),
             order_value={currency: int(value) for currency, _, value in values},
+            order_value_lost={
+                loss: {currency: int(value) for of, currency, value in lost if of == loss}
+                for loss in LOSSES
+            },
             order_seconds=sorted(row[0] for row in durations if row[0] is not None),
             confirmation_seconds=sorted(row[1] for row in durations if row[1] is not None),
             kept_since=since,
@@ -257,6 +299,12 @@ class Readings:
                 .where(confirmed)
                 .group_by(ORDERS.c.currency),
             )
+            lost = await _counts(
+                connection,
+                select(ORDERS.c.currency, func.sum(ORDERS.c.price))
+                .where(_happened(LOST))
+                .group_by(ORDERS.c.currency),
+            )
             orders = await connection.scalar(
                 select(func.count()).select_from(ORDERS).where(confirmed)
             )
@@ -302,6 +350,7 @@ class Readings:
             counted_ends=_with_gone(ends, gone, "end"),
             steps=_with_gone(steps, gone, "step"),
             histogram_counts=observed,
+            order_value_lost=lost,
             parted=parted_sources,
         )
 

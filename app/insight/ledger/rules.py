@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from app.contracts import events as facts
 from app.insight.ledger.books import (
+    LOST,
     ONCE,
     Books,
     CheckoutPage,
@@ -58,6 +59,10 @@ KEY_EVENTS: Final[frozenset[type[Fact]]] = frozenset(
         facts.OrderConfirmed,
     }
 )
+
+
+UNMATCHED: Final = "unmatched"
+"""Step of a visit that asked when nothing met its needs; until it is closed it may loosen one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,9 @@ def _session_started(
 
 
 def _page_viewed(fact: facts.PageViewed, line: Line, segment: Segment, books: Books) -> bool:
-    # A browser's beacon repeats what the storefront has stated: it shows presence, not a view.
-    if line.source == "storefront" and line.context.session_id:
+    # A browser's beacon repeats what the storefront has stated, and so does the answer to a form
+    # on the page: they show presence, not a view.
+    if line.source == "storefront" and line.context.session_id and not fact.again:
         books.session(line.context.session_id, line.at).views += 1
     if fact.page == "car":
         _step(books, line, segment, "car_view", "")
@@ -129,11 +135,22 @@ def _match_viewed(fact: facts.MatchViewed, line: Line, segment: Segment, books: 
 
 
 def _advice_given(fact: facts.AdviceGiven, line: Line, segment: Segment, books: Books) -> bool:
-    _step(books, line, segment, "advice_complete", fact.advice_id, funnel="advice")
-    who = line.context.session_id or fact.advice_id
-    if books.once(StepKey(who, "advice", "ended"), segment, line.at):
-        books.count(metrics.SHOP_ADVICE, segment, result=fact.result)
+    session_id = line.context.session_id
+    who = session_id or fact.advice_id
+    if fact.result == "completed":
+        _step(books, line, segment, "advice_complete", fact.advice_id, funnel="advice")
+        _end_advice(who, "completed", line.at, segment, books)
+        return True
+    books.once(StepKey(who, "advice", UNMATCHED), segment, line.at)
+    session = books.sessions.get(session_id)
+    if not session_id or (session is not None and session.closed_at is not None):
+        _end_advice(who, "no_match", line.at, segment, books)
     return True
+
+
+def _end_advice(who: str, result: str, at: datetime, segment: Segment, books: Books) -> None:
+    if books.once(StepKey(who, "advice", "ended"), segment, at):
+        books.count(metrics.SHOP_ADVICE, segment, result=result)
 
 
 def _feedback(fact: facts.FeedbackGiven, line: Line, segment: Segment, books: Books) -> bool:
@@ -273,6 +290,7 @@ def _order_cancelled(
     if page is not None:
         page.state, page.ended_at = "cancelled", line.at
     books.count(metrics.SHOP_ORDERS_CANCELLED, segment)
+    _lose(page, "cancelled", line, books)
     return True
 
 
@@ -284,10 +302,24 @@ def _order_returned(fact: facts.OrderReturned, line: Line, segment: Segment, boo
         page.state, page.ended_at = "returned", line.at
     reason = fact.reason if fact.reason in metrics.RETURN_REASONS else "other"
     books.count(metrics.SHOP_ORDERS_RETURNED, segment, reason=reason)
+    _lose(page, "returned", line, books)
     return True
 
 
+def _lose(page: OrderPage | None, loss: str, line: Line, books: Books) -> None:
+    """Take a confirmed order's price from what the shop keeps, once, by what happened first.
+
+    In the order's own segment: so in every segment no more is lost than was sold.
+    """
+    if page is None or page.confirmed_at is None:
+        return
+    if books.once(StepKey(page.order_id, ONCE, LOST), page.segment, line.at):
+        labels = {"currency": page.currency, "loss": loss}
+        books.count(metrics.SHOP_ORDER_VALUE_LOST, page.segment, page.price, **labels)
+
+
 def _order_refunded(fact: facts.OrderRefunded, line: Line, _: Segment, books: Books) -> bool:
+    _lose(books.orders.get(fact.order_id), "refunded", line, books)
     return _order_is(fact.order_id, "refunded", line, books)
 
 
@@ -339,6 +371,8 @@ VITALS: Final = {
     "LCP": metrics.BROWSER_LCP,
     "INP": metrics.BROWSER_INP,
     "CLS": metrics.BROWSER_CLS,
+    "FCP": metrics.BROWSER_FCP,
+    "TTFB": metrics.BROWSER_TTFB,
 }
 
 
@@ -427,9 +461,11 @@ def settle(session: SessionPage, books: Books) -> None:
 
 
 def close(session: SessionPage, at: datetime, books: Books) -> None:
-    """Close an idle session: advice that was begun and never given is abandoned."""
+    """Close an idle session: advice that found no car by now found none; else it is abandoned."""
     session.closed_at = at
-    if not session.advised or session.segment is None or books.is_late(session.last_seen):
+    if session.segment is None or books.is_late(session.last_seen):
         return
-    if books.once(StepKey(session.session_id, "advice", "ended"), session.segment, at):
-        books.count(metrics.SHOP_ADVICE, session.segment, result="abandoned")
+    if StepKey(session.session_id, "advice", UNMATCHED) in books.taken:
+        _end_advice(session.session_id, "no_match", at, session.segment, books)
+    elif session.advised:
+        _end_advice(session.session_id, "abandoned", at, session.segment, books)

@@ -44,7 +44,7 @@ def routes(front: Front) -> APIRouter:
         if granted is not None:
             page.visit = page.visit.with_analytics(granted)
             page.keep(Cookie(cookies.CONSENT, str(answer), CONSENT_DAYS * DAY))
-        return page.redirect(_own(form.get("back", ""), page.url()))
+        return page.again(_own(form.get("back", ""), page.url()))
 
     @router.get("/{market}/{language}/problems/{code}", summary="What a problem means")
     async def problem(request: Request, market: str, language: str, code: str) -> Response:

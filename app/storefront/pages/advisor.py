@@ -132,9 +132,7 @@ async def _matches_page(page: Page, answers: Answers) -> Response:
     models = await page.part("catalog", page.front.range.models()) or {}
     asked = match_request(answers, page.place, cities)
     response = await page.shop.advisor.match(asked)
-    page.visit = page.visit.with_entry("advisor")
-    page.keep(Cookie(cookies.ADVICE, response.advice_id, DAY))
-    page.record(MatchViewed(response.advice_id))
+    _advised(page, response)
     suggestions = [_suggestion(page, match, models) for match in response.matches]
     return page.render(
         "matches.html",
@@ -145,6 +143,16 @@ async def _matches_page(page: Page, answers: Answers) -> Response:
         loosenings=_loosenings(page, answers, response),
         steps=STEPS,
     )
+
+
+def _advised(page: Page, response: MatchResponse) -> None:
+    """What the visit is from here on; who was shown no car goes on straight to stock."""
+    if response.matches:
+        page.visit = page.visit.with_entry("advisor")
+        page.keep(Cookie(cookies.ADVICE, response.advice_id, DAY))
+        page.record(MatchViewed(response.advice_id))
+    elif cookies.ADVICE not in page.request.cookies:
+        page.visit = page.visit.with_entry("direct")
 
 
 def _suggestion(page: Page, match: Match, models: dict[str, Model] | object) -> Suggestion:

@@ -55,7 +55,7 @@ def routes(front: Front) -> APIRouter:
         except UpstreamProblem as problem:
             if problem.code != "order-state":  # its page says what became of it
                 raise
-        return page.redirect(page.url(f"/purchases/{hold_id}/order"))
+        return page.again(page.url(f"/purchases/{hold_id}/order"))
 
     @router.post(
         "/{market}/{language}/purchases/{hold_id}/feedback", summary="What the shopper thought"
@@ -73,7 +73,7 @@ def routes(front: Front) -> APIRouter:
             for each in LANGUAGES:
                 path = f"/{market}/{each}/purchases/{hold_id}"
                 page.keep(Cookie(FEEDBACK, "given", 30 * DAY, path))
-        return page.redirect(page.url(f"/purchases/{hold_id}/order") + "#feedback")
+        return page.again(page.url(f"/purchases/{hold_id}/order") + "#feedback")
 
     return router
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -267,7 +267,7 @@ class Page:
             page=self, f=self.formats, words=vocabulary, assets=self.front.assets, **values
         )
         if view is not None:
-            self.record(view)
+            self.record(replace(view, again=self._is_again()))
         if outcome is not None:
             self.request.scope[problems.OUTCOME] = outcome
         response = HTMLResponse(html, status_code=status, headers={"cache-control": cache})
@@ -278,6 +278,22 @@ class Page:
         return self._finish(
             RedirectResponse(address, status_code=303, headers={"cache-control": UNKEPT})
         )
+
+    def again(self, address: str) -> Response:
+        """See the page once more that the form was on (303): an answer, and no second view.
+
+        A visit that begins with the form has seen no page of it yet.
+        """
+        if not self.visit.started:
+            self.keep(cookies.answered(urlsplit(address).path))
+        return self.redirect(address)
+
+    def _is_again(self) -> bool:
+        note = self.request.cookies.get(cookies.ANSWERED)
+        if note is None:
+            return False
+        self.keep(Cookie(cookies.ANSWERED, "", 0))
+        return cookies.is_answered(note, self.request.url.path)
 
     def _finish(self, response: Response) -> Response:
         if self.visit.changed:

@@ -15,7 +15,19 @@ from starlette.routing import Route
 
 from app.frame.start.service import Service
 from app.kernel.clock import rfc3339
-from tests.builders.facts import HUMAN, confirmed, hold, purchase, released, shopper, visit
+from telemetry.catalogue.insight import DEPLOY_OUTCOME
+from tests.builders.facts import (
+    HUMAN,
+    cancelled,
+    confirmed,
+    hold,
+    purchase,
+    refunded,
+    released,
+    returned,
+    shopper,
+    visit,
+)
 from tests.insight.conftest import World, run_job, total
 
 REPORT = "/api/insight/v1/reports/funnel"
@@ -82,6 +94,8 @@ async def test_the_funnel_report_is_exact_for_its_period_and_traffic(world: Worl
         },
         "orders": 1,
         "order_value": [{"amount": 48_990_000, "currency": "SEK"}],
+        "order_value_lost": {"cancelled": [], "returned": [], "refunded": []},
+        "net_order_value": [{"amount": 48_990_000, "currency": "SEK"}],
     }
     assert (robots["orders"], robots["sessions"]) == (2, 3)
 
@@ -112,6 +126,55 @@ async def test_the_report_comes_as_csv(world: World) -> None:
     assert lines[0] == "name,value"
     assert "steps.order,1" in lines
     assert "order_value.SEK,48990000" in lines
+
+
+async def test_the_report_says_what_of_its_order_value_is_left(world: World) -> None:
+    service = await world.replica()
+    sold = [(shopper(number), str(number)) for number in range(1, 6)]
+    kept = replace(sold[0][0], market="FI", session_id="ses_6")
+    finland = confirmed(kept, "6", price=31_000_00)
+    finland = replace(finland, fact=replace(finland.fact, currency="EUR"))  # type: ignore[call-arg]
+    given_up, back, paid_back = sold[1], sold[2], sold[3]
+    await world.state(
+        [
+            *(each for one in sold for each in purchase(*one)),
+            finland,
+            cancelled(*given_up),
+            refunded(*given_up),  # the deposit follows: it is lost once
+            returned(*back),
+            refunded(*back),
+            refunded(*paid_back),
+        ]
+    )
+    await run_job(service, "consume-")
+    async with caller(service) as client:
+        report = (await client.get(REPORT, params=DAY, headers=KEY)).json()
+        csv = (await client.get(REPORT, params={**DAY, "format": "csv"}, headers=KEY)).text
+    price = 48_990_000
+    assert report["order_value"] == [
+        {"amount": 31_000_00, "currency": "EUR"},
+        {"amount": 5 * price, "currency": "SEK"},
+    ]
+    lost = [{"amount": price, "currency": "SEK"}]
+    assert report["order_value_lost"] == {"cancelled": lost, "returned": lost, "refunded": lost}
+    assert report["net_order_value"] == [
+        {"amount": 31_000_00, "currency": "EUR"},
+        {"amount": 2 * price, "currency": "SEK"},
+    ]
+    assert set(csv.splitlines()) >= {
+        "order_value.SEK,244950000",
+        "order_value_lost.cancelled.SEK,48990000",
+        "order_value_lost.returned.SEK,48990000",
+        "order_value_lost.refunded.SEK,48990000",
+        "net_order_value.SEK,97980000",
+        "net_order_value.EUR,3100000",
+    }
+    counted = {
+        loss: total(service, "shop_order_value_lost_total", loss=loss, currency="SEK")
+        for loss in ("cancelled", "returned", "refunded")
+    }
+    assert counted == {"cancelled": price, "returned": price, "refunded": price}
+    assert total(service, "shop_order_value_lost_total") == 3 * price
 
 
 async def test_a_report_needs_the_report_key(world: World) -> None:
@@ -218,3 +281,22 @@ async def test_a_deployment_is_counted_for_whoever_has_the_delivery_key(world: W
     assert [refused.status_code, told.status_code, unknown.status_code] == [401, 204, 422]
     assert total(service, "delivery_deployments_total", service="checkout", kind="planned") == 1
     assert total(service, "delivery_deployments_total") == 1
+
+
+async def test_every_way_in_which_a_roll_out_ends_can_be_told(world: World) -> None:
+    service = await world.replica()
+    async with caller(service) as client:
+        answers = [
+            await client.post(
+                "/api/insight/v1/deployments",
+                json={"service": "checkout", "revision": "abc123", "outcome": outcome},
+                headers={"authorization": "Bearer test-delivery_key"},
+            )
+            for outcome in DEPLOY_OUTCOME.values or ()
+        ]
+    await run_job(service, "consume-insight")
+    assert [answer.status_code for answer in answers] == [204, 204, 204]
+    assert {
+        outcome: total(service, "delivery_deployments_total", outcome=outcome)
+        for outcome in DEPLOY_OUTCOME.values or ()
+    } == {"succeeded": 1, "failed": 1, "rolled_back": 1}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,11 +24,14 @@ from tests.builders.facts import (
     Writer,
     advice,
     attempted,
+    cancelled,
     confirmed,
     hold,
     purchase,
+    refunded,
     refused,
     released,
+    returned,
     shopper,
     submitted,
     visit,
@@ -149,6 +152,11 @@ def test_two_orders_convert_one_session_once() -> None:
     assert total(books, "shop_funnel_steps_total", step="order") == 1
 
 
+def answered(after: float) -> Stated:
+    """A form on the home page led back to it."""
+    return Stated("storefront", facts.PageViewed("home", again=True), HUMAN, after)
+
+
 @pytest.mark.parametrize(
     ("stated", "engaged"),
     [
@@ -156,10 +164,23 @@ def test_two_orders_convert_one_session_once() -> None:
         (visit(HUMAN, ("home", "cars")), 1),
         ([*visit(HUMAN), Stated("insight", facts.PageViewed("home"), HUMAN, 9.0)], 0),
         ([*visit(HUMAN), Stated("insight", facts.PageViewed("home"), HUMAN, 11.0)], 1),
+        ([*visit(HUMAN), answered(2.0)], 0),
+        ([*visit(HUMAN), answered(11.0)], 1),
+        ([*visit(HUMAN, ("home", "cars")), answered(4.0)], 1),
         ([*visit(HUMAN), hold(HUMAN, "1")], 1),
         ([*visit(HUMAN), released(HUMAN, "1", "abandoned")], 0),
     ],
-    ids=["one view", "two views", "nine seconds", "eleven seconds", "key event", "not an act"],
+    ids=[
+        "one view",
+        "two views",
+        "nine seconds",
+        "eleven seconds",
+        "a form led back",
+        "a form led back after eleven seconds",
+        "two views and a form",
+        "key event",
+        "not an act",
+    ],
 )
 def test_engaged_is_over_ten_seconds_or_two_views_or_a_key_event(
     stated: list[Stated], engaged: int
@@ -187,6 +208,51 @@ def test_advice_is_completed_and_its_steps_are_counted_once() -> None:
         for cell, value in books.cells.items()
         if cell.metric == "shop_advice_steps_total"
     } == {"advice_start": 1, "advice_complete": 1, "match_view": 1, "hold": 1, "order": 1}
+
+
+NOTHING, CAR = "no_match", "completed"
+
+
+@pytest.mark.parametrize(
+    ("given", "before", "result", "advised"),
+    [
+        ([NOTHING], 0, "no_match", 0),
+        ([NOTHING, NOTHING], 0, "no_match", 0),
+        ([CAR], 1, "completed", 1),
+        ([NOTHING, CAR], 1, "completed", 1),
+        ([CAR, NOTHING], 1, "completed", 1),
+    ],
+)
+def test_who_is_told_of_no_car_is_not_advised(
+    given: list[str], before: int, result: str, advised: int
+) -> None:
+    told = [
+        Stated("advisor", facts.AdviceGiven(f"adv_{number}", each, 0, 1), HUMAN, 30.0 + number)  # type: ignore[arg-type]
+        for number, each in enumerate(given)
+    ]
+    books = book(Writer().events([*visit(HUMAN), *advice(HUMAN, "adv", None), *told]))
+    assert total(books, "shop_advice_total") == before
+    close(books.sessions["ses_1"], START + timedelta(minutes=31), books)
+    close(books.sessions["ses_1"], START + timedelta(minutes=32), books)
+    assert total(books, "shop_advice_total") == 1
+    assert total(books, "shop_advice_total", result=result) == 1
+    assert total(books, "shop_advice_steps_total", step="advice_complete") == advised
+
+
+def test_a_caller_without_a_session_is_told_at_once_that_nothing_fits() -> None:
+    given = facts.AdviceGiven("adv_1", "no_match", 0, 1)
+    books = book(Writer().events([Stated("advisor", given, EventContext(market="SE"))] * 2))
+    assert total(books, "shop_advice_total", result="no_match") == 1
+    assert total(books, "shop_advice_total") == 1
+
+
+def test_advice_without_a_car_that_is_read_after_its_session_was_closed_is_counted() -> None:
+    writer = Writer()
+    books = book(writer.events(visit(HUMAN)))
+    close(books.sessions["ses_1"], START + timedelta(minutes=31), books)
+    given = facts.AdviceGiven("adv_1", "no_match", 0, 1)
+    book_all(writer.events([Stated("advisor", given, HUMAN, 30)]), books)
+    assert total(books, "shop_advice_total", result="no_match") == 1
 
 
 def test_advice_that_was_begun_and_never_given_is_abandoned_when_the_session_closes() -> None:
@@ -281,6 +347,29 @@ def test_feedback_is_counted_once_per_order() -> None:
     } == {"5": 1, "1": 1}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "metric", "edge"),
+    [
+        ("FCP", 1.8, "browser_fcp_seconds", "1.8"),
+        ("FCP", 1.81, "browser_fcp_seconds", "2.4"),
+        ("FCP", 3.0, "browser_fcp_seconds", "3.0"),
+        ("TTFB", 0.8, "browser_ttfb_seconds", "0.8"),
+        ("TTFB", 1.8, "browser_ttfb_seconds", "1.8"),
+        ("TTFB", 6.1, "browser_ttfb_seconds", "+Inf"),
+    ],
+)
+def test_a_measurement_on_a_threshold_is_within_it(
+    name: facts.VitalName, value: float, metric: str, edge: str
+) -> None:
+    measured = facts.WebVitalMeasured(name, value, "car")
+    assert book(Writer().events([Stated("insight", measured, HUMAN)])).cells == Counter(
+        {
+            Cell(metric, ("phone", "car"), edge): 1,
+            Cell(metric, ("phone", "car"), "sum"): round(value * 1_000_000),
+        }
+    )
+
+
 def test_web_vitals_of_people_are_observed_and_those_of_rehearsals_are_not() -> None:
     measured = facts.WebVitalMeasured("LCP", 1.2, "car")
     books = book(
@@ -301,7 +390,17 @@ def test_web_vitals_of_people_are_observed_and_those_of_rehearsals_are_not() -> 
 
 # --- properties -----------------------------------------------------------------------------
 
-ENDINGS = ("order", "abandoned", "declined", "expired", "late", "sold_out", "leave")
+UNSOLD = ("abandoned", "declined", "expired", "sold_out", "leave")
+
+
+LOSING = {
+    "cancelled": (cancelled, refunded),
+    "returned": (returned, refunded),
+    "refunded": (refunded,),
+}
+
+
+ENDINGS = ("order", "late", *LOSING, *UNSOLD)
 
 
 def journey(number: int, ending: str, advised: bool) -> list[Stated]:
@@ -321,6 +420,9 @@ def journey(number: int, ending: str, advised: bool) -> list[Stated]:
     stated += [submitted(context, name), attempted(context, name)]
     if ending == "order":
         return [*stated, confirmed(context, name)]
+    if ending in LOSING:
+        lost = (each(context, name) for each in LOSING[ending])
+        return [*stated, confirmed(context, name), *lost]
     if ending == "late":
         late = confirmed(context, name, after=960, late=True)
         return [*stated, released(context, name, "expired"), late]
@@ -375,6 +477,8 @@ def test_the_books_balance_after_any_set_of_journeys(journeys: list[list[Stated]
     orders = sum(1 for page in books.orders.values() if page.confirmed_at)
     assert total(books, "shop_orders_total") == orders
     assert total(books, "shop_order_value_total") == 48_990_000 * orders
+    lost = sum(page.state == "refunded" for page in books.orders.values())
+    assert total(books, "shop_order_value_lost_total") == 48_990_000 * lost
     started = total(books, "shop_checkouts_started_total")
     assert total(books, "shop_checkouts_ended_total") == started
     assert total(books, "shop_sessions_converted_total") == orders
@@ -422,7 +526,7 @@ def test_the_books_balance_after_any_set_of_journeys(journeys: list[list[Stated]
         ),
     ],
 )
-def test_money_that_moves_later_changes_the_order_and_no_count(
+def test_money_that_moves_later_changes_the_order_and_no_count_but_what_was_lost(
     later: list[Fact], state: str
 ) -> None:
     writer = Writer()
@@ -433,7 +537,37 @@ def test_money_that_moves_later_changes_the_order_and_no_count(
     books = book([*bought, *writer.events([Stated("checkout", fact, HUMAN) for fact in moved])])
 
     assert books.orders[order_id].state == state
-    assert books.cells == book(bought).cells
+    lost = Cell("shop_order_value_lost_total", (*SE, "SEK", "refunded"))
+    expected = {lost: 48_990_000} if state == "refunded" else {}
+    assert books.cells == book(bought).cells + Counter(expected)
+
+
+@pytest.mark.parametrize(
+    ("later", "loss"),
+    [
+        ([cancelled], "cancelled"),
+        ([cancelled, cancelled, refunded], "cancelled"),
+        ([returned, refunded], "returned"),
+        ([refunded, refunded], "refunded"),
+        ([refunded, returned], "refunded"),
+    ],
+)
+def test_an_orders_value_is_lost_once_by_what_happened_first(
+    later: list[Callable[[EventContext, str], Stated]], loss: str
+) -> None:
+    told = replace(HUMAN, entry="advisor")  # whoever tells, it is the order's segment that loses
+    events = [*purchase(HUMAN, "1"), *(each(told, "1") for each in later)]
+    books = book(Writer().events(events))
+    assert {
+        cell.labels: value
+        for cell, value in books.cells.items()
+        if cell.metric == "shop_order_value_lost_total"
+    } == {(*SE, "SEK", loss): 48_990_000}
+
+
+def test_an_order_that_was_never_confirmed_loses_no_value() -> None:
+    books = book(Writer().events([hold(HUMAN, "1"), submitted(HUMAN, "1"), refunded(HUMAN, "1")]))
+    assert total(books, "shop_order_value_lost_total") == 0
 
 
 def test_a_forgotten_customer_takes_the_campaign_along_and_no_count() -> None:

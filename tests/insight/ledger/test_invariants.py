@@ -10,7 +10,7 @@ from app.frame.start.service import Service
 from app.insight.ledger.invariants import INVARIANTS, violations
 from app.insight.ledger.readings import Readings
 from app.insight.ledger.store import Store
-from tests.builders.facts import HUMAN, hold, purchase, released, shopper, submitted
+from tests.builders.facts import HUMAN, cancelled, hold, purchase, released, shopper, submitted
 from tests.builders.services import OPERATOR
 from tests.insight.conftest import World, run_job
 
@@ -19,6 +19,7 @@ BREAKING = {
         "UPDATE counters SET value = value + 1 WHERE metric = 'shop_orders_total'"
     ),
     "order_value_is_the_sum_of_prices": "UPDATE orders SET price = price - 1",
+    "value_lost_is_the_sum_of_lost_orders_prices": "DELETE FROM steps WHERE step = 'lost'",
     "every_order_has_its_durations": (
         "DELETE FROM counters WHERE metric = 'shop_order_duration_seconds' AND part = '30.0'"
     ),
@@ -41,6 +42,7 @@ async def booked(world: World) -> Service:
     await world.state(
         [
             *purchase(HUMAN, "1"),
+            cancelled(HUMAN, "1"),
             hold(shopper(2), "2"),
             submitted(shopper(2), "2"),
             released(shopper(2), "2", "expired"),
