@@ -8,7 +8,6 @@ session.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,19 +18,11 @@ from app.frame.sessions import LABELS, Session
 from app.kernel.facts import EventContext
 from app.kernel.ids import new_id
 from app.storefront.acquisition import Click, channel_group
-from telemetry.catalogue.labels import Device, Entry, Traffic
+from app.storefront.agents import declares_itself, device_of
+from telemetry.catalogue.labels import Entry, Traffic
 
 RENEW_SECONDS: Final = 60
 """The cookie's `seen_at` is renewed at most this often: most answers set no cookie."""
-
-_BOTS: Final = re.compile(
-    r"bot\b|bot/|crawl|spider|slurp|facebookexternalhit|embedly|preview|lighthouse|pingdom"
-    r"|uptime|monitor|curl/|wget/|python-requests|python-httpx|go-http-client|headless.*scrap",
-    re.IGNORECASE,
-)
-_TABLETS: Final = re.compile(r"ipad|tablet|kindle|silk/|android(?!.*mobile)", re.IGNORECASE)
-_PHONES: Final = re.compile(r"mobi|iphone|ipod|android", re.IGNORECASE)
-_DESKTOPS: Final = re.compile(r"windows|macintosh|x11|cros", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +132,4 @@ def traffic_of(user_agent: str, *, synthetic: bool) -> Traffic:
     """Proven rehearsals first; then robots that say so; everybody else is a person."""
     if synthetic:
         return "synthetic"
-    return "bot" if _BOTS.search(user_agent) else "human"
-
-
-def device_of(user_agent: str) -> Device:
-    """The class of a device from its user agent; `unknown` without a browser's words."""
-    if _TABLETS.search(user_agent):
-        return "tablet"
-    if _PHONES.search(user_agent):
-        return "phone"
-    return "desktop" if _DESKTOPS.search(user_agent) else "unknown"
+    return "bot" if declares_itself(user_agent) else "human"

@@ -9,7 +9,8 @@ import pytest
 
 from app.frame.sessions import LABELS, Session, SessionCodec
 from app.kernel.channels import ChannelGroup
-from app.storefront.visits import Arrival, device_of, traffic_of, visit
+from app.storefront.agents import device_of
+from app.storefront.visits import Arrival, traffic_of, visit
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 LAPTOP = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/130.0"
