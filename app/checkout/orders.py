@@ -49,6 +49,8 @@ class OrderCommand:
     advice_id: str
     labels: Mapping[str, str]
     """utm_source, utm_medium, utm_content and utm_term."""
+    channel_group: str
+    """What brought the session (`kernel.channels`); empty without one."""
     claim: Claim
     session_id: str
     context: EventContext
@@ -128,6 +130,7 @@ def submit(
             currency=order.currency,
             provider=order.provider,
             **command.labels,
+            channel_group=command.channel_group,
         ),
     )
     return change

@@ -197,6 +197,7 @@ def _add_orders(router: APIRouter, use: UseCases) -> DirectRoute:
             labels=attribution.model_dump(
                 include={"utm_source", "utm_medium", "utm_content", "utm_term"}
             ),
+            channel_group=caller.session.channel_group if caller.session else "",
             claim=_claim(request, body.model_dump(mode="json"), caller),
             session_id=caller.session_id,
             context=caller.context(campaign=attribution.utm_campaign, entry=attribution.entry),

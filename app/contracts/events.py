@@ -62,6 +62,11 @@ class SessionStarted(Fact):
     session_id: Id
     landing_page: Title
     """Route template of the first page."""
+    channel_group: Id = ""
+    """What brought the visit (`kernel.channels`); empty in a fact of before it was told."""
+    utm_source: Label = ""
+    utm_medium: Label = ""
+    """Labels of its first request, as `contracts.labels` leaves them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +233,8 @@ class OrderSubmitted(Fact):
     utm_content: Label = ""
     utm_term: Label = ""
     """Labels as `contracts.labels` leaves them; utm_campaign is the context's."""
+    channel_group: Id = ""
+    """Of the session's last click that was not direct; empty for an order without a session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ import base64
 import hashlib
 import hmac
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Final
+from typing import Final, Literal
 
 import orjson
 
+from app.kernel.channels import ChannelGroup
 from telemetry.catalogue.labels import Channel, Device, Entry, Traffic
 
 COOKIE: Final = "vitrine_session"
@@ -42,6 +43,8 @@ class Session:
     medium: str = ""
     content: str = ""
     term: str = ""
+    channel_group: ChannelGroup | Literal[""] = ""
+    """What brought it: the last click that was not direct. Empty: the version before began it."""
     traffic: Traffic = "human"
     variant: str = ""
     analytics: bool | None = None

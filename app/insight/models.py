@@ -43,6 +43,15 @@ def _segment(*, nullable: bool = False) -> list[Column[Any]]:
     ]
 
 
+def _acquisition() -> list[Column[Any]]:
+    """What brought it; unknown where the version before booked it."""
+    return [
+        Column("channel_group", String(80)),
+        Column("utm_source", String(100)),
+        Column("utm_medium", String(100)),
+    ]
+
+
 COUNTERS: Final = Table(
     "counters",
     METADATA,
@@ -67,6 +76,7 @@ SESSIONS: Final = Table(
     Column("engaged", Boolean, nullable=False),  # counted in shop_sessions_engaged_total
     Column("converted", Boolean, nullable=False),  # counted in shop_sessions_converted_total
     Column("closed_at", UtcTime),
+    *_acquisition(),  # of its first request
     Index("ix_sessions_last_seen", "last_seen"),
     Index("ix_sessions_started_at", "started_at"),
 )
@@ -117,6 +127,7 @@ ORDERS: Final = Table(
     Column("submitted_trace", String(32), nullable=False),
     Column("payment_trace", String(32), nullable=False),
     Column("confirmed_trace", String(32), nullable=False),
+    *_acquisition(),  # of its session's last click that was not direct
     Index("ix_orders_confirmed_at", "confirmed_at"),
     Index("ix_orders_submitted_at", "submitted_at"),
     Index(

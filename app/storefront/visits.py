@@ -1,14 +1,14 @@
 """Visits: when a session starts, what is known of it, and how a request continues it.
 
 Nothing personal is kept: a random id, the market, the language, the kind of device, the labels
-of the campaign, whether the shopper agreed to measurements. A session ends after 30 minutes
-without a request (`frame.sessions`). The cookie is necessary: a hold belongs to its session.
+and channel group of the click, whether the shopper agreed to measurements. A session ends after
+30 minutes without a request (`frame.sessions`). The cookie is necessary: a hold belongs to its
+session.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,26 +17,20 @@ from app.contracts.labels import as_label
 from app.frame.sessions import LABELS, Session
 from app.kernel.facts import EventContext
 from app.kernel.ids import new_id
-from telemetry.catalogue.labels import Device, Entry, Traffic
+from app.storefront.acquisition import Click, channel_group
+from app.storefront.agents import declares_itself, device_of
+from telemetry.catalogue.labels import Entry, Traffic
 
 RENEW_SECONDS: Final = 60
 """The cookie's `seen_at` is renewed at most this often: most answers set no cookie."""
-
-_BOTS: Final = re.compile(
-    r"bot\b|bot/|crawl|spider|slurp|facebookexternalhit|embedly|preview|lighthouse|pingdom"
-    r"|uptime|monitor|curl/|wget/|python-requests|python-httpx|go-http-client|headless.*scrap",
-    re.IGNORECASE,
-)
-_TABLETS: Final = re.compile(r"ipad|tablet|kindle|silk/|android(?!.*mobile)", re.IGNORECASE)
-_PHONES: Final = re.compile(r"mobi|iphone|ipod|android", re.IGNORECASE)
-_DESKTOPS: Final = re.compile(r"windows|macintosh|x11|cros", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """What a request says about its visitor. `at` is Unix seconds.
 
-    `labels` are what stands in its address for `frame.sessions.LABELS`.
+    `labels` are what stands in its address for `frame.sessions.LABELS`, `click_ids` the names of
+    `acquisition.CLICK_IDS` that stand there, `referrer` the host of another site that led here.
     """
 
     at: int
@@ -44,6 +38,8 @@ class Arrival:
     language: str
     user_agent: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    click_ids: Collection[str] = ()
+    referrer: str = ""
     synthetic: bool = False
     consent: bool | None = None
 
@@ -89,25 +85,36 @@ class Visit:
 def visit(session: Session | None, arrival: Arrival) -> Visit:
     """Continue a session, or begin one.
 
-    The market and language follow the address; a campaign's labels count when they open a session
-    or when a running session comes back through new ones (last touch): together, because a source
-    of one click says nothing of another one's campaign.
+    The market and language follow the address; a click's labels and channel group count when they
+    open a session or when a running session comes back through a click that is not direct (last
+    non-direct click): together, because a source of one click says nothing of another's campaign.
     """
     labels: dict[str, Any] = {name: as_label(arrival.labels.get(name, "")) for name in LABELS}
+    group = channel_group(
+        Click(
+            source=labels["source"],
+            medium=labels["medium"],
+            campaign=labels["campaign"],
+            labelled=any(labels.values()),
+            click_ids=arrival.click_ids,
+            referrer=arrival.referrer,
+        )
+    )
+    brought: dict[str, Any] = {**labels, "channel_group": group}
     if session is None:
-        return Visit(_begin(arrival, labels), started=True, changed=True)
+        return Visit(_begin(arrival, brought), started=True, changed=True)
     current = replace(
         session,
         market=arrival.market,
         language=arrival.language,
         traffic="synthetic" if arrival.synthetic else session.traffic,
-        **(labels if any(labels.values()) else {}),
+        **({} if group == "direct" else brought),
     )
     renew = current != session or arrival.at - session.seen_at >= RENEW_SECONDS
     return Visit(current.touched(arrival.at) if renew else session, started=False, changed=renew)
 
 
-def _begin(arrival: Arrival, labels: Mapping[str, Any]) -> Session:
+def _begin(arrival: Arrival, brought: Mapping[str, Any]) -> Session:
     return Session(
         session_id=new_id("ses", datetime.fromtimestamp(arrival.at, UTC)),
         started_at=arrival.at,
@@ -117,7 +124,7 @@ def _begin(arrival: Arrival, labels: Mapping[str, Any]) -> Session:
         device=device_of(arrival.user_agent),
         traffic=traffic_of(arrival.user_agent, synthetic=arrival.synthetic),
         analytics=arrival.consent,
-        **labels,
+        **brought,
     )
 
 
@@ -125,13 +132,4 @@ def traffic_of(user_agent: str, *, synthetic: bool) -> Traffic:
     """Proven rehearsals first; then robots that say so; everybody else is a person."""
     if synthetic:
         return "synthetic"
-    return "bot" if _BOTS.search(user_agent) else "human"
-
-
-def device_of(user_agent: str) -> Device:
-    """The class of a device from its user agent; `unknown` without a browser's words."""
-    if _TABLETS.search(user_agent):
-        return "tablet"
-    if _PHONES.search(user_agent):
-        return "phone"
-    return "desktop" if _DESKTOPS.search(user_agent) else "unknown"
+    return "bot" if declares_itself(user_agent) else "human"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from app.contracts import events as facts
 from app.kernel.clock import rfc3339
@@ -63,9 +64,9 @@ class Writer:
         )
 
 
-def visit(context: EventContext, pages: Sequence[str] = ("home",)) -> list[Stated]:
+def visit(context: EventContext, pages: Sequence[str] = ("home",), **brought: Any) -> list[Stated]:
     """A session that starts and views pages, two seconds apart."""
-    started = facts.SessionStarted(context.session_id, "/")
+    started = facts.SessionStarted(context.session_id, "/", **brought)
     viewed = [
         Stated("storefront", facts.PageViewed(page), context, index * 2.0)
         for index, page in enumerate(pages)
@@ -92,7 +93,9 @@ def hold(context: EventContext, number: str) -> Stated:
     return Stated("checkout", placed, context, 40)
 
 
-def submitted(context: EventContext, number: str, *, price: int = 48_990_000) -> Stated:
+def submitted(
+    context: EventContext, number: str, *, price: int = 48_990_000, **brought: Any
+) -> Stated:
     fact = facts.OrderSubmitted(
         order_id=f"ord_{number}",
         hold_id=f"hld_{number}",
@@ -102,6 +105,7 @@ def submitted(context: EventContext, number: str, *, price: int = 48_990_000) ->
         deposit=500_000,
         currency="SEK",
         provider="sandbox",
+        **brought,
     )
     return Stated("checkout", fact, context, 70)
 
@@ -165,12 +169,12 @@ def refused(context: EventContext, number: str) -> Stated:
     return Stated("checkout", facts.HoldRefused(f"car_{number}", f"att_{number}"), context, 40)
 
 
-def purchase(context: EventContext, number: str) -> list[Stated]:
+def purchase(context: EventContext, number: str, **brought: Any) -> list[Stated]:
     """A visit that ends with a confirmed order."""
     return [
-        *visit(context, ("home", "cars", "car")),
+        *visit(context, ("home", "cars", "car"), **brought),
         hold(context, number),
-        submitted(context, number),
+        submitted(context, number, **brought),
         attempted(context, number),
         confirmed(context, number),
     ]

@@ -44,6 +44,7 @@ def an_order(**changes: Any) -> OrderCommand:
         "provider": "sandbox",
         "advice_id": "adv_1",
         "labels": {"utm_source": "letter"},
+        "channel_group": "email",
         "claim": CLAIM,
         "session_id": "ses_1",
         "context": EventContext(session_id="ses_1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, distribution, metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ CALLED = {
     "BSD License": "BSD",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
+    "The MIT License (MIT)": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
 """Names of classifiers and free texts, as SPDX has them."""
@@ -57,7 +58,15 @@ def licences(package: str) -> set[str]:
         for each in found.get("classifier", [])
         if each.startswith("License :: ")
     ]
-    return {CALLED.get(each, each) for each in classified or [found.get("license", "none")]}
+    named = classified or [found.get("license") or _title_of_its_licence(package)]
+    return {CALLED.get(each, each) for each in named}
+
+
+def _title_of_its_licence(package: str) -> str:
+    """The first line of the licence that a package comes with, when its metadata names none."""
+    files_of = distribution(package).files or []
+    texts = [each for each in files_of if each.name == "LICENSE"]
+    return texts[0].read_text().partition("\n")[0].strip() if texts else "none"
 
 
 @pytest.mark.parametrize("package", LOCKED)

@@ -108,6 +108,7 @@ async def test_an_order_carries_every_label_of_the_click_that_brought_its_shoppe
     assert {name: fact.get(name) for name in labels if name != "utm_campaign"} == {
         name: label for name, label in labels.items() if name != "utm_campaign"
     }
+    assert fact["channel_group"] == "unassigned"
 
 
 async def test_the_order_token_is_in_no_address_and_only_this_purchase_gets_it(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from app.frame.sessions import LABELS, Session, SessionCodec
-from app.storefront.visits import Arrival, device_of, traffic_of, visit
+from app.kernel.channels import ChannelGroup
+from app.storefront.agents import device_of
+from app.storefront.visits import Arrival, traffic_of, visit
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148"
 LAPTOP = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 Chrome/130.0"
@@ -37,6 +40,7 @@ def test_a_first_request_begins_a_session_with_what_it_says() -> None:
         language="sv",
         device="phone",
         campaign="advent",
+        channel_group="unassigned",
         analytics=True,
     )
 
@@ -75,9 +79,37 @@ def test_the_labels_of_one_click_stay_together() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("click", "group", "source"),
+    [
+        ({"labels": {"source": "letter", "medium": "email"}}, "email", "letter"),
+        ({"click_ids": {"gclid"}}, "paid_search", ""),
+        ({"referrer": "facebook.com"}, "organic_social", ""),
+        ({}, "affiliates", "partner"),
+        ({"labels": {"source": "(direct)", "medium": "(none)"}}, "affiliates", "partner"),
+    ],
+)
+def test_the_last_click_that_was_not_direct_brought_a_session(
+    click: dict[str, Any], group: ChannelGroup, source: str
+) -> None:
+    brought = replace(RUNNING, channel_group="affiliates", source="partner", medium="affiliate")
+    going_on = visit(brought, replace(ARRIVAL, **{"labels": {}, **click}))
+
+    assert (going_on.session.channel_group, going_on.session.source) == (group, source)
+
+
+def test_a_session_that_nothing_brought_is_direct() -> None:
+    assert visit(None, replace(ARRIVAL, labels={})).session.channel_group == "direct"
+
+
+def test_a_session_of_the_version_before_goes_on_with_what_is_known() -> None:
+    assert visit(RUNNING, replace(ARRIVAL, labels={})).session.channel_group == ""
+
+
 def test_a_session_with_the_longest_labels_fits_into_its_cookie() -> None:
     codec = SessionCodec("key")
-    longest = visit(None, replace(ARRIVAL, labels=dict.fromkeys(LABELS, "\N{AUTOMOBILE}" * 101)))
+    labels = dict.fromkeys(LABELS, "\N{AUTOMOBILE}" * 101)
+    longest = visit(None, replace(ARRIVAL, labels=labels))
 
     assert longest.session.term == "\N{AUTOMOBILE}" * 100
     assert codec.decode(codec.encode(longest.session), now=1_000) == longest.session

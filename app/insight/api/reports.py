@@ -1,18 +1,23 @@
-"""The funnel of an exact period, for marketing: the rows behind the counters, not `increase()`."""
+"""Exact periods for marketing: the funnel, and what each channel group brought.
+
+From the rows behind the counters, not from `increase()`.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from app.insight.ledger.readings import Period, Readings, Shop
+from app.insight.ledger.readings import Brought, Channels, Period, Readings, Shop
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput
 from telemetry.catalogue.insight import ADVICE_STEPS, CHECKOUT_ENDS, FUNNEL_STEPS, LOSSES
+from telemetry.catalogue.labels import CURRENCY_OF_MARKET
 
 LONGEST: Final = timedelta(days=400)
 
@@ -27,18 +32,12 @@ class FunnelReport:
     @property
     def missing_before(self) -> datetime | None:
         """Before when the period's visits, steps and checkouts have left; None: all are counted."""
-        since = self.shop.kept_since
-        return since if since is not None and self.period.since < since else None
+        return _missing_before(self.period, self.shop.kept_since)
 
     def as_json(self) -> dict[str, Any]:
-        shop, since = self.shop, self.missing_before
+        shop = self.shop
         return {
-            "from": rfc3339(self.period.since),
-            "to": rfc3339(self.period.until),
-            "traffic": self.period.traffic or "all",
-            "market": self.period.market or "all",
-            "complete": since is None,
-            "kept_since": since and rfc3339(since),
+            **_heading(self.period, shop.kept_since),
             "sessions": shop.sessions,
             "engaged_sessions": shop.engaged,
             "converted_sessions": shop.converted,
@@ -59,33 +58,108 @@ class FunnelReport:
 
     def as_csv(self) -> str:
         """`name,value` lines; nested names are joined with dots."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["name", "value"])
-        for name, value in _flat(self.as_json()):
-            writer.writerow([name, "" if value is None else value])
-        return out.getvalue()
+        lines = [(name, "" if value is None else value) for name, value in _flat(self.as_json())]
+        return _csv([("name", "value"), *lines])
 
 
-async def funnel(
-    readings: Readings,
-    *,
-    since: datetime,
-    until: datetime,
-    traffic: str | None,
-    market: str | None,
-) -> FunnelReport:
-    """The report of [since, until); raises `InvalidInput` for an impossible period."""
+@dataclass(frozen=True, slots=True)
+class ChannelReport:
+    """The results of one period by channel group; their sums are the funnel report's."""
+
+    period: Period
+    channels: Channels
+
+    def as_json(self) -> dict[str, Any]:
+        groups = self.channels.groups
+        return {
+            **_heading(self.period, self.channels.kept_since),
+            "channels": [{"channel_group": each.group, **_results([each])} for each in groups],
+            "total": _results(groups),
+        }
+
+    def as_csv(self) -> str:
+        """One line per channel group and one for all; values in minor units of each currency."""
+        body = self.as_json()
+        currencies = sorted(CURRENCY_OF_MARKET.values())
+        counts = ("sessions", "engaged_sessions", "converted_sessions", "orders")
+        lines: list[tuple[Any, ...]] = [
+            ("channel_group", *counts, *(f"order_value.{each}" for each in currencies))
+        ]
+        for row in [*body["channels"], {"channel_group": "total", **body["total"]}]:
+            value = {one["currency"]: one["amount"] for one in row["order_value"]}
+            lines.append(
+                (
+                    row["channel_group"],
+                    *(row[name] for name in counts),
+                    *(value.get(each, 0) for each in currencies),
+                )
+            )
+        return _csv(lines)
+
+
+def period_of(
+    *, since: datetime, until: datetime, traffic: str | None, market: str | None
+) -> Period:
+    """[since, until); raises `InvalidInput` for an impossible period."""
     if since >= until:
         raise InvalidInput("from: must lie before to")
     if until - since > LONGEST:
         raise InvalidInput(f"from: at most {LONGEST.days} days before to")
-    period = Period(since, until, traffic, market)
+    return Period(since, until, traffic, market)
+
+
+async def funnel(readings: Readings, period: Period) -> FunnelReport:
     return FunnelReport(period, await readings.shop(period))
 
 
-def _amounts(values: Mapping[str, int]) -> list[dict[str, Any]]:
-    return [{"amount": amount, "currency": currency} for currency, amount in values.items()]
+async def channels(readings: Readings, period: Period) -> ChannelReport:
+    return ChannelReport(period, await readings.channels(period))
+
+
+def _heading(period: Period, kept_since: datetime | None) -> dict[str, Any]:
+    since = _missing_before(period, kept_since)
+    return {
+        "from": rfc3339(period.since),
+        "to": rfc3339(period.until),
+        "traffic": period.traffic or "all",
+        "market": period.market or "all",
+        "complete": since is None,
+        "kept_since": since and rfc3339(since),
+    }
+
+
+def _missing_before(period: Period, kept_since: datetime | None) -> datetime | None:
+    return kept_since if kept_since is not None and period.since < kept_since else None
+
+
+def _results(groups: Iterable[Brought]) -> dict[str, Any]:
+    """The sum of these groups."""
+    total = Brought("unassigned")
+    value: Counter[str] = Counter()
+    for each in groups:
+        total.sessions += each.sessions
+        total.engaged += each.engaged
+        total.converted += each.converted
+        total.orders += each.orders
+        value.update(each.order_value)
+    return {
+        "sessions": total.sessions,
+        "engaged_sessions": total.engaged,
+        "converted_sessions": total.converted,
+        "conversion": total.converted / total.sessions if total.sessions else None,
+        "orders": total.orders,
+        "order_value": _amounts(dict(sorted(value.items()))),
+    }
+
+
+def _amounts(value: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"amount": amount, "currency": currency} for currency, amount in value.items()]
+
+
+def _csv(lines: Iterable[Iterable[Any]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(lines)
+    return out.getvalue()
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

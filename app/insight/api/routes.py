@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 import httpx
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field, ValidationError
@@ -26,9 +26,15 @@ from app.frame.inbound.limits import Counters, Limits
 from app.insight.api.alerts import Notification, receive
 from app.insight.api.beacons import Envelope, heard
 from app.insight.api.feedback import Feedback, fact_of
-from app.insight.api.reports import funnel
+from app.insight.api.reports import (
+    ChannelReport,
+    FunnelReport,
+    channels,
+    funnel,
+    period_of,
+)
 from app.insight.ledger.invariants import INVARIANTS, violations
-from app.insight.ledger.readings import Readings
+from app.insight.ledger.readings import Period, Readings
 from app.insight.ledger.store import Store
 from app.insight.settings import InsightSettings
 from app.insight.signals import Signals
@@ -165,33 +171,50 @@ def _add_deployments(router: APIRouter, api: Api) -> None:
 
 def report_routes(api: Api) -> APIRouter:
     """Marketing's numbers, for whoever is logged in to the console or has the report key."""
-    router = APIRouter(prefix=PREFIX)
 
-    @router.get("/reports/funnel", responses=problem_responses(401, 422))
-    async def report(
+    async def asked(
         request: Request,
         since: Annotated[Moment, Query(alias="from")],
         until: Annotated[Moment, Query(alias="to")],
         traffic: Traffic | Literal["all"] = "human",
         market: Market | None = None,
-        format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
         authorization: Annotated[str, Header()] = "",
-    ) -> Response:
-        """The funnel of exactly [from, to), from the ledger's rows."""
+    ) -> Period:
         if not _bears(authorization, api.report_key) and not await api.logged_in(request.cookies):
             raise NotAuthorised("reports need the console's login or the report key")
-        made = await funnel(
-            api.readings,
-            since=since,
-            until=until,
-            traffic=None if traffic == "all" else traffic,
-            market=market,
-        )
-        if format == "csv":
-            return PlainTextResponse(made.as_csv(), media_type="text/csv")
-        return JSONResponse(made.as_json())
+        who = None if traffic == "all" else traffic
+        return period_of(since=since, until=until, traffic=who, market=market)
+
+    of_period = Depends(asked)  # by value: an annotation could not see a function of this function
+    router = APIRouter(prefix=PREFIX)
+
+    @router.get("/reports/funnel", responses=problem_responses(401, 422))
+    async def report(
+        period: Period = of_period,
+        format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
+    ) -> Response:
+        """The funnel of exactly [from, to), from the ledger's rows."""
+        return _made(await funnel(api.readings, period), format)
+
+    @router.get("/reports/channels", responses=problem_responses(401, 422))
+    async def by_channel(
+        period: Period = of_period,
+        format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
+    ) -> Response:
+        """What each channel group brought in exactly [from, to); the sums are the funnel's.
+
+        A session counts where it began, an order where its session's last click that was not
+        direct led from. Money is in minor units of its currency.
+        """
+        return _made(await channels(api.readings, period), format)
 
     return router
+
+
+def _made(report: FunnelReport | ChannelReport, form: Literal["json", "csv"]) -> Response:
+    if form == "csv":
+        return PlainTextResponse(report.as_csv(), media_type="text/csv")
+    return JSONResponse(report.as_json())
 
 
 def internal_routes(api: Api) -> APIRouter:

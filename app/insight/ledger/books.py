@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from app.kernel.channels import ChannelGroup
 from app.kernel.facts import EventContext
 from telemetry.catalogue import Metric
 from telemetry.catalogue.labels import (
@@ -106,6 +107,9 @@ class SessionPage:
     engaged: bool = False
     converted: bool = False
     closed_at: datetime | None = None
+    channel_group: ChannelGroup | None = None
+    utm_source: str | None = None
+    utm_medium: str | None = None
 
     def seen(self, at: datetime) -> None:
         self.first_seen = min(self.first_seen, at)
@@ -153,6 +157,9 @@ class OrderPage:
     submitted_trace: str = ""
     payment_trace: str = ""
     confirmed_trace: str = ""
+    channel_group: ChannelGroup | None = None
+    utm_source: str | None = None
+    utm_medium: str | None = None
 
 
 class Cell(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ from app.insight.models import (
     STEPS,
     TALLIES,
 )
+from app.kernel.channels import CHANNEL_GROUPS, ChannelGroup, known_group
 from telemetry.catalogue.insight import LOSSES
 
 MAX_DURATIONS = 20_000
@@ -87,6 +88,30 @@ class Shop:
         for amounts in self.order_value_lost.values():
             lost.update(amounts)
         return {name: value - lost[name] for name, value in self.order_value.items()}
+
+
+@dataclass(slots=True)
+class Brought:
+    """What a channel group brought in a period; `order_value` in minor units by currency.
+
+    Sessions by the group that they began with, orders by that of their session's last click that
+    was not direct: an order may stand in another group than its session.
+    """
+
+    group: ChannelGroup
+    sessions: int = 0
+    engaged: int = 0
+    converted: int = 0
+    orders: int = 0
+    order_value: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """All channel groups in their order, those of which nothing came too, of one moment."""
+
+    groups: Sequence[Brought]
+    kept_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +262,38 @@ class Readings:
             confirmation_seconds=sorted(row[1] for row in durations if row[1] is not None),
             kept_since=since,
         )
+
+    async def channels(self, period: Period) -> Channels:
+        """What each channel group brought: each session and order of `shop` in one of them."""
+        found = {group: Brought(group) for group in CHANNEL_GROUPS}
+        began, led = SESSIONS.c.channel_group, ORDERS.c.channel_group
+        sessions = (
+            select(
+                began,
+                func.count(),
+                func.sum(_one_if(SESSIONS.c.engaged)),
+                func.sum(_one_if(SESSIONS.c.converted)),
+            )
+            .where(_within(SESSIONS, SESSIONS.c.started_at, period))
+            .group_by(began)
+        )
+        orders = (
+            select(led, ORDERS.c.currency, func.count(), func.sum(ORDERS.c.price))
+            .where(_within(ORDERS, ORDERS.c.confirmed_at, period))
+            .group_by(led, ORDERS.c.currency)
+        )
+        async with self._store.consistent() as connection:
+            for group, count, engaged, converted in (await connection.execute(sessions)).all():
+                brought = found[known_group(group or "")]
+                brought.sessions += int(count)
+                brought.engaged += int(engaged)
+                brought.converted += int(converted)
+            for group, currency, count, value in (await connection.execute(orders)).all():
+                brought = found[known_group(group or "")]
+                brought.orders += int(count)
+                brought.order_value[currency] = brought.order_value.get(currency, 0) + int(value)
+            since = await kept_since(connection)
+        return Channels(tuple(found.values()), since)
 
     async def pulse(self, period: Period, *, slots: int) -> tuple[list[int], list[int]]:
         """Sessions begun and orders confirmed in each of `slots` equal parts of the period."""

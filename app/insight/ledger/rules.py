@@ -24,6 +24,7 @@ from app.insight.ledger.books import (
     StepKey,
 )
 from app.insight.ledger.campaigns import campaign_label
+from app.kernel.channels import known_group
 from app.kernel.facts import EventContext, Fact
 from telemetry.catalogue import insight as metrics
 
@@ -108,10 +109,18 @@ def _session_started(
     if page.started_at is not None or books.is_late(line.at):
         return False
     page.started_at, page.segment = line.at, segment
+    _brought(page, fact)
     books.count(metrics.SHOP_SESSIONS, segment)
     if books.once(StepKey(fact.session_id, "shop", "session"), segment, line.at):
         books.count(metrics.SHOP_FUNNEL_STEPS, segment, step="session")
     return True
+
+
+def _brought(
+    page: SessionPage | OrderPage, fact: facts.SessionStarted | facts.OrderSubmitted
+) -> None:
+    page.channel_group = known_group(fact.channel_group)
+    page.utm_source, page.utm_medium = fact.utm_source, fact.utm_medium
 
 
 def _page_viewed(fact: facts.PageViewed, line: Line, segment: Segment, books: Books) -> bool:
@@ -236,6 +245,7 @@ def _order_submitted(
     if page.submitted_at is not None:
         return False
     page.submitted_at, page.submitted_trace = line.at, line.trace_id
+    _brought(page, fact)
     _step(books, line, segment, "details", fact.hold_id)
     return True
 
@@ -344,10 +354,14 @@ def _dispute_decided(fact: facts.DisputeDecided, line: Line, _: Segment, books: 
     return True  # one that lost it all is refunded: its own facts follow
 
 
-def _customer_erased(fact: facts.CustomerErased, _: Line, __: Segment, books: Books) -> bool:
+def _customer_erased(fact: facts.CustomerErased, line: Line, _: Segment, books: Books) -> bool:
+    """Its words go; what it was counted under are registered names."""
     page = books.orders.get(fact.order_id)
     if page is not None:
-        page.campaign = ""  # what it was counted under is a registered name
+        page.campaign = page.utm_source = page.utm_medium = ""
+    session = books.sessions.get(line.context.session_id)
+    if session is not None:
+        session.utm_source = session.utm_medium = ""
     return True
 
 

@@ -20,13 +20,14 @@ from app.frame.inbound import problems
 from app.frame.inbound.callers import caller_of, passed_on
 from app.frame.inbound.edge import HEAD
 from app.frame.inbound.limits import Limits
-from app.frame.inbound.origins import here, is_own
+from app.frame.inbound.origins import here, is_neighbour, is_own
 from app.frame.inbound.synthetic import HEADER, proves_synthetic
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, IDLE_SECONDS, LABELS
 from app.kernel.errors import Unavailable
 from app.kernel.facts import EventContext, Fact
 from app.storefront import cookies, vocabulary
+from app.storefront.acquisition import CLICK_IDS, referring_host
 from app.storefront.cookies import DAY, Cookie
 from app.storefront.errors import ForeignForm, PageMissing
 from app.storefront.formats import Formats, formats_of
@@ -91,7 +92,16 @@ class Front:
             if not self._counts(request, page.visit):
                 page.visit = page.visit.uncounted()
             landing = route_template(request.scope)
-            page.record(SessionStarted(page.visit.session.session_id, landing))
+            session = page.visit.session
+            page.record(
+                SessionStarted(
+                    session.session_id,
+                    landing,
+                    channel_group=session.channel_group,
+                    utm_source=session.source,
+                    utm_medium=session.medium,
+                )
+            )
         here = f"{place.slug}/{language}"
         if request.cookies.get(cookies.SHOP) != here:
             page.keep(Cookie(cookies.SHOP, here, 365 * DAY))
@@ -119,6 +129,8 @@ class Front:
             language=language,
             user_agent=request.headers.get("user-agent", "")[:500],
             labels={name: request.query_params.get(f"utm_{name}", "") for name in LABELS},
+            click_ids=CLICK_IDS.keys() & request.query_params.keys(),
+            referrer=self._referrer(request),
             synthetic=proves_synthetic(
                 request.headers.get(HEADER), platform.settings.synthetic_key, now=at
             ),
@@ -135,6 +147,19 @@ class Front:
             visit=visit(known, arrival),
             holds=cookies.read_holds(jar.get(cookies.HOLD), now=at),
         )
+
+    def _referrer(self, request: Request) -> str:
+        """The host that led here; empty for our own, and for the way back from a payment.
+
+        A bank or a provider between two pages of a purchase has brought nobody.
+        """
+        public_url = self.platform.settings.public_url
+        sent = request.headers.get("referer", "")[:2000]
+        of_a_purchase = request.url.path.split("/")[3:4] == ["purchases"]
+        if of_a_purchase or is_neighbour(sent, public_url=public_url):
+            return ""
+        own = {request.url.hostname or "", urlsplit(public_url).hostname or ""}
+        return referring_host(sent, own=own)
 
 
 @dataclass(slots=True)

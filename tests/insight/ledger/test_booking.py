@@ -570,15 +570,56 @@ def test_an_order_that_was_never_confirmed_loses_no_value() -> None:
     assert total(books, "shop_order_value_lost_total") == 0
 
 
+def test_a_session_keeps_what_brought_it_first_and_an_order_what_brought_it_last() -> None:
+    first: dict[str, Any] = {
+        "channel_group": "organic_search",
+        "utm_source": "",
+        "utm_medium": "",
+    }
+    last: dict[str, Any] = {"channel_group": "email", "utm_source": "letter", "utm_medium": "email"}
+    stated = [
+        *visit(HUMAN, **first),
+        *visit(HUMAN, **last),
+        submitted(HUMAN, "1", **last),
+        submitted(HUMAN, "1", **first),
+        confirmed(HUMAN, "1"),
+    ]
+
+    books = book(Writer().events(stated))
+
+    for page, brought in ((books.sessions["ses_1"], first), (books.orders["ord_1"], last)):
+        assert {name: getattr(page, name) for name in brought} == brought
+
+
+def test_a_fact_of_before_and_a_group_of_a_later_version_are_unassigned() -> None:
+    later = shopper(2)
+    stated = [
+        *visit(HUMAN),
+        submitted(HUMAN, "1"),
+        *visit(later, channel_group="holograms"),
+        submitted(later, "2", channel_group="holograms"),
+    ]
+
+    books = book(Writer().events(stated))
+
+    found = [page.channel_group for page in books.sessions.values()]
+    found += [page.channel_group for page in books.orders.values()]
+    assert found == ["unassigned"] * 4
+
+
 def test_a_forgotten_customer_takes_the_campaign_along_and_no_count() -> None:
     writer = Writer()
     campaign = replace(HUMAN, campaign="for somebody")
-    bought = writer.events(purchase(campaign, "1"))
+    words = {"channel_group": "email", "utm_source": "for", "utm_medium": "somebody"}
+    bought = writer.events(purchase(campaign, "1", **words))
     (order_id,) = book(bought).orders
     erased = writer.events([Stated("checkout", facts.CustomerErased(order_id), HUMAN)])
 
     books = book([*bought, *erased])
 
     assert book(bought).orders[order_id].campaign == "for somebody"
-    assert books.orders[order_id] == replace(book(bought).orders[order_id], campaign="")
+    order, session = books.orders[order_id], books.sessions["ses_1"]
+    assert (order.campaign, order.utm_source, order.utm_medium) == ("", "", "")
+    assert (session.utm_source, session.utm_medium) == ("", "")
+    assert (order.channel_group, session.channel_group) == ("email", "email")
     assert books.cells == book(bought).cells
