@@ -24,7 +24,10 @@ from tests.doors.conftest import SHAPES
 from tests.doors.desks import Desk
 from tests.doors.houses import LONG, House, opened
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(not LONG, reason="each restore restarts a shop: the long form"),
+]
 
 DOCUMENT = ROOT / "docs" / "restoring.md"
 
@@ -189,7 +192,7 @@ class Restoring:
         return found[1] if found else ""
 
 
-@pytest.fixture(scope="module", params=SHAPES if LONG else SHAPES[:1])
+@pytest.fixture(scope="module", params=SHAPES)
 def restoring(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Restoring]:
@@ -201,7 +204,7 @@ def restoring(
         made.client.close()
 
 
-@pytest.mark.parametrize("name", READERS if LONG else ["checkout"])
+@pytest.mark.parametrize("name", READERS)
 def test_a_database_alone_is_restored_and_everybody_agrees_again(
     restoring: Restoring, name: str
 ) -> None:

@@ -12,5 +12,5 @@ OUTAGES = 3 if LONG else 1
 EXAMPLES = 75 if LONG else 5
 STEPS = 60 if LONG else 30
 """Of the stateful model, per database."""
-STRIDE = 1 if LONG else 3
+STRIDE = 1 if LONG else 7
 """From one statement that is broken off to the next."""
