@@ -140,8 +140,9 @@ def test_a_crowd_takes_a_share_of_the_stock_and_no_more(behind: House) -> None:
         with _caller(behind, f"2001:db8:{number // 4:x}::1") as stranger:
             answers[_hold(stranger, car).status_code] += 1
 
-    # A hold that is written while the stock is measured may be counted twice, or not, for a second.
-    assert abs(answers[201] - share) <= 3
+    # A hold that is written while the stock is measured may not be counted for a second; the stock
+    # of a shop that has just begun is counted again after half a minute, and fifty are always free.
+    assert 50 <= answers[201] <= share + 3
     assert set(answers) == {201, 429}
     wait_until(
         lambda: _total(behind, "checkout", "checkout_stock_held_ratio", market="NO") > 0.15,
