@@ -21,6 +21,7 @@ from app.catalog.feeds.record import (
     FeedContext,
     FeedUnreadable,
     Notice,
+    NoticeCode,
     Reason,
     Rejection,
     StockRecord,
@@ -152,9 +153,11 @@ def stage(
                     staged.offered.append(_offered(outcome, context.shipped, identity, documents))
                     check(len(staged.offered))
             elif isinstance(outcome, Rejection):
-                staged.reject(feed, _rejection(outcome), identity_of(_stated_vin(outcome)))
+                staged.reject(
+                    feed, _told(outcome, outcome.reason), identity_of(_stated_vin(outcome))
+                )
             else:
-                staged.notices.add(_notice(outcome))
+                staged.notices.add(_told(outcome, outcome.code))
     except FeedUnreadable as error:
         raise FeedNotReadable(str(error)) from error
     return staged
@@ -216,23 +219,13 @@ def _stated_vin(rejection: Rejection) -> str | None:
         return None
 
 
-def _rejection(rejection: Rejection) -> RowReport:
+def _told(outcome: Rejection | Notice, code: Reason | NoticeCode) -> RowReport:
+    """What is told about a row that was rejected, or taken with a remark."""
     return RowReport(
-        row=rejection.row,
-        stock_id=rejection.stock_id,
-        field=rejection.field,
-        value=rejection.value,
-        reason=rejection.reason.value,
-        message=rejection.message,
-    )
-
-
-def _notice(notice: Notice) -> RowReport:
-    return RowReport(
-        row=notice.row,
-        stock_id=notice.stock_id,
-        field=notice.field,
-        value=notice.value,
-        reason=notice.code.value,
-        message=notice.message,
+        row=outcome.row,
+        stock_id=outcome.stock_id,
+        field=outcome.field,
+        value=outcome.value,
+        reason=code.value,
+        message=outcome.message,
     )

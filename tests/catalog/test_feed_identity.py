@@ -29,11 +29,6 @@ NORWEGIAN = {
 
 
 @pytest.fixture
-def checkout() -> CheckoutEvents:
-    return CheckoutEvents()
-
-
-@pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(NOW)
 

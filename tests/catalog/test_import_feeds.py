@@ -39,11 +39,6 @@ def only_what_a_test_imports(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def checkout() -> CheckoutEvents:
-    return CheckoutEvents()
-
-
-@pytest.fixture
 async def shop(
     tmp_path: Path, checkout: CheckoutEvents, clock: ManualClock
 ) -> AsyncIterator[Running]:

@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 
 from app.catalog.documents import car_id_of
-from app.catalog.main import build
 from app.kernel.clock import ManualClock
 from tests.builders.checkout_events import CheckoutEvents
 from tests.builders.feeds import car, feed
-from tests.builders.services import DEALER, Running, running
-from tests.conftest import NewDatabase
-
-
-@pytest.fixture
-def checkout() -> CheckoutEvents:
-    return CheckoutEvents()
-
-
-@pytest.fixture
-async def shop(
-    tmp_path: Path,
-    clock: ManualClock,
-    checkout: CheckoutEvents,
-    new_database: NewDatabase,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Running]:
-    monkeypatch.setattr("app.catalog.main.shipped_feeds", lambda: ())
-    async with running(
-        tmp_path,
-        {"catalog": build},
-        clock=clock,
-        others={("checkout", True): checkout.app},
-        databases={"catalog": new_database("catalog")},
-    ) as services:
-        yield services["catalog"]
+from tests.builders.services import DEALER, Running
 
 
 async def send(shop: Running, *rows: dict[str, str]) -> Any:

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from app.catalog.documents import car_id_of
-from app.catalog.main import build
 from app.kernel.clock import ManualClock, rfc3339
 from tests.builders.checkout_events import CheckoutEvents
 from tests.builders.feeds import car, feed
-from tests.builders.services import DEALER, Running, running
-from tests.conftest import NewDatabase
+from tests.builders.services import DEALER, Running
 
 VIN = "YS3FB45S231000017"
 OTHER = "WBA3A5C50DF358011"
 DAY = 86_400
 BROKEN = {"price": "559900,00 SEK"}
 TENTH = {"price": "55990.00 SEK"}
-
-
-@pytest.fixture
-def checkout() -> CheckoutEvents:
-    return CheckoutEvents()
-
-
-@pytest.fixture
-async def shop(
-    tmp_path: Path,
-    clock: ManualClock,
-    checkout: CheckoutEvents,
-    new_database: NewDatabase,
-    monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Running]:
-    monkeypatch.setattr("app.catalog.main.shipped_feeds", lambda: ())
-    databases = {"catalog": new_database("catalog")}
-    others = {("checkout", True): checkout.app}
-    async with running(
-        tmp_path, {"catalog": build}, clock=clock, others=others, databases=databases
-    ) as services:
-        yield services["catalog"]
 
 
 async def post(shop: Running, source: str, *rows: dict[str, str], **query: str) -> Any:

@@ -27,6 +27,7 @@ from app.sandbox.settings import SandboxSettings
 from app.storefront.settings import StorefrontSettings
 from telemetry.catalogue import all_metrics
 from tests.builders.applications import documents
+from tests.builders.pages import code_in
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACKED = subprocess.run(
@@ -43,7 +44,6 @@ CODE = "\n".join(
     if Path(name).suffix in (".py", ".yml", ".toml", ".sh", ".example") or name == "Makefile"
     if ROOT / name != Path(__file__)
 )
-FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 MADE = ("var/", "build/", "profile.md", "report.html", "verdict.json", "plan.json")
 """What programs write: in no commit."""
 
@@ -52,12 +52,8 @@ Named = Iterator[tuple[str, str]]
 
 
 def spans() -> Named:
-    """Everything that a page shows as code, line by line; drawings are no code."""
-    for page, text in PAGES.items():
-        for language, block in FENCED.findall(text):
-            if language != "mermaid":
-                yield from ((page, line) for line in block.splitlines())
-        yield from ((page, span) for span in re.findall(r"`([^`\n]+)`", FENCED.sub("", text)))
+    """Everything that a page shows as code, line by line."""
+    yield from ((page, span) for page, text in PAGES.items() for span in code_in(text))
 
 
 def named(pattern: str) -> Named:

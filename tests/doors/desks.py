@@ -11,6 +11,7 @@ from typing import Final
 
 from rigs.postgres import ROLE, SERVER
 from rigs.shop import ROOT
+from tests.builders.pages import code_in
 from tests.doors.houses import House
 
 NAMED: Final = "checkout"
@@ -18,10 +19,10 @@ NAMED: Final = "checkout"
 
 
 def commands(document: Path, beginning: str) -> list[str]:
-    """What a document has one type that begins so, in its order."""
-    lines = re.sub(r"^```\w*$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    pattern = rf"(?:^|`)({re.escape(beginning)}\b[^`\n]*)"
-    return list(dict.fromkeys(re.findall(pattern, lines, re.MULTILINE)))
+    """What a document has one type that begins so, each once and in its order."""
+    begins = re.compile(rf"{re.escape(beginning)}\b")
+    shown = code_in(document.read_text(encoding="utf-8"))
+    return list(dict.fromkeys(each for each in shown if begins.match(each)))
 
 
 class Desk:

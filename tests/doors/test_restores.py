@@ -58,7 +58,7 @@ class Restoring:
         self.buyer = Buyer(self.client)
 
     def back_up(self, name: str) -> None:
-        self.type("sqlite3" if self.house.postgres is None else "pg_dump", service=name)
+        self.type("sqlite3 var" if self.house.postgres is None else "pg_dump", service=name)
 
     def restore(self, name: str) -> None:
         self.stop(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -28,11 +28,6 @@ class FunnelReport:
 
     period: Period
     shop: Shop
-
-    @property
-    def missing_before(self) -> datetime | None:
-        """Before when the period's visits, steps and checkouts have left; None: all are counted."""
-        return _missing_before(self.period, self.shop.kept_since)
 
     def as_json(self) -> dict[str, Any]:
         shop = self.shop
@@ -117,7 +112,7 @@ async def channels(readings: Readings, period: Period) -> ChannelReport:
 
 
 def _heading(period: Period, kept_since: datetime | None) -> dict[str, Any]:
-    since = _missing_before(period, kept_since)
+    since = kept_since if kept_since is not None and period.since < kept_since else None
     return {
         "from": rfc3339(period.since),
         "to": rfc3339(period.until),
@@ -128,26 +123,19 @@ def _heading(period: Period, kept_since: datetime | None) -> dict[str, Any]:
     }
 
 
-def _missing_before(period: Period, kept_since: datetime | None) -> datetime | None:
-    return kept_since if kept_since is not None and period.since < kept_since else None
-
-
-def _results(groups: Iterable[Brought]) -> dict[str, Any]:
+def _results(groups: Sequence[Brought]) -> dict[str, Any]:
     """The sum of these groups."""
-    total = Brought("unassigned")
+    sessions = sum(each.sessions for each in groups)
+    converted = sum(each.converted for each in groups)
     value: Counter[str] = Counter()
     for each in groups:
-        total.sessions += each.sessions
-        total.engaged += each.engaged
-        total.converted += each.converted
-        total.orders += each.orders
         value.update(each.order_value)
     return {
-        "sessions": total.sessions,
-        "engaged_sessions": total.engaged,
-        "converted_sessions": total.converted,
-        "conversion": total.converted / total.sessions if total.sessions else None,
-        "orders": total.orders,
+        "sessions": sessions,
+        "engaged_sessions": sum(each.engaged for each in groups),
+        "converted_sessions": converted,
+        "conversion": converted / sessions if sessions else None,
+        "orders": sum(each.orders for each in groups),
         "order_value": _amounts(dict(sorted(value.items()))),
     }
 

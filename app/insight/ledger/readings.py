@@ -103,7 +103,7 @@ class Brought:
     engaged: int = 0
     converted: int = 0
     orders: int = 0
-    order_value: dict[str, int] = field(default_factory=dict)
+    order_value: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +291,7 @@ class Readings:
             for group, currency, count, value in (await connection.execute(orders)).all():
                 brought = found[known_group(group or "")]
                 brought.orders += int(count)
-                brought.order_value[currency] = brought.order_value.get(currency, 0) + int(value)
+                brought.order_value[currency] += int(value)
             since = await kept_since(connection)
         return Channels(tuple(found.values()), since)
 
