@@ -7,11 +7,12 @@ What says nothing of the kind is a person here; who pretends is found by what it
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
+from importlib.metadata import distribution
+from pathlib import Path
 from typing import Final
-
-from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 
 from telemetry.catalogue.labels import Device
 
@@ -45,14 +46,21 @@ _PHONES: Final = re.compile(r"mobi|iphone|ipod|android", re.IGNORECASE)
 _DESKTOPS: Final = re.compile(r"windows|macintosh|x11|cros", re.IGNORECASE)
 
 
-def _listed() -> tuple[re.Pattern[str], ...]:
-    found = [str(each["pattern"]) for each in CRAWLER_USER_AGENTS_DATA]
-    kept = [pattern for pattern in found if pattern not in OVERRULED]
+def _patterns() -> list[str]:
+    # From its file: imported, the package reads that in the locale's encoding, and fails on ASCII.
+    file = distribution("crawler-user-agents").locate_file(
+        "crawleruseragents/crawler-user-agents.json"
+    )
+    return [each["pattern"] for each in json.loads(Path(str(file)).read_text(encoding="utf-8"))]
+
+
+def _in_parts() -> tuple[re.Pattern[str], ...]:
+    kept = [pattern for pattern in _patterns() if pattern not in OVERRULED]
     parts = (kept[start : start + _AT_ONCE] for start in range(0, len(kept), _AT_ONCE))
     return tuple(re.compile("|".join(part)) for part in parts)
 
 
-_LISTED: Final = _listed()
+_LISTED: Final = _in_parts()
 
 
 @lru_cache(maxsize=REMEMBERED)

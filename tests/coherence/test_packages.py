@@ -28,6 +28,7 @@ USED_WITHOUT_AN_IMPORT = {
     "mypy": "started as a program",
     "import-linter": "started as a program",
     "types-pyyaml": "types, read by mypy",
+    "crawler-user-agents": "a list, read from its file",
     "localstripe": "started as a program",
     "py-spy": "started as a program, by hand",
     "uv": "started as a program (`make lock`)",
