@@ -67,6 +67,35 @@ class SessionStarted(Fact):
     utm_source: Label = ""
     utm_medium: Label = ""
     """Labels of its first request, as `contracts.labels` leaves them."""
+    awaits_proof: bool = False
+    """Nothing has shown yet that a browser stands behind it: its first answer carried the cookie.
+    It becomes a visit with any later fact of its own, `SessionProven` at the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProven(Fact):
+    """The cookie came back: with a page's own picture, or with a second request."""
+
+    TYPE: ClassVar[str] = "storefront.session.proven"
+    session_id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSuspected(Fact):
+    """A program that pretends to be a person: its visit is told apart from the beginning."""
+
+    TYPE: ClassVar[str] = "storefront.session.suspected"
+    session_id: Id
+    because: Id
+    """A closed name of what it did: pace, webdriver, robots_txt, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorForgotten(Fact):
+    """Whoever had this id wants it gone; a later visit of theirs is a stranger's."""
+
+    TYPE: ClassVar[str] = "storefront.visitor.forgotten"
+    visitor_id: Id
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +138,8 @@ class FeedbackGiven(Fact):
     """0 to 10."""
     order_id: Id = ""
     """Of the order that its giver has bought with; counted once."""
+    advice_id: Id = ""
+    """Of the advice that its giver was given, when it is about that; counted once."""
 
 
 # --- advisor --------------------------------------------------------------------------------

@@ -36,12 +36,14 @@ def text_of(most: int) -> StringConstraints:
 class EventContext:
     """Who and where, the same for every fact of one request.
 
-    `session_id` is empty for callers without a session; `campaign` is the raw utm_campaign (the
+    `session_id` is empty for callers without a session, `visitor_id` without the shopper's consent
+    to be known again; `campaign` is the raw utm_campaign (the
     ledger maps unknown ones to `other`); `release` is the version that served the request;
     `traceparent` is the W3C context of the span in which the fact was stated.
     """
 
     session_id: Annotated[str, text_of(80)] = ""
+    visitor_id: Annotated[str, text_of(40)] = ""
     market: Annotated[str, text_of(8)] = ""
     channel: Channel = "api"
     device: Device = "unknown"

@@ -11,7 +11,7 @@ Market = Literal["SE", "NO", "DK", "FI", "US"]
 Channel = Literal["web", "api", "dealer"]
 Device = Literal["phone", "tablet", "desktop", "unknown"]
 Entry = Literal["direct", "advisor"]
-Traffic = Literal["human", "bot", "synthetic"]
+Traffic = Literal["human", "agent", "bot", "suspect", "synthetic"]
 Provider = Literal["sandbox", "stripe"]
 
 SERVICES: Final[tuple[Service, ...]] = get_args(Service)
@@ -40,7 +40,12 @@ MARKET = Label("market", MARKETS, "Country of the offer, ISO 3166-1 alpha-2.")
 CHANNEL = Label("channel", CHANNELS, "How the caller came: pages, bare API or a dealer's desk.")
 DEVICE = Label("device", DEVICES, "Class of the shopper's device; unknown without a browser.")
 ENTRY = Label("entry", ENTRIES, "Straight to stock, or through the advisor.")
-TRAFFIC_LABEL = Label("traffic", TRAFFIC, "Who is calling: people, robots, or our own rehearsals.")
+TRAFFIC_LABEL = Label(
+    "traffic",
+    TRAFFIC,
+    "Who is calling: people, buying agents that prove themselves, robots that say so, automation by"
+    " its behaviour, or our own rehearsals.",
+)
 STOCK_SOURCE = Label(
     "source",
     None,
