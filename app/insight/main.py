@@ -49,7 +49,6 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
     signals = Signals(telemetry)
     limits = limits_of(NAME, platform, telemetry)
     checkout = platform.client("checkout", telemetry)
-    projection = Projection(store, platform.clock)
     leases = Leases(database, platform.clock)
     clients = {source: platform.internal_client(source, telemetry) for source in SOURCES}
     intakes: list[Intake] = []
@@ -57,6 +56,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
     def lags() -> dict[str, float]:
         return {intake.source: intake.lag_seconds for intake in intakes}
 
+    projection = Projection(store, platform.clock, lambda: max(lags().values(), default=0.0))
     exporter = Exporter(store, lags)
 
     def connect(source: str) -> Connect:
@@ -138,7 +138,7 @@ def put_together(platform: Platform, settings: ServiceSettings, own: InsightSett
         internal_keys={"/internal/insight/alerts": platform.settings.alert_key},
         warn=[intake.has_not_parted for intake in intakes],
         migrate=lambda: migrate(database, NAME, METADATA),
-        prepare=[exporter.refresh],
+        prepare=[projection.restate, exporter.refresh],
         jobs=[
             *(Job(f"consume-{i.source}", SOURCES[i.source], i.poll) for i in intakes),
             Job("ledger-snapshot", REFRESH_SECONDS, exporter.refresh),

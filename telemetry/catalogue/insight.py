@@ -67,6 +67,17 @@ FACT_SOURCE = Label("source", SERVICES, "The service whose facts are read.")
 FACT_RESULT = Label("result", get_args(FactResult), "What became of one fact.")
 BEACON_RESULT = Label("result", get_args(BeaconResult), "What became of one beacon of a browser.")
 
+RESTATED_METRIC = Label(
+    "metric", None, "The number that moved.", bounded_by="the ledger's metrics", limit=40
+)
+RESTATED_DIRECTION = Label("direction", ("up", "down"), "Which way.")
+RESTATED_REASON = Label(
+    "reason",
+    ("late", "late_payment", "return", "suspect", "claim", "rules"),
+    "Facts told late, money that came after the end, a sale that was lost, visits found out to be a"
+    " program's, a campaign that was claimed, a new definition.",
+)
+
 # The segments that happen every day; the rest of the product appears when it first happens.
 USUAL_SEGMENTS = tuple(
     (
@@ -288,6 +299,17 @@ LEDGER_LAG = Metric(
     source="ledger",
     shown_on="services",
 )
+LEDGER_RESTATED = Metric(
+    name="ledger_restated_total",
+    kind="counter",
+    description="How far a number moved after it had been counted, in the number's own unit: what a"
+    " report shows is the counter, plus what went up, less what went down.",
+    labels=(RESTATED_METRIC, RESTATED_DIRECTION, RESTATED_REASON),
+    unit="units",
+    owner="insight",
+    source="ledger",
+    shown_on="services",
+)
 INSIGHT_FACTS = Metric(
     name="insight_facts_total",
     kind="counter",
@@ -334,6 +356,7 @@ METRICS = (
     CLIENT_SESSIONS_CRASHED,
     DELIVERY_DEPLOYMENTS,
     LEDGER_LAG,
+    LEDGER_RESTATED,
     INSIGHT_FACTS,
     INSIGHT_BEACONS,
 )

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from app.insight.ledger.books import MILLIONTHS, Cell
+from app.insight.ledger.accounts import MILLIONTHS, Cell
 from app.insight.ledger.store import Store
 from telemetry.catalogue import Metric
 from telemetry.catalogue import insight as metrics
@@ -25,7 +25,7 @@ Lags = Callable[[], Mapping[str, float]]
 EXPORTED: Final = tuple(
     metric
     for metric in metrics.METRICS
-    if metric.source == "ledger" and metric is not metrics.LEDGER_LAG
+    if metric.source == "ledger" and metric not in (metrics.LEDGER_LAG, metrics.LEDGER_RESTATED)
 )
 
 
@@ -37,18 +37,20 @@ class Exporter:
         self._lags = lags
         self._families = [LedgerFamily(metric) for metric in EXPORTED]
         self._lag = LedgerFamily(metrics.LEDGER_LAG)
-        self._cells: dict[Cell, int] | None = None
+        self._restated = LedgerFamily(metrics.LEDGER_RESTATED)
+        self._shown: tuple[Mapping[Cell, int], Mapping[tuple[str, ...], int]] | None = None
         self._built: list[MetricFamily] = []
 
     async def refresh(self) -> None:
         """Read the committed numbers; the page shows them from now on."""
-        cells = await self._store.counters()
-        if cells != self._cells:
+        shown = cells, restated = await self._store.exported()
+        if shown != self._shown:
             values = values_of(cells)
             self._built = [
-                family.build(values.get(family.metric.name, {})) for family in self._families
+                *(family.build(values.get(family.metric.name, {})) for family in self._families),
+                self._restated.build({labels: float(n) for labels, n in restated.items()}),
             ]
-            self._cells = cells
+            self._shown = shown
 
     def collect(self) -> list[MetricFamily]:
         """The families of the last snapshot, and the lag as of now."""

@@ -10,10 +10,10 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from app.insight.ledger.readings import Brought, Channels, Period, Readings, Shop
+from app.insight.ledger.readings import Brought, Channels, Moved, Period, Readings, Shop
 from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput
 from telemetry.catalogue.insight import ADVICE_STEPS, CHECKOUT_ENDS, FUNNEL_STEPS, LOSSES
@@ -32,7 +32,7 @@ class FunnelReport:
     def as_json(self) -> dict[str, Any]:
         shop = self.shop
         return {
-            **_heading(self.period, shop.kept_since),
+            **_heading(self.period, shop),
             "sessions": shop.sessions,
             "engaged_sessions": shop.engaged,
             "converted_sessions": shop.converted,
@@ -67,7 +67,7 @@ class ChannelReport:
     def as_json(self) -> dict[str, Any]:
         groups = self.channels.groups
         return {
-            **_heading(self.period, self.channels.kept_since),
+            **_heading(self.period, self.channels),
             "channels": [{"channel_group": each.group, **_results([each])} for each in groups],
             "total": _results(groups),
         }
@@ -92,27 +92,84 @@ class ChannelReport:
         return _csv(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class RestatementReport:
+    """The numbers of one period that changed after somebody knew them."""
+
+    period: Period
+    known_at: datetime
+    moved: Sequence[Moved]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "from": rfc3339(self.period.since),
+            "to": rfc3339(self.period.until),
+            "traffic": self.period.traffic or "all",
+            "market": self.period.market or "all",
+            "known_at": exactly(self.known_at),
+            "restated": [
+                {
+                    "measure": each.measure,
+                    "label": each.label,
+                    "was": each.was,
+                    "is": each.now,
+                    "because": {why: by for why, by in sorted(each.by.items()) if by},
+                }
+                for each in self.moved
+            ],
+        }
+
+    def as_csv(self) -> str:
+        """A line per number and reason; `by` adds up to `is` less `was`."""
+        lines = [
+            (each.measure, each.label, each.was, each.now, why, by)
+            for each in self.moved
+            for why, by in sorted(each.by.items())
+            if by
+        ]
+        return _csv([("measure", "label", "was", "is", "because", "by"), *lines])
+
+
 def period_of(
-    *, since: datetime, until: datetime, traffic: str | None, market: str | None
+    *,
+    since: datetime,
+    until: datetime,
+    traffic: str | None,
+    market: str | None,
+    as_of: datetime | None = None,
 ) -> Period:
     """[since, until); raises `InvalidInput` for an impossible period."""
     if since >= until:
         raise InvalidInput("from: must lie before to")
     if until - since > LONGEST:
         raise InvalidInput(f"from: at most {LONGEST.days} days before to")
-    return Period(since, until, traffic, market)
+    return Period(since, until, traffic, market, as_of)
 
 
 async def funnel(readings: Readings, period: Period) -> FunnelReport:
     return FunnelReport(period, await readings.shop(period))
 
 
+async def restatements(
+    readings: Readings, period: Period, *, known_at: datetime
+) -> RestatementReport:
+    return RestatementReport(period, known_at, await readings.restatements(period, since=known_at))
+
+
 async def channels(readings: Readings, period: Period) -> ChannelReport:
     return ChannelReport(period, await readings.channels(period))
 
 
-def _heading(period: Period, kept_since: datetime | None) -> dict[str, Any]:
-    since = kept_since if kept_since is not None and period.since < kept_since else None
+def exactly(moment: datetime) -> str:
+    """RFC 3339 with microseconds: a moment of the ledger, as `as_of` takes it."""
+    text = moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _heading(period: Period, found: Shop | Channels) -> dict[str, Any]:
+    kept = found.kept_since
+    since = kept if kept is not None and period.since < kept else None
+    until = found.booked_until
     return {
         "from": rfc3339(period.since),
         "to": rfc3339(period.until),
@@ -120,6 +177,7 @@ def _heading(period: Period, kept_since: datetime | None) -> dict[str, Any]:
         "market": period.market or "all",
         "complete": since is None,
         "kept_since": since and rfc3339(since),
+        "as_of": until and exactly(until),
     }
 
 

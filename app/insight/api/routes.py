@@ -29,9 +29,11 @@ from app.insight.api.feedback import Feedback, fact_of
 from app.insight.api.reports import (
     ChannelReport,
     FunnelReport,
+    RestatementReport,
     channels,
     funnel,
     period_of,
+    restatements,
 )
 from app.insight.ledger.invariants import INVARIANTS, violations
 from app.insight.ledger.readings import Period, Readings
@@ -178,12 +180,13 @@ def report_routes(api: Api) -> APIRouter:
         until: Annotated[Moment, Query(alias="to")],
         traffic: Traffic | Literal["all"] = "human",
         market: Market | None = None,
+        as_of: Moment | None = None,
         authorization: Annotated[str, Header()] = "",
     ) -> Period:
         if not _bears(authorization, api.report_key) and not await api.logged_in(request.cookies):
             raise NotAuthorised("reports need the console's login or the report key")
         who = None if traffic == "all" else traffic
-        return period_of(since=since, until=until, traffic=who, market=market)
+        return period_of(since=since, until=until, traffic=who, market=market, as_of=as_of)
 
     of_period = Depends(asked)  # by value: an annotation could not see a function of this function
     router = APIRouter(prefix=PREFIX)
@@ -208,10 +211,22 @@ def report_routes(api: Api) -> APIRouter:
         """
         return _made(await channels(api.readings, period), format)
 
+    @router.get("/reports/restatements", responses=problem_responses(401, 422))
+    async def restated(
+        since: Annotated[Moment, Query(alias="known_at")],
+        period: Period = of_period,
+        format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
+    ) -> Response:
+        """Every number of [from, to) that changed after `known_at`, what it was, and why."""
+        return _made(await restatements(api.readings, period, known_at=since), format)
+
     return router
 
 
-def _made(report: FunnelReport | ChannelReport, form: Literal["json", "csv"]) -> Response:
+Report = FunnelReport | ChannelReport | RestatementReport
+
+
+def _made(report: Report, form: Literal["json", "csv"]) -> Response:
     if form == "csv":
         return PlainTextResponse(report.as_csv(), media_type="text/csv")
     return JSONResponse(report.as_json())

@@ -1,29 +1,37 @@
-"""Booking a batch of events: which pages it needs, and what it changes on them. Pure."""
+"""Booking a batch of events: which pages it needs, and what it writes on them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
-from app.contracts.events import fact_of
-from app.insight.ledger.books import Books, segment_of
-from app.insight.ledger.rules import ACTS, KEY_EVENTS, PLAIN_RULES, RULES, Line, settle
+from app.contracts.events import FeedbackGiven, SessionSuspected, fact_of
+from app.insight.ledger.accounts import segment_of
+from app.insight.ledger.books import Books
+from app.insight.ledger.rules import PLAIN_RULES, RULES, Line, visited
 from app.kernel.facts import ContractBroken, Event, Fact
 from telemetry.catalogue.insight import FactResult
 
-SUBJECTS = ("session_id", "hold_id", "attempt_id", "order_id", "advice_id")
-"""Members of facts by which pages and steps are found."""
+SESSION_CLOSED: Final = "ledger.session.closed"
+"""The ledger's own event: a visit has been idle for so long that it is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """Identifiers of the pages that a batch touches."""
+    """Identifiers of the pages that a batch touches.
 
-    sessions: frozenset[str]
-    checkouts: frozenset[str]
-    orders: frozenset[str]
-    subjects: frozenset[str]
+    `suspects` are sessions whose checkouts are needed too, `singles` subjects of facts that have
+    no page, `events` the ids of all of them.
+    """
+
+    sessions: frozenset[str] = frozenset()
+    checkouts: frozenset[str] = frozenset()
+    orders: frozenset[str] = frozenset()
+    suspects: frozenset[str] = frozenset()
+    singles: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,63 +45,77 @@ class Booked:
     why: str = ""
 
 
-@dataclass(slots=True)
-class Found:
-    """Identifiers by member name, collected over a batch."""
-
-    members: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in SUBJECTS})
-    events: set[str] = field(default_factory=set)
-
-
 def needed(events: Iterable[Event]) -> Needed:
     """Which pages must be loaded before `book_all`."""
-    found = Found()
+    found: dict[str, set[str]] = {
+        name: set() for name in ("session_id", "hold_id", "attempt_id", "order_id", "advice_id")
+    }
+    suspects: set[str] = set()
+    singles: set[str] = set()
+    ids: set[str] = set()
     for event in events:
-        found.events.add(event.id)
+        ids.add(event.id)
         if event.context.session_id:
-            found.members["session_id"].add(event.context.session_id)
-        for name in SUBJECTS:
+            found["session_id"].add(event.context.session_id)
+        for name, values in found.items():
             value = event.data.get(name)
             if isinstance(value, str) and value:
-                found.members[name].add(value)
-    members = found.members
+                values.add(value)
+                if event.type == SessionSuspected.TYPE:
+                    suspects.add(value)
+                elif event.type == FeedbackGiven.TYPE:
+                    singles.add(value)
     return Needed(
-        sessions=frozenset(members["session_id"]),
-        checkouts=frozenset(members["hold_id"] | members["attempt_id"]),
-        orders=frozenset(members["order_id"]),
-        subjects=frozenset(found.events.union(*members.values())),
+        sessions=frozenset(found["session_id"]),
+        checkouts=frozenset(found["hold_id"] | found["attempt_id"]),
+        orders=frozenset(found["order_id"]),
+        suspects=frozenset(suspects),
+        singles=frozenset(singles | found["advice_id"]),
+        events=frozenset(ids),
     )
 
 
 def book_all(events: Sequence[Event], books: Books) -> list[Booked]:
-    """Book a batch in order.
+    """Book a batch in order; an event that was booked before is a duplicate.
 
     Raises `ContractBroken` for a fact that this version cannot book, also one of a later version:
     its numbers are due, so it is set aside until a version comes that can. One without a market
     has no number: it is rejected.
     """
-    return [_booked(event, *_book(event, books)) for event in events]
+    found = []
+    for event in events:
+        if event.id in books.booked:
+            found.append(_booked(event, "duplicate"))
+            continue
+        why = _book(event, books)
+        books.booked.add(event.id)
+        found.append(_booked(event, "rejected" if why else "stored", why))
+    return found
 
 
-def _booked(event: Event, result: FactResult, why: str) -> Booked:
+def _booked(event: Event, result: FactResult, why: str = "") -> Booked:
     return Booked(event.id, event.source, event.type, result, why)
 
 
-def _book(event: Event, books: Books) -> tuple[FactResult, str]:
+def _book(event: Event, books: Books) -> str:
+    """Why not; empty when it is booked."""
+    if event.type == SESSION_CLOSED:
+        close(event.data["session_id"], datetime.fromisoformat(event.time), books)
+        return ""
     fact = fact_of(event)
     kind = type(fact)
     line = _line(event, fact)
     if kind in PLAIN_RULES:
-        return ("stored" if PLAIN_RULES[kind](fact, line, books) else "duplicate"), ""
-    if kind not in RULES:
-        return "stored", ""
-    if line.segment is None:
-        if line.context.market:
-            raise ContractBroken("context: its market is not one of ours")
-        return "rejected", "it has no market"
-    new = RULES[kind](fact, line, line.segment, books)
-    _visit(kind, line, books)
-    return ("stored" if new else "duplicate"), ""
+        PLAIN_RULES[kind](fact, line, books)
+        visited(kind, line, books)
+    elif kind in RULES:
+        if line.segment is None:
+            if line.context.market:
+                raise ContractBroken("context: its market is not one of ours")
+            return "it has no market"
+        RULES[kind](fact, line, line.segment, books)
+        visited(kind, line, books)
+    return ""
 
 
 def _line(event: Event, fact: Fact) -> Line:
@@ -107,14 +129,10 @@ def _line(event: Event, fact: Fact) -> Line:
     )
 
 
-def _visit(kind: type[Fact], line: Line, books: Books) -> None:
-    """What a fact says about the session that it belongs to."""
-    session_id = line.context.session_id
-    if not session_id:
-        return
-    if kind in ACTS:
-        session = books.session(session_id, line.at)
-        session.seen(line.at)
-        session.key_event = session.key_event or kind in KEY_EVENTS
-    if session_id in books.sessions:
-        settle(books.sessions[session_id], books)
+def close(session_id: str, at: datetime, books: Books) -> None:
+    """Close an idle visit, whose end was `at`."""
+    page = books.sessions.get(session_id)
+    if page is not None:
+        page.closed_at = at
+        if page.awaits_proof and not page.proven:
+            books.why[session_id] = "suspect"

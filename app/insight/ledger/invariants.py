@@ -1,7 +1,7 @@
 """What must always be true of the ledger; each function checks one thing and cites the numbers.
 
-They compare what is exported with the rows behind it, read at one moment, so a violation means a
-defect (or a hand in the database), never a race.
+They compare what is exported with the entries behind it and those with the rows of orders, read at
+one moment, so a violation means a defect (or a hand in the database), never a race.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from app.insight.ledger.readings import Totals
-from telemetry.catalogue.insight import CHECKOUT_ENDS, FUNNEL_STEPS
+from app.insight.ledger.accounts import Cell
+from app.insight.ledger.readings import COUNT, Totals
+from telemetry.catalogue import insight as metrics
+from telemetry.catalogue.insight import ADVICE_STEPS, FUNNEL_STEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,92 +25,82 @@ class Violation:
     detail: str
 
 
+def every_number_is_the_sum_of_its_entries(totals: Totals) -> Iterator[str]:
+    """Each counter with its restatements is what the entries add up to."""
+    for cell in sorted({*totals.exported, *totals.entries}):
+        pair = totals.exported.get(cell, 0), totals.entries.get(cell, 0)
+        if pair[0] != pair[1]:
+            yield f"{_named(cell)}: {pair[0]} exported, entries add up to {pair[1]}"
+
+
 def orders_counted_are_the_orders_confirmed(totals: Totals) -> Iterator[str]:
-    """`shop_orders_total` is the number of confirmed orders."""
-    counted = totals.counters.get(("shop_orders_total",), 0)
+    """The entries have as many orders as were confirmed."""
+    counted = sum(_by_segment(totals, metrics.SHOP_ORDERS.name).values())
     if counted != totals.confirmed_orders:
         yield f"{counted} orders counted, {totals.confirmed_orders} confirmed"
 
 
 def order_value_is_the_sum_of_prices(totals: Totals) -> Iterator[str]:
-    """`shop_order_value_total` is the sum of confirmed orders' prices, per currency."""
-    counted = {
-        key[1]: value
-        for key, value in totals.counters.items()
-        if key[0] == "shop_order_value_total"
-    }
+    """The entries' order value is the sum of confirmed orders' prices, per currency."""
+    counted: Counter[str] = Counter()
+    for cell, value in totals.entries.items():
+        if cell.metric == metrics.SHOP_ORDER_VALUE.name:
+            counted[cell.labels[-1]] += value
     for currency in sorted({*counted, *totals.order_value}):
-        pair = (counted.get(currency, 0), totals.order_value.get(currency, 0))
+        pair = (counted[currency], totals.order_value.get(currency, 0))
         if pair[0] != pair[1]:
             yield f"{currency}: {pair[0]} minor units counted, prices add up to {pair[1]}"
 
 
-def value_lost_is_the_sum_of_lost_orders_prices(totals: Totals) -> Iterator[str]:
-    """`shop_order_value_lost_total` is the price of lost orders; no segment loses what it has not.
-
-    Orders that were lost before this was counted are in neither.
-    """
-    counted: Counter[str] = Counter()
-    for key, value in totals.counters.items():
-        if key[0] == "shop_order_value_lost_total":
-            counted[key[1]] += value
-    for currency in sorted({*counted, *totals.order_value_lost}):
-        prices = totals.order_value_lost.get(currency, 0)
-        if counted[currency] != prices:
-            yield f"{currency}: {counted[currency]} minor units lost, prices add up to {prices}"
-    for (metric, segment), lost in totals.segments.items():
-        if metric == "shop_order_value_lost_total":
-            sold = totals.segments.get(("shop_order_value_total", segment), 0)
-            if lost > sold:
-                yield f"{lost} minor units lost of {sold} sold in {'/'.join(segment)}"
+def no_segment_loses_more_than_it_sold(totals: Totals) -> Iterator[str]:
+    """In every segment and currency what was given up, returned or paid back was ordered."""
+    sold, lost = (
+        _by_segment(totals, metric.name, own=1)
+        for metric in (metrics.SHOP_ORDER_VALUE, metrics.SHOP_ORDER_VALUE_LOST)
+    )
+    for labels, value in lost.items():
+        if value > sold[labels]:
+            yield f"{value} minor units lost of {sold[labels]} sold in {'/'.join(labels)}"
 
 
 def every_order_has_its_durations(totals: Totals) -> Iterator[str]:
     """Both duration histograms have one observation per order."""
-    for name in ("shop_order_duration_seconds", "shop_confirmation_duration_seconds"):
-        observed = totals.histogram_counts.get(name, 0)
+    for metric in (metrics.SHOP_ORDER_DURATION, metrics.SHOP_CONFIRMATION_DURATION):
+        observed = sum(
+            value
+            for cell, value in totals.entries.items()
+            if cell.metric == metric.name and cell.part == COUNT
+        )
         if observed != totals.confirmed_orders:
-            yield f"{name} has {observed} observations for {totals.confirmed_orders} orders"
-
-
-def checkouts_started_are_the_rows(totals: Totals) -> Iterator[str]:
-    """`shop_checkouts_started_total` is the number of checkouts."""
-    counted = totals.counters.get(("shop_checkouts_started_total",), 0)
-    if counted != totals.started_checkouts:
-        yield f"{counted} checkouts counted, {totals.started_checkouts} known"
+            yield f"{metric.name} has {observed} observations for {totals.confirmed_orders} orders"
 
 
 def every_checkout_ends_at_most_once(totals: Totals) -> Iterator[str]:
-    """Ends never outnumber starts, and every end counted is an end of a known checkout."""
-    for result in CHECKOUT_ENDS:
-        counted = totals.counters.get(("shop_checkouts_ended_total", result), 0)
-        rows = totals.counted_ends.get(result, 0)
-        if counted != rows:
-            yield f"{counted} ends counted as {result}, {rows} checkouts ended so"
-    for (metric, segment), ended in totals.segments.items():
-        if metric != "shop_checkouts_ended_total":
-            continue
-        started = totals.segments.get(("shop_checkouts_started_total", segment), 0)
-        if ended > started:
-            yield f"{ended} ended of {started} started in {'/'.join(segment)}"
+    """In every segment ends never outnumber starts."""
+    yield from _within(
+        totals, metrics.SHOP_CHECKOUTS_ENDED.name, metrics.SHOP_CHECKOUTS_STARTED.name
+    )
 
 
-def converted_sessions_are_sessions(totals: Totals) -> Iterator[str]:
-    """In every segment the converted and engaged sessions are among the sessions."""
-    for (metric, segment), count in totals.segments.items():
-        if metric not in ("shop_sessions_converted_total", "shop_sessions_engaged_total"):
-            continue
-        sessions = totals.segments.get(("shop_sessions_total", segment), 0)
-        if count > sessions:
-            yield f"{metric}: {count} of {sessions} sessions in {'/'.join(segment)}"
+def sessions_have_what_sessions_do(totals: Totals) -> Iterator[str]:
+    """In every segment converted, engaged and advised visits are among the visits."""
+    for metric in (metrics.SHOP_SESSIONS_CONVERTED, metrics.SHOP_SESSIONS_ENGAGED):
+        yield from _within(totals, metric.name, metrics.SHOP_SESSIONS.name)
 
 
-def steps_counted_are_the_steps_taken(totals: Totals) -> Iterator[str]:
-    """`shop_funnel_steps_total` is the number of steps, by step."""
-    for step in FUNNEL_STEPS:
-        counted = totals.counters.get(("shop_funnel_steps_total", step), 0)
-        if counted != totals.steps.get(step, 0):
-            yield f"{step}: {counted} counted, {totals.steps.get(step, 0)} taken"
+def every_step_is_within_the_step_before(totals: Totals) -> Iterator[str]:
+    """In every segment nobody reaches a step of a funnel without the one before it."""
+    for metric, steps in (
+        (metrics.SHOP_FUNNEL_STEPS, FUNNEL_STEPS),
+        (metrics.SHOP_ADVICE_STEPS, ADVICE_STEPS),
+    ):
+        found = _by_segment(totals, metric.name, own=1)
+        for (*segment, step), count in found.items():
+            if step == steps[0]:
+                continue
+            before = found[*segment, steps[steps.index(step) - 1]]
+            if count > before:
+                yield f"{step}: {count} of {before} in {'/'.join(segment)}"
 
 
 def no_consumer_is_ahead(totals: Totals) -> Iterator[str]:
@@ -118,14 +110,14 @@ def no_consumer_is_ahead(totals: Totals) -> Iterator[str]:
 
 
 INVARIANTS: Final[tuple[Callable[[Totals], Iterator[str]], ...]] = (
+    every_number_is_the_sum_of_its_entries,
     orders_counted_are_the_orders_confirmed,
     order_value_is_the_sum_of_prices,
-    value_lost_is_the_sum_of_lost_orders_prices,
+    no_segment_loses_more_than_it_sold,
     every_order_has_its_durations,
-    checkouts_started_are_the_rows,
     every_checkout_ends_at_most_once,
-    converted_sessions_are_sessions,
-    steps_counted_are_the_steps_taken,
+    sessions_have_what_sessions_do,
+    every_step_is_within_the_step_before,
     no_consumer_is_ahead,
 )
 
@@ -133,3 +125,23 @@ INVARIANTS: Final[tuple[Callable[[Totals], Iterator[str]], ...]] = (
 def violations(totals: Totals) -> list[Violation]:
     """Everything that does not hold; empty when the ledger balances."""
     return [Violation(check.__name__, detail) for check in INVARIANTS for detail in check(totals)]
+
+
+def _by_segment(totals: Totals, metric: str, *, own: int = 0) -> Counter[tuple[str, ...]]:
+    """A counter's sums by segment and the first `own` of its own labels."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for cell, value in totals.entries.items():
+        if cell.metric == metric:
+            found[cell.labels[: 5 + own]] += value
+    return found
+
+
+def _within(totals: Totals, part: str, whole: str) -> Iterator[str]:
+    found = _by_segment(totals, whole)
+    for segment, count in _by_segment(totals, part).items():
+        if count > found[segment]:
+            yield f"{part}: {count} of {found[segment]} in {'/'.join(segment)}"
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.metric}{{{'/'.join(cell.labels)}}}{cell.part and ' ' + cell.part}"

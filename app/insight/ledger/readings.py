@@ -5,38 +5,51 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Executable,
-    Select,
-    Table,
     and_,
     case,
-    exists,
     func,
     literal_column,
+    or_,
     select,
+    true,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.insight.ledger.books import LOST, ONCE
-from app.insight.ledger.store import Store, cells_of, kept_since
+from app.insight.ledger.accounts import (
+    ADVICE_STEP,
+    MEASURES,
+    MILLIONTHS,
+    STEP,
+    Cell,
+    Entry,
+    Segment,
+    cells_of,
+)
+from app.insight.ledger.changes import FIRST
+from app.insight.ledger.store import (
+    SEPARATOR,
+    Store,
+    booked_until,
+    cells_of_rows,
+    kept_since,
+)
 from app.insight.models import (
     ALERTS,
     CARS,
     CHECKOUTS,
     COUNTERS,
+    ENTRIES,
     ORDERS,
     POSITIONS,
-    SESSIONS,
-    STEPS,
-    TALLIES,
+    RESTATED,
 )
 from app.kernel.channels import CHANNEL_GROUPS, ChannelGroup, known_group
-from telemetry.catalogue.insight import LOSSES
+from telemetry.catalogue.insight import ADVICE_STEPS, FUNNEL_STEPS, LOSSES
 
 MAX_DURATIONS = 20_000
 """Orders whose durations are read for quantiles: more would be a slow page, not a better number."""
@@ -44,12 +57,16 @@ MAX_DURATIONS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `since` until before `until`; `traffic` and `market` are None for all."""
+    """From `since` until before `until`; `traffic` and `market` are None for all.
+
+    `as_of`: as the ledger stood then; None: as it stands.
+    """
 
     since: datetime
     until: datetime
     traffic: str | None = None
     market: str | None = None
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,8 @@ class Shop:
     confirmation_seconds: Sequence[float]
     kept_since: datetime | None = None
     """Sessions, steps and checkouts of before have left; None while none has. Orders never do."""
+    booked_until: datetime | None = None
+    """The moment of the ledger that these are of: asked as of it, they never change."""
 
     @property
     def conversion(self) -> float | None:
@@ -106,12 +125,27 @@ class Brought:
     order_value: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(slots=True)
+class Moved:
+    """A number that changed: what it was, and by how much for which reason."""
+
+    measure: str
+    label: str
+    was: int = 0
+    by: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def now(self) -> int:
+        return self.was + sum(self.by.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Channels:
     """All channel groups in their order, those of which nothing came too, of one moment."""
 
     groups: Sequence[Brought]
     kept_since: datetime | None = None
+    booked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,39 +190,19 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counters and what the rows say, of one moment: what the invariants compare.
+    """What is exported and what the entries add up to, of one moment: the invariants compare them.
 
-    Rows that have left count by their tallies.
+    Of a histogram, `count` stands for all of its buckets. Entries that have left count.
     """
 
-    counters: Mapping[tuple[str, ...], int]
-    """(metric, the metric's own label or '') -> sum over all segments."""
-    segments: Mapping[tuple[str, tuple[str, ...]], int]
-    """(metric, segment) -> sum, for what must hold in every segment."""
+    exported: Mapping[Cell, int]
+    """Counters with what was restated of them."""
+    entries: Mapping[Cell, int]
     confirmed_orders: int
+    """Rows of orders, and their prices: what checkout's books are compared with."""
     order_value: Mapping[str, int]
-    started_checkouts: int
-    counted_ends: Mapping[str, int]
-    steps: Mapping[str, int]
-    histogram_counts: Mapping[str, int]
-    order_value_lost: Mapping[str, int]
-    """Price of the orders that were counted as lost."""
     parted: Sequence[str] = ()
     """Sources that have another history than the one that was booked."""
-
-
-def _happened(step: str) -> ColumnElement[bool]:
-    """Whether an order has had this happen to it."""
-    return exists().where(
-        STEPS.c.subject == ORDERS.c.order_id, STEPS.c.funnel == ONCE, STEPS.c.step == step
-    )
-
-
-_loss = case(
-    *((_happened(loss), literal_column(f"'{loss}'")) for loss in ("cancelled", "returned")),
-    else_=literal_column("'refunded'"),
-).label("loss")
-"""What took a lost order away; its state goes on to `refunded` when its deposit has gone back."""
 
 
 class Readings:
@@ -200,106 +214,115 @@ class Readings:
     async def shop(self, period: Period) -> Shop:
         """Everything that the overview and the funnel report show."""
         async with self._store.consistent() as connection:
-            steps = await _counts(connection, _steps(period, "shop"))
-            advice = await _counts(connection, _steps(period, "advice"))
-            started = _within(SESSIONS, SESSIONS.c.started_at, period)
-            sessions, engaged, converted = (
+            rows = (
                 await connection.execute(
-                    select(
-                        func.count(),
-                        func.coalesce(func.sum(_one_if(SESSIONS.c.engaged)), 0),
-                        func.coalesce(func.sum(_one_if(SESSIONS.c.converted)), 0),
-                    ).where(started)
-                )
-            ).one()
-            ends = await _counts(
-                connection,
-                select(func.coalesce(CHECKOUTS.c.result, ""), func.count())
-                .where(_within(CHECKOUTS, CHECKOUTS.c.started_at, period))
-                .group_by(CHECKOUTS.c.result),
-            )
-            confirmed = _within(ORDERS, ORDERS.c.confirmed_at, period)
-            values = (
-                await connection.execute(
-                    select(ORDERS.c.currency, func.count(), func.sum(ORDERS.c.price))
-                    .where(confirmed)
-                    .group_by(ORDERS.c.currency)
-                    .order_by(ORDERS.c.currency)
+                    select(ENTRIES.c.measure, ENTRIES.c.label, _AMOUNT)
+                    .where(_counted(period), ENTRIES.c.measure.in_(_ADDED_UP))
+                    .group_by(ENTRIES.c.measure, ENTRIES.c.label)
+                    .order_by(ENTRIES.c.measure, ENTRIES.c.label)
                 )
             ).all()
-            lost = (
-                await connection.execute(
-                    select(_loss, ORDERS.c.currency, func.sum(ORDERS.c.price))
-                    .where(confirmed, ORDERS.c.state.in_(LOSSES))
-                    .group_by(_loss, ORDERS.c.currency)
-                    .order_by(ORDERS.c.currency)
-                )
-            ).all()
-            durations = (
-                await connection.execute(
-                    select(ORDERS.c.order_seconds, ORDERS.c.confirmation_seconds)
-                    .where(confirmed)
-                    .order_by(ORDERS.c.confirmed_at.desc())
-                    .limit(MAX_DURATIONS)
-                )
-            ).all()
-            since = await kept_since(connection)
+            seconds = {
+                measure: await self._seconds(connection, measure, period)
+                for measure in ("order_seconds", "confirmation_seconds")
+            }
+            since, until = await kept_since(connection), await _as_of(connection, period)
+        found: dict[str, dict[str, int]] = {measure: {} for measure in _ADDED_UP}
+        for measure, label, amount in rows:
+            found[measure][label] = int(amount)
+        plain = {measure: sum(by_label.values()) for measure, by_label in found.items()}
+        lost: dict[str, dict[str, int]] = {loss: {} for loss in LOSSES}
+        for label, amount in found["order_value_lost"].items():
+            currency, loss = label.split(SEPARATOR)
+            lost[loss][currency] = amount
         return Shop(
-            steps=steps,
-            advice_steps=advice,
-            sessions=int(sessions),
-            engaged=int(engaged),
-            converted=int(converted),
-            checkouts=sum(ends.values()),
-            ends={result: count for result, count in ends.items() if result},
-            orders=sum(int(count) for _, count, _ in values),
-            order_value={currency: int(value) for currency, _, value in values},
-            order_value_lost={
-                loss: {currency: int(value) for of, currency, value in lost if of == loss}
-                for loss in LOSSES
-            },
-            order_seconds=sorted(row[0] for row in durations if row[0] is not None),
-            confirmation_seconds=sorted(row[1] for row in durations if row[1] is not None),
+            steps={step: plain[f"{STEP}{step}"] for step in FUNNEL_STEPS},
+            advice_steps={step: plain[f"{ADVICE_STEP}{step}"] for step in ADVICE_STEPS},
+            sessions=plain["session"],
+            engaged=plain["engaged"],
+            converted=plain["converted"],
+            checkouts=plain["checkout"],
+            ends=found["checkout_end"],
+            orders=plain["order"],
+            order_value=found["order_value"],
+            order_value_lost=lost,
+            order_seconds=seconds["order_seconds"],
+            confirmation_seconds=seconds["confirmation_seconds"],
             kept_since=since,
+            booked_until=until,
         )
+
+    async def _seconds(
+        self, connection: AsyncConnection, measure: str, period: Period
+    ) -> list[float]:
+        """Observations in seconds, ascending: the latest, when they are too many."""
+        newest = (
+            select(ENTRIES.c.amount)
+            .where(_counted(period), ENTRIES.c.measure == measure)
+            .order_by(ENTRIES.c.at.desc())
+            .limit(MAX_DURATIONS)
+        )
+        return sorted(amount / MILLIONTHS for amount in await connection.scalars(newest))
 
     async def channels(self, period: Period) -> Channels:
         """What each channel group brought: each session and order of `shop` in one of them."""
         found = {group: Brought(group) for group in CHANNEL_GROUPS}
-        began, led = SESSIONS.c.channel_group, ORDERS.c.channel_group
-        sessions = (
-            select(
-                began,
-                func.count(),
-                func.sum(_one_if(SESSIONS.c.engaged)),
-                func.sum(_one_if(SESSIONS.c.converted)),
-            )
-            .where(_within(SESSIONS, SESSIONS.c.started_at, period))
-            .group_by(began)
-        )
-        orders = (
-            select(led, ORDERS.c.currency, func.count(), func.sum(ORDERS.c.price))
-            .where(_within(ORDERS, ORDERS.c.confirmed_at, period))
-            .group_by(led, ORDERS.c.currency)
+        query = (
+            select(ENTRIES.c.channel_group, ENTRIES.c.measure, ENTRIES.c.label, _AMOUNT)
+            .where(_counted(period), ENTRIES.c.measure.in_(_BROUGHT))
+            .group_by(ENTRIES.c.channel_group, ENTRIES.c.measure, ENTRIES.c.label)
+            .order_by(ENTRIES.c.label)
         )
         async with self._store.consistent() as connection:
-            for group, count, engaged, converted in (await connection.execute(sessions)).all():
-                brought = found[known_group(group or "")]
-                brought.sessions += int(count)
-                brought.engaged += int(engaged)
-                brought.converted += int(converted)
-            for group, currency, count, value in (await connection.execute(orders)).all():
-                brought = found[known_group(group or "")]
-                brought.orders += int(count)
-                brought.order_value[currency] += int(value)
-            since = await kept_since(connection)
-        return Channels(tuple(found.values()), since)
+            for group, measure, label, amount in (await connection.execute(query)).all():
+                brought = found[known_group(group)]
+                match measure:
+                    case "session":
+                        brought.sessions += int(amount)
+                    case "engaged":
+                        brought.engaged += int(amount)
+                    case "converted":
+                        brought.converted += int(amount)
+                    case "order":
+                        brought.orders += int(amount)
+                    case _:
+                        brought.order_value[label] += int(amount)
+            since, until = await kept_since(connection), await _as_of(connection, period)
+        return Channels(tuple(found.values()), since, until)
+
+    async def restatements(self, period: Period, *, since: datetime) -> list[Moved]:
+        """Every number of a period that changed after the ledger's moment `since`, and why.
+
+        What had not been told by then was late; the other reasons are the entries' own.
+        """
+        opened = and_(ENTRIES.c.booked_at > since, _by(ENTRIES.c.booked_at, period.as_of))
+        ended = and_(ENTRIES.c.until > since, _by(ENTRIES.c.until, period.as_of))
+        why = case((ENTRIES.c.reason == FIRST, LATE), else_=ENTRIES.c.reason)
+        was = func.sum(case((standing(since), ENTRIES.c.amount), else_=0))
+        found: dict[tuple[str, str], Moved] = {}
+        async with self._store.consistent() as connection:
+            keys = (ENTRIES.c.measure, ENTRIES.c.label)
+            within = _within(period)
+            for condition, reason, sign in ((opened, why, 1), (ended, ENTRIES.c.ended_by, -1)):
+                query = (
+                    select(*keys, reason.label("why"), _AMOUNT)
+                    .where(within, condition)
+                    .group_by(*keys, "why")
+                )
+                for measure, label, because, amount in (await connection.execute(query)).all():
+                    moved = found.setdefault((measure, label), Moved(measure, label))
+                    moved.by[because] += sign * int(amount)
+            before = select(*keys, was).where(within).group_by(*keys)
+            for measure, label, amount in (await connection.execute(before)).all():
+                if (measure, label) in found:
+                    found[measure, label].was = int(amount)
+        return [each for _, each in sorted(found.items()) if any(each.by.values())]
 
     async def pulse(self, period: Period, *, slots: int) -> tuple[list[int], list[int]]:
         """Sessions begun and orders confirmed in each of `slots` equal parts of the period."""
         async with self._store.database.read() as connection:
-            sessions = await self._slots(connection, SESSIONS, "started_at", period, slots)
-            orders = await self._slots(connection, ORDERS, "confirmed_at", period, slots)
+            sessions = await self._slots(connection, "session", period, slots)
+            orders = await self._slots(connection, "order", period, slots)
         return sessions, orders
 
     async def last_orders(
@@ -347,119 +370,141 @@ class Readings:
     async def totals(self) -> Totals:
         """What the invariants compare, all of one moment."""
         async with self._store.consistent() as connection:
-            query = select(COUNTERS.c.metric, COUNTERS.c.labels, COUNTERS.c.part, COUNTERS.c.value)
-            cells = cells_of((await connection.execute(query)).all())
+            exported = await exported_cells(connection)
+            entries = await entry_cells(connection)
             confirmed = ORDERS.c.confirmed_at.is_not(None)
-            values = await _counts(
-                connection,
-                select(ORDERS.c.currency, func.sum(ORDERS.c.price))
-                .where(confirmed)
-                .group_by(ORDERS.c.currency),
-            )
-            lost = await _counts(
-                connection,
-                select(ORDERS.c.currency, func.sum(ORDERS.c.price))
-                .where(_happened(LOST))
-                .group_by(ORDERS.c.currency),
-            )
-            orders = await connection.scalar(
-                select(func.count()).select_from(ORDERS).where(confirmed)
-            )
-            checkouts = await connection.scalar(select(func.count()).select_from(CHECKOUTS))
-            ends = await _counts(
-                connection,
-                select(CHECKOUTS.c.counted_as, func.count())
-                .where(CHECKOUTS.c.counted_as.is_not(None))
-                .group_by(CHECKOUTS.c.counted_as),
-            )
-            steps = await _counts(
-                connection,
-                select(STEPS.c.step, func.count())
-                .where(STEPS.c.funnel == "shop")
-                .group_by(STEPS.c.step),
-            )
-            tallies = (await connection.execute(select(TALLIES))).all()
+            values = (
+                await connection.execute(
+                    select(ORDERS.c.currency, func.count(), func.sum(ORDERS.c.price))
+                    .where(confirmed)
+                    .group_by(ORDERS.c.currency)
+                )
+            ).all()
             parted = await connection.scalars(
                 select(POSITIONS.c.source)
                 .where(POSITIONS.c.parted_at.is_not(None))
                 .order_by(POSITIONS.c.source)
             )
             parted_sources = parted.all()
-        gone = {(kind, name): int(count) for kind, name, count in tallies}
-        counters: dict[tuple[str, ...], int] = {}
-        segments: dict[tuple[str, tuple[str, ...]], int] = {}
-        observed: dict[str, int] = {}
-        for cell, value in cells.items():
-            if cell.part:
-                if cell.part != "sum":
-                    observed[cell.metric] = observed.get(cell.metric, 0) + value
-                continue
-            own = (cell.metric, *cell.labels[5:])
-            counters[own] = counters.get(own, 0) + value
-            segment = (cell.metric, cell.labels[:5])
-            segments[segment] = segments.get(segment, 0) + value
         return Totals(
-            counters=counters,
-            segments=segments,
-            confirmed_orders=int(orders or 0),
-            order_value=values,
-            started_checkouts=int(checkouts or 0) + gone.get(("start", ""), 0),
-            counted_ends=_with_gone(ends, gone, "end"),
-            steps=_with_gone(steps, gone, "step"),
-            histogram_counts=observed,
-            order_value_lost=lost,
+            exported=exported,
+            entries=entries,
+            confirmed_orders=sum(int(count) for _, count, _ in values),
+            order_value={currency: int(value) for currency, _, value in values},
             parted=parted_sources,
         )
 
     async def _slots(
-        self, connection: AsyncConnection, table: Table, column: str, period: Period, slots: int
+        self, connection: AsyncConnection, measure: str, period: Period, slots: int
     ) -> list[int]:
-        at = table.c[column]
         seconds = (period.until - period.since).total_seconds()
         # Both databases count seconds since 1970 differently; SQLAlchemy has no common word.
         unix: ColumnElement[Any] = (
-            func.extract("epoch", at)
+            func.extract("epoch", ENTRIES.c.at)
             if self._store.database.dialect == "postgresql"
-            else literal_column(f"strftime('%s', {table.name}.{column})")
+            else literal_column("strftime('%s', entries.at)")
         )
         slot = func.floor((unix - period.since.timestamp()) * slots / seconds).label("slot")
-        query = select(slot, func.count()).where(_within(table, at, period)).group_by("slot")
+        within = and_(_counted(period), ENTRIES.c.measure == measure)
+        query = select(slot, func.count()).where(within).group_by("slot")
         found = [0] * slots
         for number, count in (await connection.execute(query)).all():
             found[min(slots - 1, max(0, int(number)))] += count
         return found
 
 
-def _within(table: Table, column: ColumnElement[Any], period: Period) -> ColumnElement[bool]:
-    conditions = [column >= period.since, column < period.until]
-    if period.traffic:
-        conditions.append(table.c.traffic == period.traffic)
-    if period.market:
-        conditions.append(table.c.market == period.market)
-    return and_(*conditions)
+_AMOUNT: Final = func.sum(ENTRIES.c.amount)
+_BROUGHT: Final = ("session", "engaged", "converted", "order", "order_value")
+_ADDED_UP: Final = (
+    *_BROUGHT,
+    *(f"{STEP}{step}" for step in FUNNEL_STEPS),
+    *(f"{ADVICE_STEP}{step}" for step in ADVICE_STEPS),
+    "checkout",
+    "checkout_end",
+    "order_value_lost",
+)
 
 
-def _steps(period: Period, funnel: str) -> Select[Any]:
-    return (
-        select(STEPS.c.step, func.count())
-        .where(STEPS.c.funnel == funnel, _within(STEPS, STEPS.c.at, period))
-        .group_by(STEPS.c.step)
+def standing(as_of: datetime | None) -> ColumnElement[bool]:
+    """Whether an entry counts; or counted when the ledger stood as of that moment."""
+    if as_of is None:
+        return ENTRIES.c.until.is_(None)
+    return and_(
+        ENTRIES.c.booked_at <= as_of,
+        or_(ENTRIES.c.until.is_(None), ENTRIES.c.until > as_of),
     )
 
 
-def _with_gone(
-    counts: Mapping[str, int], gone: Mapping[tuple[str, str], int], kind: str
-) -> dict[str, int]:
-    found = dict(counts)
-    for (of, name), count in gone.items():
-        if of == kind:
-            found[name] = found.get(name, 0) + count
-    return found
+def _by(moment: ColumnElement[datetime], as_of: datetime | None) -> ColumnElement[bool]:
+    return true() if as_of is None else moment <= as_of
 
 
-def _one_if(column: ColumnElement[Any]) -> ColumnElement[int]:
-    return case((column.is_(True), 1), else_=0)
+def _counted(period: Period) -> ColumnElement[bool]:
+    """Entries of a period that count, or did as of its moment of the ledger."""
+    return and_(_within(period), standing(period.as_of))
 
 
-async def _counts(connection: AsyncConnection, query: Executable) -> dict[str, int]:
-    return {name: int(count) for name, count in (await connection.execute(query)).all()}
+def _within(period: Period) -> ColumnElement[bool]:
+    """Entries of a period and its segments, also those that no longer count."""
+    conditions = [ENTRIES.c.at >= period.since, ENTRIES.c.at < period.until]
+    if period.traffic:
+        conditions.append(ENTRIES.c.traffic == period.traffic)
+    if period.market:
+        conditions.append(ENTRIES.c.market == period.market)
+    return and_(*conditions)
+
+
+async def _as_of(connection: AsyncConnection, period: Period) -> datetime | None:
+    """Of which moment of the ledger an answer is: none lies after its last booking."""
+    last = await booked_until(connection)
+    return last if period.as_of is None or last is None else min(period.as_of, last)
+
+
+LATE: Final = "late"
+"""Why a number changed by something that had happened and not been told."""
+
+COUNT: Final = "count"
+"""Part that stands for all buckets of a histogram."""
+
+
+async def exported_cells(connection: AsyncConnection) -> dict[Cell, int]:
+    """Counters with what was restated of them, and what has left."""
+    found: Counter[Cell] = Counter()
+    counters = select(COUNTERS.c.metric, COUNTERS.c.labels, COUNTERS.c.part, COUNTERS.c.value)
+    moved = case((RESTATED.c.direction == "up", RESTATED.c.value), else_=-RESTATED.c.value)
+    restated = select(
+        RESTATED.c.metric, RESTATED.c.labels, RESTATED.c.part, func.sum(moved)
+    ).group_by(RESTATED.c.metric, RESTATED.c.labels, RESTATED.c.part)
+    for query in (counters, restated):
+        for cell, value in cells_of_rows((await connection.execute(query)).all()).items():
+            part = cell.part if cell.part in ("", "sum") else COUNT
+            found[cell._replace(part=part)] += value
+    return {cell: value for cell, value in found.items() if value}
+
+
+async def entry_cells(connection: AsyncConnection) -> dict[Cell, int]:
+    """What the entries that count add up to, as counters export it."""
+    keys = (ENTRIES.c.measure, ENTRIES.c.label, *(ENTRIES.c[name] for name in Segment._fields))
+    query = select(*keys, func.count(), _AMOUNT).where(standing(None)).group_by(*keys)
+    found: Counter[Cell] = Counter()
+    for measure, label, *segment, count, amount in (await connection.execute(query)).all():
+        metric = MEASURES.get(measure)
+        if metric is None:
+            continue
+        entry = Entry(
+            measure,
+            _NEVER,
+            _NEVER,
+            Segment(*segment),
+            tuple(label.split(SEPARATOR)) if label else (),
+            int(amount),
+        )
+        for cell, value in cells_of(entry):
+            if cell.part in ("", "sum"):
+                found[cell] += value
+            else:
+                found[cell._replace(part=COUNT)] += int(count)
+    return {cell: value for cell, value in found.items() if value}
+
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)

@@ -1,32 +1,47 @@
 """How long the ledger's details stay, and what is remembered of them when they leave.
 
-A batch leaves in one transaction with its tally, so counters equal rows and tallies at every
-moment, and with the horizon, before which a fact is not booked into what may be gone (`Books`).
+A batch leaves in one transaction with what its entries added up to, so counters equal entries and
+what has left at every moment, and with the horizon, before which a fact is not booked into what
+may be gone (`Books`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Table, and_, delete, not_
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.contracts import events as facts
 from app.frame.data.retention import Keys, Rule
-from app.insight.ledger.books import KEPT_STEPS, ONCE
-from app.insight.ledger.store import Store
-from app.insight.models import ALERTS, CHECKOUTS, ENDED_LOGINS, ORDERS, SESSIONS, STEPS
+from app.insight.ledger.accounts import OF_ORDERS, cells_of
+from app.insight.ledger.changes import Restated
+from app.insight.ledger.store import Row, Store, entry_of_row
+from app.insight.models import (
+    ALERTS,
+    CHECKOUTS,
+    ENDED_LOGINS,
+    ENTRIES,
+    EVENTS,
+    ORDERS,
+    SESSIONS,
+)
 from app.insight.settings import InsightSettings
 
 KEPT: Final[Mapping[str, str]] = {
     "counters": "the exported numbers themselves, one row for each",
-    "tallies": "how many rows have left, one row for each number that is compared with rows",
+    "restated": "how much of a number has moved or left, one row for each",
     "horizon": "one row",
+    "head": "one row",
     "cars": "one line for each car that was ever on offer: an order's page names its car by it",
 }
 """Tables of which nothing leaves, and why; of the others, what no rule names stays as well."""
+
+GONE: Final = "gone"
+LEFT: Final = "retention"
 
 
 def rules(store: Store, settings: InsightSettings) -> tuple[Rule, ...]:
@@ -39,18 +54,26 @@ def rules(store: Store, settings: InsightSettings) -> tuple[Rule, ...]:
         gone = delete(rule.table).where(rule.among(keys), rule.over(before)).returning(rule.table)
         rows = (await transaction.execute(gone)).mappings().all()
         if rows:
-            counts = Counter(each for row in rows for each in counted(rule.table, dict(row)))
-            await store.tally(transaction, counts, kept_since=before)
+            left = sum_of(rows) if rule.table is ENTRIES else Counter[Restated]()
+            await store.let_go(transaction, left, kept_since=before)
         return len(rows)
 
     return (
         Rule(
-            STEPS,
-            "steps of visits, measurements and deployments; not what became of an order",
-            STEPS.c.at,
+            EVENTS,
+            "what was told of visits, measurements and deployments; not of orders",
+            EVENTS.c.at,
             details,
             variable,
-            which=not_(and_(STEPS.c.funnel == ONCE, STEPS.c.step.in_(KEPT_STEPS))),
+            which=EVENTS.c.type.not_in(TOLD_OF_ORDERS),
+        ),
+        Rule(
+            ENTRIES,
+            "what visits, checkouts, measurements and deployments add to a number; not orders",
+            ENTRIES.c.at,
+            details,
+            variable,
+            which=ENTRIES.c.measure.not_in(sorted(OF_ORDERS)),
             remove=remove,
         ),
         Rule(
@@ -68,7 +91,7 @@ def rules(store: Store, settings: InsightSettings) -> tuple[Rule, ...]:
             CHECKOUTS.c.started_at,
             details,
             variable,
-            which=CHECKOUTS.c.counted_as.is_not(None),
+            which=CHECKOUTS.c.result.is_not(None),
             remove=remove,
         ),
         Rule(
@@ -95,8 +118,20 @@ def rules(store: Store, settings: InsightSettings) -> tuple[Rule, ...]:
     )
 
 
-def counted(table: Table, row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """By which tallies (kind, name) a row is remembered: those of which the invariants know."""
-    if table is CHECKOUTS:
-        return [("start", ""), ("end", row["counted_as"])]
-    return [("step", row["step"])] if table is STEPS and row["funnel"] == "shop" else []
+TOLD_OF_ORDERS: Final = tuple(
+    sorted(
+        name
+        for name in facts.FACT_TYPES
+        if name.startswith(("checkout.order.", "checkout.payment.", "checkout.car.handed"))
+    )
+)
+
+
+def sum_of(rows: Sequence[Row]) -> Counter[Restated]:
+    """What the entries among these rows that still counted added up to."""
+    found: Counter[Restated] = Counter()
+    for row in rows:
+        if row["until"] is None:
+            for cell, amount in cells_of(entry_of_row(row)):
+                found[Restated(cell, GONE, LEFT)] += amount
+    return found

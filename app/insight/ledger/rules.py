@@ -1,8 +1,8 @@
-"""What each fact adds to the books. The definitions in words are in docs/ledger.md.
+"""What each fact changes on the pages. What a page adds to the numbers is in `entries.py`.
 
-A rule is a pure function of one fact, its line and the books; it returns False when the fact was
-booked before. Rules may see facts of different services in any order (an order before its
-session's start), so nothing here assumes that one service's facts come before another's.
+A rule is a pure function of one fact, its line and the books. Facts come in any order (an order
+before its session's start, a refund before the payment), so a rule writes down what its fact says
+and nothing that depends on what came before: first moments, flags, sums.
 """
 
 from __future__ import annotations
@@ -13,24 +13,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from app.contracts import events as facts
-from app.insight.ledger.books import (
-    LOST,
-    ONCE,
-    Books,
-    CheckoutPage,
-    OrderPage,
-    Segment,
-    SessionPage,
-    StepKey,
-)
+from app.insight.ledger.accounts import ADVICE_STEP, MILLIONTHS, NOWHERE, STEP, Entry, Segment
+from app.insight.ledger.books import Books, CheckoutPage, OrderPage, SessionPage
 from app.insight.ledger.campaigns import campaign_label
-from app.kernel.channels import known_group
+from app.insight.ledger.entries import UNMATCHED, state_of
+from app.kernel.channels import UNASSIGNED, known_group
 from app.kernel.facts import EventContext, Fact
 from telemetry.catalogue import insight as metrics
-
-ENGAGED_SECONDS: Final = 10.0
-ENGAGED_VIEWS: Final = 2
-"""GA4's definition: over ten seconds, or two views, or one key event."""
 
 ACTS: Final[frozenset[type[Fact]]] = frozenset(
     {
@@ -61,9 +50,12 @@ KEY_EVENTS: Final[frozenset[type[Fact]]] = frozenset(
     }
 )
 
-
-UNMATCHED: Final = "unmatched"
-"""Step of a visit that asked when nothing met its needs; until it is closed it may loosen one."""
+PROOFS: Final[frozenset[type[Fact]]] = (ACTS - {facts.SessionStarted, facts.PageViewed}) | {
+    facts.SessionProven,
+    facts.WebVitalMeasured,
+    facts.BrowserCrashed,
+}
+"""Facts that only who has the visit's cookie can bring about; a first view needs none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +75,20 @@ class Line:
         return parts[1] if len(parts) >= 4 else ""
 
 
-Rule = Callable[[Any, Line, Segment, Books], bool]
-PlainRule = Callable[[Any, Line, Books], bool]
+Rule = Callable[[Any, Line, Segment, Books], None]
+PlainRule = Callable[[Any, Line, Books], None]
 
 
-def _step(
-    books: Books, line: Line, segment: Segment, step: str, subject: str, *, funnel: str = "shop"
-) -> bool:
-    """Count a step once for the session, or for `subject` when the caller has none."""
-    who = line.context.session_id or subject
-    if not who or not books.once(StepKey(who, funnel, step), segment, line.at):
-        return False
-    metric = metrics.SHOP_FUNNEL_STEPS if funnel == "shop" else metrics.SHOP_ADVICE_STEPS
-    books.count(metric, segment, step=step)
-    return True
+def _reach(books: Books, line: Line, step: str) -> None:
+    """The first moment of a step of a visit; a caller without one has no place in a funnel."""
+    if line.context.session_id:
+        books.session(line.context.session_id, line.at).reach(step, line.at)
+
+
+def _single(measure: str, line: Line, segment: Segment, *label: str, amount: int = 1) -> Entry:
+    """The entry of a fact that no page stands for."""
+    campaign = campaign_label(line.context.campaign)
+    return Entry(measure, line.at, line.at, segment, label, amount, UNASSIGNED, campaign)
 
 
 # --- storefront and advisor -----------------------------------------------------------------
@@ -104,16 +96,13 @@ def _step(
 
 def _session_started(
     fact: facts.SessionStarted, line: Line, segment: Segment, books: Books
-) -> bool:
+) -> None:
     page = books.session(fact.session_id, line.at)
-    if page.started_at is not None or books.is_late(line.at):
-        return False
+    if page.started_at is not None and page.started_at <= line.at:
+        return  # told again: the first start counts
     page.started_at, page.segment = line.at, segment
+    page.awaits_proof, page.campaign = fact.awaits_proof, line.context.campaign[:100]
     _brought(page, fact)
-    books.count(metrics.SHOP_SESSIONS, segment)
-    if books.once(StepKey(fact.session_id, "shop", "session"), segment, line.at):
-        books.count(metrics.SHOP_FUNNEL_STEPS, segment, step="session")
-    return True
 
 
 def _brought(
@@ -123,303 +112,255 @@ def _brought(
     page.utm_source, page.utm_medium = fact.utm_source, fact.utm_medium
 
 
-def _page_viewed(fact: facts.PageViewed, line: Line, segment: Segment, books: Books) -> bool:
+def _session_proven(fact: facts.SessionProven, line: Line, _: Segment, books: Books) -> None:
+    books.session(fact.session_id, line.at).proven = True
+
+
+def _session_suspected(fact: facts.SessionSuspected, line: Line, _: Segment, books: Books) -> None:
+    page = books.session(fact.session_id, line.at)
+    page.suspected = _least(page.suspected, fact.because)
+    books.why[fact.session_id] = "suspect"
+    for checkout in books.checkouts.values():
+        if checkout.session_id == fact.session_id:
+            checkout.suspected = True
+            books.why[checkout.checkout_id] = "suspect"
+
+
+def _page_viewed(fact: facts.PageViewed, line: Line, _: Segment, books: Books) -> None:
     # A browser's beacon repeats what the storefront has stated, and so does the answer to a form
     # on the page: they show presence, not a view.
     if line.source == "storefront" and line.context.session_id and not fact.again:
-        books.session(line.context.session_id, line.at).views += 1
+        page = books.session(line.context.session_id, line.at)
+        page.views += 1
+        page.proven = page.proven or page.views > 1
     if fact.page == "car":
-        _step(books, line, segment, "car_view", "")
-    return True
+        _reach(books, line, f"{STEP}car_view")
 
 
-def _advice_started(fact: facts.AdviceStarted, line: Line, segment: Segment, books: Books) -> bool:
-    books.session(fact.session_id, line.at).advised = True
-    return _step(books, line, segment, "advice_start", fact.session_id, funnel="advice")
+def _advice_started(fact: facts.AdviceStarted, line: Line, _: Segment, books: Books) -> None:
+    books.session(fact.session_id, line.at).reach(f"{ADVICE_STEP}advice_start", line.at)
 
 
-def _match_viewed(fact: facts.MatchViewed, line: Line, segment: Segment, books: Books) -> bool:
-    _step(books, line, segment, "match_view", fact.advice_id, funnel="advice")
-    return True
+def _match_viewed(_: facts.MatchViewed, line: Line, __: Segment, books: Books) -> None:
+    _reach(books, line, f"{ADVICE_STEP}match_view")
 
 
-def _advice_given(fact: facts.AdviceGiven, line: Line, segment: Segment, books: Books) -> bool:
-    session_id = line.context.session_id
-    who = session_id or fact.advice_id
-    if fact.result == "completed":
-        _step(books, line, segment, "advice_complete", fact.advice_id, funnel="advice")
-        _end_advice(who, "completed", line.at, segment, books)
-        return True
-    books.once(StepKey(who, "advice", UNMATCHED), segment, line.at)
-    session = books.sessions.get(session_id)
-    if not session_id or (session is not None and session.closed_at is not None):
-        _end_advice(who, "no_match", line.at, segment, books)
-    return True
+def _advice_given(fact: facts.AdviceGiven, line: Line, segment: Segment, books: Books) -> None:
+    completed = fact.result == "completed"
+    if line.context.session_id:
+        _reach(books, line, f"{ADVICE_STEP}advice_complete" if completed else UNMATCHED)
+        return
+    # Of a caller without a session this is all that there will be to tell of its advice.
+    for step in ("advice_start", "advice_complete") if completed else ():
+        books.once(fact.advice_id, _single(f"{ADVICE_STEP}{step}", line, segment, step))
+    books.once(fact.advice_id, _single("advice", line, segment, fact.result))
 
 
-def _end_advice(who: str, result: str, at: datetime, segment: Segment, books: Books) -> None:
-    if books.once(StepKey(who, "advice", "ended"), segment, at):
-        books.count(metrics.SHOP_ADVICE, segment, result=result)
-
-
-def _feedback(fact: facts.FeedbackGiven, line: Line, segment: Segment, books: Books) -> bool:
-    subject = fact.order_id or line.event_id  # a version before did not say whose it is
-    if not books.once(StepKey(subject, ONCE, "feedback"), segment, line.at):
-        return False
+def _feedback(fact: facts.FeedbackGiven, line: Line, segment: Segment, books: Books) -> None:
+    subject = fact.order_id or fact.advice_id or line.event_id
     if fact.csat is not None and 1 <= fact.csat <= 5:
-        books.count(metrics.SHOP_CSAT_RESPONSES, segment, score=str(fact.csat))
+        books.once(subject, _single("csat", line, segment, str(fact.csat)))
     if fact.nps is not None and 0 <= fact.nps <= 10:
         group = "promoter" if fact.nps >= 9 else "passive" if fact.nps >= 7 else "detractor"
-        books.count(metrics.SHOP_NPS_RESPONSES, segment, group=group)
-    return True
+        books.once(subject, _single("nps", line, segment, group))
 
 
 # --- checkout -------------------------------------------------------------------------------
 
 
-def _start_checkout(
-    checkout_id: str, line: Line, segment: Segment, books: Books
-) -> CheckoutPage | None:
-    if checkout_id in books.checkouts or books.is_late(line.at):
-        return None
-    page = CheckoutPage(checkout_id, segment, line.at, line.trace_id)
-    books.checkouts[checkout_id] = page
-    books.count(metrics.SHOP_CHECKOUTS_STARTED, segment)
+def _start_checkout(checkout_id: str, line: Line, segment: Segment, books: Books) -> CheckoutPage:
+    page = books.checkout(checkout_id, line.at)
+    if page.started_at is None:
+        page.started_at, page.segment, page.trace_id = line.at, segment, line.trace_id
+        page.session_id, page.campaign = line.context.session_id, line.context.campaign[:100]
+        session = books.sessions.get(page.session_id)
+        page.suspected = session is not None and session.suspected is not None
     return page
 
 
-def _end_checkout(page: CheckoutPage | None, line: Line, result: str, books: Books) -> bool:
-    """Count the end of a checkout once. A payment after the end corrects the row alone.
-
-    Counters cannot go down, so the first end stays counted; `result` says what became of it.
-    """
-    if page is None:
-        return False
-    page.result = result
-    if page.counted_as is not None:
-        return False
-    page.counted_as, page.ended_at = result, line.at
-    books.count(metrics.SHOP_CHECKOUTS_ENDED, page.segment, result=result)
-    return True
-
-
-def _hold_placed(fact: facts.HoldPlaced, line: Line, segment: Segment, books: Books) -> bool:
-    if _start_checkout(fact.hold_id, line, segment, books) is None:
-        return False
-    _step(books, line, segment, "hold", fact.hold_id)
+def _hold_placed(fact: facts.HoldPlaced, line: Line, segment: Segment, books: Books) -> None:
+    _start_checkout(fact.hold_id, line, segment, books)
+    _reach(books, line, f"{STEP}hold")
     if segment.entry == "advisor":
-        _step(books, line, segment, "hold", fact.hold_id, funnel="advice")
-    return True
+        _reach(books, line, f"{ADVICE_STEP}hold")
 
 
-def _hold_refused(fact: facts.HoldRefused, line: Line, segment: Segment, books: Books) -> bool:
-    page = _start_checkout(fact.attempt_id, line, segment, books)
-    return _end_checkout(page, line, "sold_out", books)
+def _hold_refused(fact: facts.HoldRefused, line: Line, segment: Segment, books: Books) -> None:
+    _end_checkout(_start_checkout(fact.attempt_id, line, segment, books), "sold_out", line)
 
 
-def _hold_released(fact: facts.HoldReleased, line: Line, _: Segment, books: Books) -> bool:
-    page = books.checkouts.get(fact.hold_id)
-    if page is not None and page.counted_as is not None:
-        return False
-    _end_checkout(page, line, fact.ended_as, books)
-    return True
+def _end_checkout(page: CheckoutPage, result: str, line: Line) -> None:
+    """Note how it ended. The car was bought, whatever was said before or is said after."""
+    if page.result is None or (result == "ordered" and page.result != "ordered"):
+        page.result, page.ended_at = result, line.at
 
 
-def _order_page(
+def _hold_released(fact: facts.HoldReleased, line: Line, _: Segment, books: Books) -> None:
+    _end_checkout(books.checkout(fact.hold_id, line.at), fact.ended_as, line)
+
+
+def _order(
     fact: facts.OrderSubmitted | facts.OrderConfirmed, line: Line, segment: Segment, books: Books
 ) -> OrderPage:
-    page = books.orders.get(fact.order_id)
-    if page is None:
-        page = OrderPage(fact.order_id, fact.hold_id, fact.car_id, segment)
-        books.orders[fact.order_id] = page
+    page = _page_of(fact.order_id, books)
+    page.hold_id, page.car_id = fact.hold_id, fact.car_id
     page.model_id, page.provider = fact.model_id, fact.provider
     page.price, page.currency = fact.price, fact.currency
-    page.campaign, page.release = line.context.campaign[:100], line.context.release[:60]
+    if page.segment is None:
+        page.segment, page.session_id = segment, line.context.session_id
+        page.campaign, page.release = line.context.campaign[:100], line.context.release[:60]
+    page.visitor_id = _least(page.visitor_id, line.context.visitor_id)
+    return page
+
+
+def _least(known: str | None, told: str) -> str | None:
+    """One of two, whichever came first; None of nothing."""
+    return min(filter(None, (known, told)), default=None)
+
+
+def _page_of(order_id: str, books: Books) -> OrderPage:
+    page = books.orders.get(order_id)
+    if page is None:
+        page = books.orders[order_id] = OrderPage(order_id, "", "")
+    return page
+
+
+def _happened(order_id: str, what: str, line: Line, books: Books) -> OrderPage:
+    """Note when something became of an order: the first time, but of what may come again."""
+    page = _page_of(order_id, books)
+    known = page.happened.get(what, line.at)
+    later = what in ("disputed", "decided")
+    page.happened[what] = max(known, line.at) if later else min(known, line.at)
+    page.state, page.ended_at = state_of(page)
     return page
 
 
 def _order_submitted(
     fact: facts.OrderSubmitted, line: Line, segment: Segment, books: Books
-) -> bool:
-    page = _order_page(fact, line, segment, books)
-    if page.submitted_at is not None:
-        return False
-    page.submitted_at, page.submitted_trace = line.at, line.trace_id
-    _brought(page, fact)
-    _step(books, line, segment, "details", fact.hold_id)
-    return True
+) -> None:
+    page = _order(fact, line, segment, books)
+    if page.submitted_at is None:
+        page.submitted_at, page.submitted_trace = line.at, line.trace_id
+        _brought(page, fact)
+    _reach(books, line, f"{STEP}details")
 
 
-def _payment_attempted(
-    fact: facts.PaymentAttempted, line: Line, segment: Segment, books: Books
-) -> bool:
-    page = books.orders.get(fact.order_id)
-    if page is not None:
-        page.payment_trace = line.trace_id
-    _step(books, line, segment, "payment", fact.hold_id)
-    return True
+def _payment_attempted(fact: facts.PaymentAttempted, line: Line, _: Segment, books: Books) -> None:
+    _page_of(fact.order_id, books).payment_trace = line.trace_id
+    _reach(books, line, f"{STEP}payment")
 
 
 def _order_confirmed(
     fact: facts.OrderConfirmed, line: Line, segment: Segment, books: Books
-) -> bool:
-    page = _order_page(fact, line, segment, books)
-    if page.confirmed_at is not None:
-        return False
-    page.state, page.confirmed_at, page.confirmed_trace = "confirmed", line.at, line.trace_id
-    page.order_seconds, page.confirmation_seconds = fact.order_seconds, fact.confirmation_seconds
-    books.count(metrics.SHOP_ORDERS, segment)
-    books.count(metrics.SHOP_ORDER_VALUE, segment, fact.price, currency=fact.currency)
-    books.observe(metrics.SHOP_ORDER_DURATION, segment, fact.order_seconds)
-    books.observe(metrics.SHOP_CONFIRMATION_DURATION, segment, fact.confirmation_seconds)
-    campaign = campaign_label(line.context.campaign)
-    if campaign:
-        books.count(metrics.SHOP_CAMPAIGN_ORDERS, segment, campaign=campaign)
-    _end_checkout(books.checkouts.get(fact.hold_id), line, "ordered", books)
-    _step(books, line, segment, "order", fact.hold_id)
+) -> None:
+    page = _order(fact, line, segment, books)
+    if page.confirmed_at is None:
+        page.confirmed_at, page.confirmed_trace = line.at, line.trace_id
+        page.order_seconds = fact.order_seconds
+        page.confirmation_seconds = fact.confirmation_seconds
+        page.state, page.ended_at = state_of(page)
+    books.why[fact.hold_id] = "late_payment"
+    _end_checkout(books.checkout(fact.hold_id, line.at), "ordered", line)
+    _reach(books, line, f"{STEP}order")
     if segment.entry == "advisor" or fact.advice_id:
-        _step(books, line, segment, "order", fact.hold_id, funnel="advice")
+        _reach(books, line, f"{ADVICE_STEP}order")
     if line.context.session_id:
         books.session(line.context.session_id, line.at).ordered = True
-    return True
+    elif fact.advice_id:
+        for step in metrics.ADVICE_STEPS:
+            books.once(fact.advice_id, _single(f"{ADVICE_STEP}{step}", line, segment, step))
 
 
-def _order_ended(fact: facts.OrderEnded, line: Line, _: Segment, books: Books) -> bool:
-    page = books.orders.get(fact.order_id)
-    if page is not None and page.confirmed_at is None:
-        page.state, page.ended_at = fact.result, line.at
-    return True
+def _order_ended(fact: facts.OrderEnded, line: Line, _: Segment, books: Books) -> None:
+    _happened(fact.order_id, f"ended.{fact.result}", line, books)
 
 
-def _order_cancelled(
-    fact: facts.OrderCancelled, line: Line, segment: Segment, books: Books
-) -> bool:
-    if not books.once(StepKey(fact.order_id, ONCE, "cancelled"), segment, line.at):
-        return False
-    page = books.orders.get(fact.order_id)
-    if page is not None:
-        page.state, page.ended_at = "cancelled", line.at
-    books.count(metrics.SHOP_ORDERS_CANCELLED, segment)
-    _lose(page, "cancelled", line, books)
-    return True
+def _order_cancelled(fact: facts.OrderCancelled, line: Line, _: Segment, books: Books) -> None:
+    _happened(fact.order_id, "cancelled", line, books)
+    books.why[fact.order_id] = "return"
 
 
-def _order_returned(fact: facts.OrderReturned, line: Line, segment: Segment, books: Books) -> bool:
-    if not books.once(StepKey(fact.order_id, ONCE, "returned"), segment, line.at):
-        return False
-    page = books.orders.get(fact.order_id)
-    if page is not None:
-        page.state, page.ended_at = "returned", line.at
+def _order_returned(fact: facts.OrderReturned, line: Line, _: Segment, books: Books) -> None:
+    page = _happened(fact.order_id, "returned", line, books)
     reason = fact.reason if fact.reason in metrics.RETURN_REASONS else "other"
-    books.count(metrics.SHOP_ORDERS_RETURNED, segment, reason=reason)
-    _lose(page, "returned", line, books)
-    return True
+    page.return_reason = page.return_reason or reason
+    books.why[fact.order_id] = "return"
 
 
-def _lose(page: OrderPage | None, loss: str, line: Line, books: Books) -> None:
-    """Take a confirmed order's price from what the shop keeps, once, by what happened first.
-
-    In the order's own segment: so in every segment no more is lost than was sold.
-    """
-    if page is None or page.confirmed_at is None:
-        return
-    if books.once(StepKey(page.order_id, ONCE, LOST), page.segment, line.at):
-        labels = {"currency": page.currency, "loss": loss}
-        books.count(metrics.SHOP_ORDER_VALUE_LOST, page.segment, page.price, **labels)
+def _order_refunded(fact: facts.OrderRefunded, line: Line, _: Segment, books: Books) -> None:
+    _happened(fact.order_id, "refunded", line, books)
+    books.why[fact.order_id] = "return"
 
 
-def _order_refunded(fact: facts.OrderRefunded, line: Line, _: Segment, books: Books) -> bool:
-    _lose(books.orders.get(fact.order_id), "refunded", line, books)
-    return _order_is(fact.order_id, "refunded", line, books)
+def _return_requested(fact: facts.ReturnRequested, line: Line, _: Segment, books: Books) -> None:
+    _happened(fact.order_id, "return_requested", line, books)
 
 
-def _return_requested(fact: facts.ReturnRequested, line: Line, _: Segment, books: Books) -> bool:
-    page = books.orders.get(fact.order_id)
-    if page is None or page.state != "confirmed":
-        return True
-    return _order_is(fact.order_id, "return_requested", line, books)
+def _order_disputed(fact: facts.OrderDisputed, line: Line, _: Segment, books: Books) -> None:
+    _happened(fact.order_id, "disputed", line, books)
 
 
-def _order_disputed(fact: facts.OrderDisputed, line: Line, _: Segment, books: Books) -> bool:
-    page = books.orders.get(fact.order_id)
-    if page is None or page.state != "confirmed":
-        return True  # it was over before: the dispute changes nothing of that
-    return _order_is(fact.order_id, "disputed", line, books)
+def _dispute_decided(fact: facts.DisputeDecided, line: Line, _: Segment, books: Books) -> None:
+    if not fact.others_open:  # one that lost it all is refunded: its own facts follow
+        _happened(fact.order_id, "decided", line, books)
 
 
-def _dispute_decided(fact: facts.DisputeDecided, line: Line, _: Segment, books: Books) -> bool:
-    page = books.orders.get(fact.order_id)
-    if page is not None and page.state == "disputed" and not fact.others_open:
-        page.state, page.ended_at = "confirmed", None
-    return True  # one that lost it all is refunded: its own facts follow
+def _handed_over(fact: facts.CarHandedOver, line: Line, books: Books) -> None:
+    _happened(fact.order_id, "delivered", line, books)
 
 
-def _customer_erased(fact: facts.CustomerErased, line: Line, _: Segment, books: Books) -> bool:
-    """Its words go; what it was counted under are registered names."""
-    page = books.orders.get(fact.order_id)
-    if page is not None:
-        page.campaign = page.utm_source = page.utm_medium = ""
+def _customer_erased(fact: facts.CustomerErased, line: Line, _: Segment, books: Books) -> None:
+    """Its words go; what it was counted under is a registered name, and stays."""
+    pages: list[OrderPage | SessionPage] = [_page_of(fact.order_id, books)]
     session = books.sessions.get(line.context.session_id)
-    if session is not None:
-        session.utm_source = session.utm_medium = ""
-    return True
-
-
-def _order_is(order_id: str, state: str, line: Line, books: Books) -> bool:
-    page = books.orders.get(order_id)
-    if page is None or page.state == state:
-        return page is None
-    page.state, page.ended_at = state, line.at
-    return True
+    for page in pages if session is None else [*pages, session]:
+        page.campaign = campaign_label(page.campaign)
+        page.utm_source = page.utm_medium = ""
 
 
 # --- facts without a segment ----------------------------------------------------------------
 
 
-def _car_listed(fact: facts.CarListed, _: Line, books: Books) -> bool:
+def _car_listed(fact: facts.CarListed, _: Line, books: Books) -> None:
     books.cars[fact.car_id] = fact.title[:200]
-    return True
 
 
-VITALS: Final = {
-    "LCP": metrics.BROWSER_LCP,
-    "INP": metrics.BROWSER_INP,
-    "CLS": metrics.BROWSER_CLS,
-    "FCP": metrics.BROWSER_FCP,
-    "TTFB": metrics.BROWSER_TTFB,
-}
+VITALS: Final = ("LCP", "INP", "CLS", "FCP", "TTFB")
 
 
-def _web_vital(fact: facts.WebVitalMeasured, line: Line, books: Books) -> bool:
-    metric = VITALS.get(fact.name)
-    if metric is not None and line.context.traffic == "human":
-        device = line.context.device if metric.accepts("device", line.context.device) else "unknown"
-        page = fact.page if metric.accepts("page", fact.page) else "other"
-        books.observe(metric, None, fact.value, device=device, page=page)
-    return True
+def _web_vital(fact: facts.WebVitalMeasured, line: Line, books: Books) -> None:
+    if fact.name not in VITALS:
+        return
+    page = fact.page if metrics.BROWSER_LCP.accepts("page", fact.page) else "other"
+    measured = _single(
+        fact.name, line, _anywhere(line), page, amount=round(fact.value * MILLIONTHS)
+    )
+    if not books.is_late(line.at):
+        books.once(line.event_id, measured)
 
 
-NOWHERE: Final = Segment("", "", "", "", "")
-"""Of steps that belong to no shop segment."""
+def _anywhere(line: Line) -> Segment:
+    """The segment of what counts in whatever market, or none."""
+    context = line.context
+    return line.segment or Segment(
+        "", context.channel, context.device, context.entry, context.traffic
+    )
 
 
-def _browser_crashed(fact: facts.BrowserCrashed, line: Line, books: Books) -> bool:
-    if not books.once(StepKey(fact.session_id, ONCE, "crash"), NOWHERE, line.at):
-        return False
-    books.count(metrics.CLIENT_SESSIONS_CRASHED, None, release=fact.release or "unknown")
-    return True
+def _browser_crashed(fact: facts.BrowserCrashed, line: Line, books: Books) -> None:
+    page = books.session(fact.session_id, line.at)
+    page.crashed = _least(page.crashed, fact.release or "unknown")
 
 
-def _deployed(fact: facts.SoftwareDeployed, line: Line, books: Books) -> bool:
-    if not books.once(StepKey(line.event_id, ONCE, "deployment"), NOWHERE, line.at):
-        return False
-    labels = {"service": fact.service, "outcome": fact.outcome, "kind": fact.kind}
-    books.count(metrics.DELIVERY_DEPLOYMENTS, None, **labels)
-    return True
+def _deployed(fact: facts.SoftwareDeployed, line: Line, books: Books) -> None:
+    label = (fact.service, fact.outcome, fact.kind)
+    books.once(line.event_id, _single("deployment", line, NOWHERE, *label))
 
 
 RULES: Final[Mapping[type[Fact], Rule]] = {
     facts.SessionStarted: _session_started,
+    facts.SessionProven: _session_proven,
+    facts.SessionSuspected: _session_suspected,
     facts.PageViewed: _page_viewed,
     facts.AdviceStarted: _advice_started,
     facts.AdviceGiven: _advice_given,
@@ -444,42 +385,23 @@ RULES: Final[Mapping[type[Fact], Rule]] = {
 
 PLAIN_RULES: Final[Mapping[type[Fact], PlainRule]] = {
     facts.CarListed: _car_listed,
+    facts.CarHandedOver: _handed_over,
     facts.WebVitalMeasured: _web_vital,
     facts.BrowserCrashed: _browser_crashed,
     facts.SoftwareDeployed: _deployed,
 }
 
 
-# --- sessions -------------------------------------------------------------------------------
-
-
-def settle(session: SessionPage, books: Books) -> None:
-    """Count what has become true of a session, in whatever order its facts came.
-
-    Both counters carry the segment with which the session started, and wait for that start: so
-    in every segment the converted sessions are among the sessions.
-    """
-    if session.segment is None:
+def visited(kind: type[Fact], line: Line, books: Books) -> None:
+    """What any fact of a visit says about it: when it was there, and that a browser was."""
+    session_id = line.context.session_id
+    if not session_id:
         return
-    engaged = (
-        session.key_event
-        or session.views >= ENGAGED_VIEWS
-        or session.active_seconds > ENGAGED_SECONDS
-    )
-    if engaged and not session.engaged:
-        session.engaged = True
-        books.count(metrics.SHOP_SESSIONS_ENGAGED, session.segment)
-    if session.ordered and not session.converted:
-        session.converted = True
-        books.count(metrics.SHOP_SESSIONS_CONVERTED, session.segment)
-
-
-def close(session: SessionPage, at: datetime, books: Books) -> None:
-    """Close an idle session: advice that found no car by now found none; else it is abandoned."""
-    session.closed_at = at
-    if session.segment is None or books.is_late(session.last_seen):
-        return
-    if StepKey(session.session_id, "advice", UNMATCHED) in books.taken:
-        _end_advice(session.session_id, "no_match", at, session.segment, books)
-    elif session.advised:
-        _end_advice(session.session_id, "abandoned", at, session.segment, books)
+    if kind in ACTS:
+        session = books.session(session_id, line.at)
+        session.seen(line.at)
+        session.key_event = session.key_event or kind in KEY_EVENTS
+    known = books.sessions.get(session_id)
+    if known is not None:
+        known.proven = known.proven or kind in PROOFS
+        known.visitor_id = _least(known.visitor_id, line.context.visitor_id)

@@ -65,13 +65,14 @@ async def test_the_funnel_report_is_exact_for_its_period_and_traffic(world: Worl
         "market": "all",
         "complete": True,
         "kept_since": None,
+        "as_of": report["as_of"],
         "sessions": 2,
         "engaged_sessions": 2,
         "converted_sessions": 1,
         "conversion": 0.5,
         "steps": {
             "session": 2,
-            "car_view": 1,
+            "car_view": 2,
             "hold": 2,
             "details": 1,
             "payment": 1,
@@ -104,15 +105,18 @@ async def test_a_late_payment_corrects_the_report_although_the_counter_cannot_go
     world: World,
 ) -> None:
     service = await world.replica()
-    await world.state(
-        [hold(HUMAN, "1"), released(HUMAN, "1", "expired"), confirmed(HUMAN, "1", after=960)]
-    )
+    await world.state([hold(HUMAN, "1"), released(HUMAN, "1", "expired")])
+    await run_job(service, "consume-")
+    await world.state([confirmed(HUMAN, "1", after=960)])
     await run_job(service, "consume-")
     async with caller(service) as client:
         report = (await client.get(REPORT, params=DAY, headers=KEY)).json()
     assert report["checkouts"]["ordered"] == 1
     assert report["checkouts"]["expired"] == 0
     assert total(service, "shop_checkouts_ended_total", result="expired") == 1
+    for direction in ("up", "down"):
+        moved = {"metric": "shop_checkouts_ended_total", "direction": direction}
+        assert total(service, "ledger_restated_total", reason="late_payment", **moved) == 1
 
 
 async def test_the_report_comes_as_csv(world: World) -> None:

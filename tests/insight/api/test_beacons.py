@@ -15,6 +15,7 @@ from app.contracts.events import BrowserCrashed, PageViewed, WebVitalMeasured
 from app.frame.sessions import COOKIE, Session
 from app.insight.api.beacons import Heard, heard, page_of
 from telemetry.catalogue.insight import GRADES
+from tests.builders.facts import HUMAN, visit
 from tests.insight.conftest import World, run_job, total
 
 EVENTS = "/api/insight/v1/events"
@@ -163,7 +164,8 @@ async def test_one_browser_floods_no_number(world: World) -> None:
         uncounted = replace(session, session_id="ses_10", counted=False)
         client.cookies[COOKIE] = service.platform.sessions.encode(uncounted)
         statuses.append((await client.post(EVENTS, json={"events": slow})).status_code)
-    await run_job(service, "consume-insight")
+    await world.state(visit(replace(HUMAN, session_id=session.session_id)))
+    await run_job(service, "consume-")
 
     assert statuses == [202] * 10 + [429] * 2 + [202, 204]
     counted = {name: total(service, f"{name}_count") for name in GRADES}

@@ -82,6 +82,7 @@ async def test_each_session_and_order_is_in_one_group_on_both_databases(
         "market": "all",
         "complete": True,
         "kept_since": None,
+        "as_of": body["as_of"],
         "total": {
             "sessions": 6,
             "engaged_sessions": 3,

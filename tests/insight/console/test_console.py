@@ -208,7 +208,7 @@ async def test_the_overview_shows_the_funnel_and_the_last_order(world: World) ->
         synthetic = (await client.get("/console?traffic=synthetic")).text
         fragment = (await client.get("/console?fragment=1")).text
     assert (
-        "Purchase funnel: Visits 2, Saw a car 1, Held it 2, Gave details 1, Paid 1, Ordered 1"
+        "Purchase funnel: Visits 2, Saw a car 2, Held it 2, Gave details 1, Paid 1, Ordered 1"
         in page
     )
     assert "50.0\u00a0%" in page

@@ -13,12 +13,10 @@ from sqlalchemy import text
 from app.contracts import events as facts
 from app.frame.data.database import DatabaseUnavailable
 from app.frame.start.service import Service
-from app.insight.ledger.booking import book_all
 from app.insight.ledger.books import LATE, Books
 from app.insight.ledger.invariants import violations
 from app.insight.ledger.projections import Projection
 from app.insight.ledger.readings import Readings
-from app.insight.ledger.rules import close
 from app.insight.ledger.store import Store
 from app.kernel.clock import rfc3339
 from tests.builders.facts import (
@@ -35,11 +33,12 @@ from tests.builders.facts import (
     submitted,
     visit,
 )
+from tests.builders.ledger import Ledger
 from tests.insight.conftest import World, exported, run_job
 from tests.proofs.interruptions import Fuse, counting_sqlite
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
-DETAILS = ("sessions", "steps", "checkouts")
+DETAILS = ("sessions", "checkouts")
 KEY = {"authorization": "Bearer test-report_key"}
 
 
@@ -105,7 +104,7 @@ async def test_over_five_hundred_days_the_ledger_stops_growing_and_its_numbers_d
         await run_job(service, "retention", "ledger-snapshot")
         grown.append(await counts(service, *DETAILS))
 
-    first = {"sessions": 4, "steps": 13, "checkouts": 3}
+    first = {"sessions": 4, "checkouts": 3}
     assert grown[0] == first
     assert grown[9:] == [{name: 10 * each for name, each in first.items()}] * 6
     assert await broken(service) == []
@@ -125,12 +124,12 @@ async def test_over_five_hundred_days_the_ledger_stops_growing_and_its_numbers_d
 async def test_what_leaves_moves_no_number_on_either_database(world_on_each: World) -> None:
     service = await lived(world_on_each, [0, 1, 399])
     before = numbers(service)
-    assert await counts(service, *DETAILS) == {"sessions": 12, "steps": 39, "checkouts": 9}
+    assert await counts(service, *DETAILS) == {"sessions": 12, "checkouts": 9}
 
     world_on_each.clock.advance(days=2, hours=1)
     await run_job(service, "retention", "ledger-snapshot")
 
-    assert await counts(service, *DETAILS) == {"sessions": 4, "steps": 13, "checkouts": 3}
+    assert await counts(service, *DETAILS) == {"sessions": 4, "checkouts": 3}
     assert await counts(service, "orders") == {"orders": 4}
     assert numbers(service) == before
     assert await broken(service) == []
@@ -173,7 +172,7 @@ async def test_a_history_that_is_told_again_after_it_has_left_counts_nothing_twi
 
     store = Store(service.database)
     async with store.writing() as transaction:
-        await Projection(store, world.clock).apply(transaction, told)
+        await Projection(store, world.clock, lambda: 0.0).apply(transaction, told)
     await run_job(service, "close-sessions", "ledger-snapshot")
 
     assert numbers(service) == before
@@ -190,9 +189,9 @@ def test_a_fact_is_late_for_a_month_more_so_that_no_visit_is_cut_in_two() -> Non
         "others of its visit may have left": START - LATE + timedelta(seconds=1),
         "nothing of it has left": START - LATE,
     }.items():
-        books = Books(kept_since=kept_since)
-        book_all(told, books)
-        counted[name] = (len(books.sessions), len(books.steps))
+        ledger = Ledger(Books(kept_since=kept_since))
+        ledger.tell(told)
+        counted[name] = (len(ledger.books.sessions), ledger.total("shop_sessions_total"))
     assert counted == {
         "everything is kept": (1, 1),
         "it may have left": (0, 0),
@@ -202,31 +201,21 @@ def test_a_fact_is_late_for_a_month_more_so_that_no_visit_is_cut_in_two() -> Non
 
 
 def test_an_order_counts_however_late_it_is_told_and_once() -> None:
-    books = Books(kept_since=START + timedelta(days=1))
+    ledger = Ledger(Books(kept_since=START + timedelta(days=1)))
     told = Writer().events(purchase(HUMAN, "1"))
-    book_all([*told, *told], books)
-    assert {cell.metric: value for cell, value in books.cells.items() if not cell.part} == {
+    ledger.tell([*told, *told])
+    assert {cell.metric: value for cell, value in ledger.cells.items() if not cell.part} == {
         "shop_orders_total": 1,
         "shop_order_value_total": 48_990_000,
     }
 
 
-def test_what_became_of_an_order_is_remembered_for_ever() -> None:
-    books = Books(kept_since=START + timedelta(days=1))
-    book_all(Writer().events(purchase(HUMAN, "1")), books)
+def test_what_became_of_an_order_is_counted_however_late_it_is_told() -> None:
+    ledger = Ledger(Books(kept_since=START + timedelta(days=1)))
     cancelled = Stated("checkout", facts.OrderCancelled("ord_1", "car_1", "shopper"), HUMAN)
-    book_all(Writer().events([cancelled, cancelled]), books)
-    assert [step.key.step for step in books.steps] == ["cancelled", "lost"]
-
-
-def test_advice_whose_end_may_have_left_is_not_abandoned_once_more() -> None:
-    books = Books()
-    book_all(Writer().events([*visit(HUMAN), *advice(HUMAN, "adv_1", None)]), books)
-    session = books.sessions[HUMAN.session_id]
-    books.kept_since = START + timedelta(days=1)
-    close(session, START + timedelta(days=500), books)
-    assert session.closed_at is not None
-    assert not [cell for cell in books.cells if cell.metric == "shop_advice_total"]
+    ledger.tell(Writer().events([*purchase(HUMAN, "1"), cancelled, cancelled]))
+    assert ledger.total("shop_orders_cancelled_total") == 1
+    assert ledger.total("shop_order_value_lost_total") == 48_990_000
 
 
 async def test_a_report_that_begins_before_what_is_kept_says_so(world: World) -> None:
