@@ -31,6 +31,8 @@ DeployKind = Literal["planned", "rework"]
 Id = Annotated[str, text_of(80)]
 """An opaque identifier, or a closed name that its consumer may not know yet."""
 
+VisitorId = Annotated[str, text_of(40)]
+
 LONGEST_TITLE: Final = 200
 Title = Annotated[str, text_of(LONGEST_TITLE)]
 Label = Annotated[str, text_of(LONGEST_LABEL)]
@@ -95,7 +97,7 @@ class VisitorForgotten(Fact):
     """Whoever had this id wants it gone; a later visit of theirs is a stranger's."""
 
     TYPE: ClassVar[str] = "storefront.visitor.forgotten"
-    visitor_id: Id
+    visitor_id: VisitorId
 
 
 @dataclass(frozen=True, slots=True)

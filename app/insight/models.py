@@ -124,6 +124,7 @@ ENTRIES: Final = Table(
     Column("reason", String(16), nullable=False),
     Column("ended_by", String(16)),  # the reason of what counts instead, or of counting no more
     Index("ix_entries_measure_at", "measure", "at"),
+    Index("ix_entries_at", "at"),
     Index(
         "ux_entries_standing",
         "subject",

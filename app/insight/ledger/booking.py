@@ -55,6 +55,8 @@ def needed(events: Iterable[Event]) -> Needed:
     ids: set[str] = set()
     for event in events:
         ids.add(event.id)
+        if event.type == FeedbackGiven.TYPE:
+            singles.add(event.id)
         if event.context.session_id:
             found["session_id"].add(event.context.session_id)
         for name, values in found.items():
@@ -134,5 +136,3 @@ def close(session_id: str, at: datetime, books: Books) -> None:
     page = books.sessions.get(session_id)
     if page is not None:
         page.closed_at = at
-        if page.awaits_proof and not page.proven:
-            books.why[session_id] = "suspect"

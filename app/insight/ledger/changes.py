@@ -110,4 +110,5 @@ def changes(books: Books) -> Changes:
     for (subject, measure), entry in books.single.items():
         found.add(subject, {}, {measure: entry}, FIRST)
     books.single.clear()
+    books.why.clear()
     return found

@@ -354,7 +354,8 @@ def _browser_crashed(fact: facts.BrowserCrashed, line: Line, books: Books) -> No
 
 def _deployed(fact: facts.SoftwareDeployed, line: Line, books: Books) -> None:
     label = (fact.service, fact.outcome, fact.kind)
-    books.once(line.event_id, _single("deployment", line, NOWHERE, *label))
+    if not books.is_late(line.at):
+        books.once(line.event_id, _single("deployment", line, NOWHERE, *label))
 
 
 RULES: Final[Mapping[type[Fact], Rule]] = {

@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("ended_by", sa.String(16)),
     )
     op.create_index("ix_entries_measure_at", "entries", ["measure", "at"])
+    op.create_index("ix_entries_at", "entries", ["at"])
     op.create_index(
         "ux_entries_standing",
         "entries",
