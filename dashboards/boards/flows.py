@@ -11,6 +11,7 @@ from telemetry.catalogue.limits import (
     OUTBOX_LAG_SECONDS,
     PAYMENT_CALL_SLOW_SECONDS,
 )
+from telemetry.catalogue.spec import Matcher
 from telemetry.catalogue.slos import FEED_FRESHNESS
 
 PAYMENT_CALLS = checkout.CHECKOUT_PAYMENT_DURATION
@@ -232,6 +233,22 @@ FACTS = Row(
             smallest=0.0,
             steps=(Step(LEDGER_LAG_SECONDS, "red"),),
             runbook="LedgerBehind",
+        ),
+        graph(
+            "Ledger: numbers that moved",
+            "Counts that changed in an hour after they had been counted, by why: facts told late,"
+            " payments after the end, visits found out to be a program's. Amounts of money are in"
+            " reports.",
+            "none",
+            Query(
+                promql.increase(
+                    insight.LEDGER_RESTATED,
+                    Matcher("metric", "!~", ".*_value_.*"),
+                    by=("reason", "direction"),
+                ),
+                "{{reason}}, {{direction}}",
+            ),
+            smallest=0.0,
         ),
         graph(
             "Facts in outboxes",

@@ -44,7 +44,10 @@ SAME: dict[str, tuple[Collection[str], Collection[str]]] = {
     "currencies have decimals": (set(labels.CURRENCY_OF_MARKET.values()), MINOR_UNITS),
     "vitals have limits": (get_args(VitalName), beacons.LIMITS),
     "vitals have metrics": (get_args(VitalName), rules.VITALS),
-    "vitals are graded": ([metric.name for metric in rules.VITALS.values()], insight.GRADES),
+    "vitals are graded": (
+        [f"browser_{each.lower()}" for each in rules.VITALS],
+        [name.removesuffix("_seconds") for name in insight.GRADES],
+    ),
     "boards' periods have lengths": (get_args(settings.RangeName), RANGES),
     "returns are counted by reason": (
         {*get_args(ReturnReason), "late"},

@@ -13,7 +13,6 @@ APP = Path(__file__).resolve().parents[2] / "app"
 NOT_BOOKED = {
     "CarListed": "says what may be sold; checkout consumes it",
     "CarWithdrawn": "says what may be sold; checkout consumes it",
-    "CarHandedOver": "no number is promised about it yet; the order's own record has it",
     "CarSoldAtDesk": "no order of ours: checkout's own metric counts the reports",
     "DeskSaleUndone": "as above",
     "FeedImported": "the catalogue's own metrics count rows; kept for consumers to come",

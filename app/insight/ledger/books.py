@@ -137,6 +137,9 @@ class Books:
     why: dict[str, str] = field(default_factory=dict)
     booked: set[str] = field(default_factory=set)
     """Ids of events that are booked."""
+    forgotten: set[str] = field(default_factory=set)
+    """Visitors whose id has to go; `erased`: orders whose customer's has."""
+    erased: set[str] = field(default_factory=set)
     kept_since: datetime | None = None
     """Sessions and checkouts of before may have left; None while none has."""
 

@@ -11,6 +11,7 @@ from app.frame.sessions import IDLE_SECONDS
 from app.insight.ledger.booking import SESSION_CLOSED, Booked, book_all, needed
 from app.insight.ledger.books import Books
 from app.insight.ledger.changes import Changes, changes, moved_by
+from app.insight.ledger.forgetting import forget_customer, forget_visitor
 from app.insight.ledger.readings import entry_cells, exported_cells
 from app.insight.ledger.store import RULES_VERSION, Store, Transaction
 from app.kernel.clock import Clock, rfc3339
@@ -46,6 +47,10 @@ class Projection:
         stored = [e for e, one in zip(events, booked, strict=True) if one.result == "stored"]
         await self._store.keep(transaction, stored, at)
         await self._store.save(transaction, books, changes(books), at)
+        for visitor_id in sorted(books.forgotten):
+            await forget_visitor(transaction, visitor_id, new_id("vis", at))
+        for order_id in sorted(books.erased):
+            await forget_customer(transaction, order_id, new_id("cus", at))
         return booked
 
     async def restate(self) -> int:

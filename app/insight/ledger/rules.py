@@ -316,6 +316,12 @@ def _customer_erased(fact: facts.CustomerErased, line: Line, _: Segment, books: 
     for page in pages if session is None else [*pages, session]:
         page.campaign = campaign_label(page.campaign)
         page.utm_source = page.utm_medium = ""
+    books.erased.add(fact.order_id)
+
+
+def _visitor_forgotten(fact: facts.VisitorForgotten, _: Line, books: Books) -> None:
+    if fact.visitor_id:  # empty in what is told again: it was forgotten there too
+        books.forgotten.add(fact.visitor_id)
 
 
 # --- facts without a segment ----------------------------------------------------------------
@@ -386,6 +392,7 @@ RULES: Final[Mapping[type[Fact], Rule]] = {
 
 PLAIN_RULES: Final[Mapping[type[Fact], PlainRule]] = {
     facts.CarListed: _car_listed,
+    facts.VisitorForgotten: _visitor_forgotten,
     facts.CarHandedOver: _handed_over,
     facts.WebVitalMeasured: _web_vital,
     facts.BrowserCrashed: _browser_crashed,

@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping, Select, Table, bindparam, func, insert, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.contracts.events import VisitorForgotten
 from app.frame.data.database import Database
 from app.insight.ledger.accounts import SINGLE, Cell, Entry, Segment
 from app.insight.ledger.booking import Needed
@@ -206,7 +207,7 @@ class Store:
                 "at": datetime.fromisoformat(event.time),
                 "booked_at": at,
                 "session_id": event.context.session_id or event.data.get("session_id") or "",
-                "wire": orjson.dumps(event.to_wire()).decode(),
+                "wire": _wire(event),
             }
             for event in events
         ]
@@ -308,6 +309,14 @@ def cells_of_rows(rows: Iterable[Any]) -> dict[Cell, int]:
         if names is not None and set(names) == set(known):
             found[Cell(metric, tuple(known[name] for name in names), part)] = int(value)
     return found
+
+
+def _wire(event: Event) -> str:
+    """The event as it was told; without the name that it says is to be forgotten."""
+    text = orjson.dumps(event.to_wire()).decode()
+    if event.type == VisitorForgotten.TYPE:
+        text = text.replace(f'"{event.data["visitor_id"]}"', '""')
+    return text
 
 
 def _pairs(counted: Counter[Any]) -> tuple[Iterable[Any], Iterable[int]]:

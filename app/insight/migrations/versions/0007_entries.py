@@ -97,7 +97,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("the version before cannot book what this one has: restore a backup")
+    raise RuntimeError("the version before cannot book what this one has: restore a backup")
 
 
 Moments = dict[str, dict[str, str]]
