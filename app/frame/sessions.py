@@ -49,6 +49,11 @@ class Session:
     variant: str = ""
     analytics: bool | None = None
     """Consent to browser measurements: given, refused, or not answered yet (None)."""
+    visitor_id: str = ""
+    """Whom the shopper agreed to be known as again; empty without that."""
+    proven: bool = True
+    """Whether the cookie has come back: until then nothing shows that a browser has it. A session
+    that a version before began is."""
     counted: bool = True
     """Whether this visit is in the numbers: not when its network began too many in a minute."""
 

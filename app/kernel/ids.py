@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -21,6 +21,20 @@ def new_id(prefix: str, at: datetime) -> str:
     value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     pairs = [_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)]
     return f"{prefix}_{''.join(pairs)}"
+
+
+def made_at(identifier: str) -> datetime | None:
+    """When `new_id` made this; None for what it cannot have made."""
+    letters = identifier.rpartition("_")[2][:10]
+    if len(letters) < 10 or not set(letters) <= set(_ALPHABET):
+        return None
+    milliseconds = sum(
+        _ALPHABET.index(letter) << (5 * place) for place, letter in enumerate(reversed(letters))
+    )
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def shown(identifier: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from app.frame.data.behaviour import Behaviour
 from app.frame.data.migrations import migrate
 from app.frame.data.outbox import Outbox
-from app.frame.inbound.limits import limits_of
+from app.frame.inbound.limits import Counters, limits_of
 from app.frame.inbound.overload import Priority
 from app.frame.platform import Platform
 from app.frame.settings import ServiceSettings
@@ -78,6 +78,8 @@ def put_together(platform: Platform, settings: ServiceSettings, own: StorefrontS
         behaviour=behaviour,
         signals=signals,
         limits=limits,
+        paces=Counters(platform.clock),
+        seen=Counters(platform.clock),
         environments=environments(),
     )
     api = new_api(platform, name=NAME, title="Vitrine storefront", prefix="")

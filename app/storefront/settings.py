@@ -22,6 +22,12 @@ class StorefrontSettings(BaseSettings):
     sessions_per_address: int = Field(
         120, ge=1, description="visits per minute that are counted; more are served like any other"
     )
+    attribution_days: int = Field(
+        90,
+        ge=1,
+        le=90,
+        description="how long a click is thanked for an order of who agreed to be known again",
+    )
     range_seconds: float = Field(60.0, gt=0, description="how long models and dealers are kept")
     payment_provider: Literal["", "sandbox", "stripe"] = Field(
         "", description="through whom shoppers pay; empty = whom checkout offers first"

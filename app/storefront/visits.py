@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from app.contracts.labels import as_label
 from app.frame.sessions import LABELS, Session
+from app.kernel.channels import known_group
 from app.kernel.facts import EventContext
 from app.kernel.ids import new_id
 from app.storefront.acquisition import Click, channel_group
@@ -58,6 +59,24 @@ class Visit:
     def with_analytics(self, analytics: bool) -> Visit:
         return self._with(replace(self.session, analytics=analytics))
 
+    def with_proof(self) -> Visit:
+        """The cookie came back."""
+        return self._with(replace(self.session, proven=True))
+
+    def with_visitor(self, visitor_id: str) -> Visit:
+        """The visit of somebody who is known again; or, with an empty id, who is not."""
+        return self._with(replace(self.session, visitor_id=visitor_id))
+
+    def thanked_to(self, click: Mapping[str, str]) -> Visit:
+        """A direct visit whose orders are thanked to an earlier click."""
+        known = {name: click[name] for name in (*LABELS, "channel_group") if name in click}
+        brought = {**known, "channel_group": known_group(known.get("channel_group", ""))}
+        return self._with(replace(self.session, **brought))  # type: ignore[arg-type]
+
+    def suspected(self) -> Visit:
+        """The visit of a program that pretends: nothing is refused to it."""
+        return self._with(replace(self.session, traffic="suspect"))
+
     def uncounted(self) -> Visit:
         """The visit of somebody who may do everything and is in no number."""
         return self._with(replace(self.session, counted=False))
@@ -78,6 +97,7 @@ class Visit:
             release=release,
             variant=session.variant,
             traffic=session.traffic,
+            visitor_id=session.visitor_id,
             traceparent=traceparent,
         )
 
@@ -124,6 +144,7 @@ def _begin(arrival: Arrival, brought: Mapping[str, Any]) -> Session:
         device=device_of(arrival.user_agent),
         traffic=traffic_of(arrival.user_agent, synthetic=arrival.synthetic),
         analytics=arrival.consent,
+        proven=False,
         **brought,
     )
 

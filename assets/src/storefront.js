@@ -38,4 +38,7 @@ addEventListener("error", (event) => {
 });
 addEventListener("unhandledrejection", (event) => crash("unhandled_rejection", event.reason, ""));
 
+// A browser that a program drives says so: its visit is nobody's.
+if (navigator.webdriver) fetch("/seen.css?driven", { keepalive: true }).catch(() => {});
+
 for (const measure of [onCLS, onFCP, onINP, onLCP, onTTFB]) measure(vital);

@@ -30,6 +30,7 @@ async def test_a_visit_says_what_brought_it_and_nothing_of_the_page_before(
         "channel_group": "paid_other",
         "utm_source": "brought",
         "utm_medium": "",
+        "awaits_proof": True,
     }
     assert session["channel_group"] == "paid_other"
     kept = json.dumps([session, [f for f in facts if f["sessionid"] == started["sessionid"]]])

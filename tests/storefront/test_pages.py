@@ -341,6 +341,7 @@ async def test_wishes_that_exclude_each_other_lead_to_ones_that_work(shopfront: 
     assert told == [
         ("session.started", "direct"),
         ("page.viewed", "direct"),  # advised is who was shown a car
+        ("session.proven", "direct"),
         ("match.viewed", "advisor"),
         ("page.viewed", "advisor"),
     ]

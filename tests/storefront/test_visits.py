@@ -42,6 +42,7 @@ def test_a_first_request_begins_a_session_with_what_it_says() -> None:
         campaign="advent",
         channel_group="unassigned",
         analytics=True,
+        proven=False,
     )
 
 

@@ -44,6 +44,8 @@ async def test_a_flood_of_visits_from_one_network_is_served_and_moves_no_number(
     assert told == {
         ("storefront.session.started", "human"): 5,
         ("storefront.page.viewed", "human"): 10,
+        ("storefront.session.proven", "human"): 5,
+        ("storefront.session.proven", "synthetic"): 1,
         ("storefront.session.started", "synthetic"): 1,
         ("storefront.page.viewed", "synthetic"): 2,
     }

@@ -62,6 +62,7 @@ class Caller:
             campaign=campaign or (session.campaign if session else ""),
             release=self.release,
             variant=session.variant if session else "",
+            visitor_id=session.visitor_id if session else "",
             traffic=self.traffic,
             traceparent=current_traceparent() or "",
         )

@@ -10,14 +10,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.contracts.events import PageViewed
 from app.storefront import cookies
-from app.storefront.cookies import DAY, Cookie
 from app.storefront.errors import PageMissing
 from app.storefront.pages.page import Front
 from app.storefront.pages.purchase import form_of
 from app.storefront.places import guess, remembered
 from app.storefront.problems import PROBLEMS
-
-CONSENT_DAYS = 180
 
 
 def routes(front: Front) -> APIRouter:
@@ -32,19 +29,28 @@ def routes(front: Front) -> APIRouter:
     async def privacy(request: Request, market: str, language: str) -> Response:
         page = front.open(request, market, language)
         return page.render(
-            "privacy.html", view=PageViewed("privacy"), saved="saved" in request.query_params
+            "privacy.html",
+            view=PageViewed("privacy"),
+            saved="saved" in request.query_params,
+            forgotten="forgotten" in request.query_params,
         )
 
     @router.post("/{market}/{language}/consent", summary="Answer about measurements")
     async def consent(request: Request, market: str, language: str) -> Response:
         page = front.open(request, market, language)
         form = await form_of(request)
-        answer = form.get("analytics")
-        granted = cookies.read_consent(answer)
+        granted = {"granted": True, "refused": False}.get(form.get("analytics", ""))
         if granted is not None:
-            page.visit = page.visit.with_analytics(granted)
-            page.keep(Cookie(cookies.CONSENT, str(answer), CONSENT_DAYS * DAY))
+            page.answer(granted)
         return page.again(_own(form.get("back", ""), page.url()))
+
+    @router.post("/{market}/{language}/forget-me", summary="Forget a visitor")
+    async def forget(request: Request, market: str, language: str) -> Response:
+        """Whoever agreed to be known again is not any more, and what was kept is nobody's."""
+        page = front.open(request, market, language)
+        await form_of(request)
+        page.forget_visitor()
+        return page.again(page.url("/privacy", "forgotten=1"))
 
     @router.get("/{market}/{language}/problems/{code}", summary="What a problem means")
     async def problem(request: Request, market: str, language: str, code: str) -> Response:

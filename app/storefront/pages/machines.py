@@ -18,6 +18,9 @@ from app.storefront.static import FOR_EVER
 from app.storefront.vocabulary import BODIES
 
 _PICTURE: Final = re.compile(r"([a-z][a-z0-9-]{0,39})-([0-9a-f]{6})\.svg")
+CLOSED: Final = "nothing-here"
+"""A page that robots.txt closes, and to which no link leads that a person could see or reach."""
+
 _PAGES: Final = ("", "/cars", "/models", "/advisor", "/how-it-works", "/privacy")
 
 
@@ -48,18 +51,31 @@ def routes(front: Front) -> APIRouter:
         cache = FOR_EVER if version == subject.version else "public, max-age=60"
         return Response(svg, media_type="image/svg+xml", headers={"cache-control": cache})
 
+    @router.get("/seen.css", summary="Shows that a browser has the page", response_class=Response)
+    async def seen(request: Request) -> Response:
+        front.see(request)
+        return Response("", media_type="text/css", headers={"cache-control": "no-store"})
+
     @router.get("/robots.txt", summary="Rules for robots", response_class=PlainTextResponse)
     async def robots(request: Request) -> Response:
         closed = "".join(
-            f"Disallow: /{place}/{language}/purchases\n"
+            f"Disallow: /{place}/{language}/{page}\n"
             for place in PLACES
             for language in LANGUAGES
+            for page in ("purchases", CLOSED)
         )
         text = (
             f"User-agent: *\n{closed}Disallow: /api/\nDisallow: /console\nDisallow: /sandbox/\n"
             f"Sitemap: {front.origin(request)}/sitemap.xml\n"
         )
         return PlainTextResponse(text, headers={"cache-control": "public, max-age=3600"})
+
+    @router.get(f"/{{market}}/{{language}}/{CLOSED}", summary="Only robots that ignore rules come")
+    async def closed_to_robots(request: Request, market: str, language: str) -> Response:
+        page = front.open(request, market, language)
+        if not _is_prefetch(request):
+            page.suspect("robots_txt")
+        return page.redirect(page.url())
 
     @router.get("/sitemap.xml", summary="Every page worth finding", response_class=Response)
     async def sitemap(request: Request) -> Response:
@@ -90,6 +106,13 @@ def _entry(origin: str, market: str, path: str) -> str:
         f"<url><loc>{escape(f'{origin}/{market}/{language}{path}')}</loc>{links}</url>"
         for language in LANGUAGES
     )
+
+
+def _is_prefetch(request: Request) -> bool:
+    """Whether a browser fetches ahead, which nobody has asked for."""
+    headers = request.headers
+    purposes = [headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz")]
+    return any("prefetch" in each or "prerender" in each for each in purposes)
 
 
 async def _subject(front: Front, slug: str) -> Subject:

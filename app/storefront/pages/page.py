@@ -14,18 +14,25 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.contracts.checkout import Hold
 from app.contracts.client import UpstreamProblem
-from app.contracts.events import PageViewed, SessionStarted
+from app.contracts.events import (
+    PageViewed,
+    SessionProven,
+    SessionStarted,
+    SessionSuspected,
+    VisitorForgotten,
+)
 from app.frame.data.behaviour import Behaviour
 from app.frame.inbound import problems
 from app.frame.inbound.callers import caller_of, passed_on
 from app.frame.inbound.edge import HEAD
-from app.frame.inbound.limits import Limits
+from app.frame.inbound.limits import Counters, Limits
 from app.frame.inbound.origins import here, is_neighbour, is_own
 from app.frame.inbound.synthetic import HEADER, proves_synthetic
 from app.frame.platform import Platform
 from app.frame.sessions import COOKIE, IDLE_SECONDS, LABELS
 from app.kernel.errors import Unavailable
 from app.kernel.facts import EventContext, Fact
+from app.kernel.ids import new_id
 from app.storefront import cookies, vocabulary
 from app.storefront.acquisition import CLICK_IDS, referring_host
 from app.storefront.cookies import DAY, Cookie
@@ -48,6 +55,12 @@ PRIVATE: Final = "private, no-cache"
 UNKEPT: Final = "no-store"
 """For pages with personal details: not even the browser's own cache keeps them."""
 
+DRIVEN: Final = "driven"
+"""In the address by which a script tells that a program drives its browser."""
+
+MOST_PAGES_A_MINUTE: Final = 60
+"""A person who opens a page every second for a minute is none."""
+
 Part = TypeVar("Part")
 
 
@@ -64,6 +77,10 @@ class Front:
     behaviour: Behaviour
     signals: Signals
     limits: Limits
+    paces: Counters
+    """Pages of each visit in this minute."""
+    seen: Counters
+    """Visits in this minute whose first page was seen: each is told of once."""
     environments: Mapping[str, tuple[Texts, Environment]]
 
     @property
@@ -88,6 +105,7 @@ class Front:
         if HEAD in request.scope:  # a monitor or link checker: nobody looks at a page
             page.visit = replace(page.visit, changed=False)
             return page
+        page.recognise()
         if page.visit.started:
             if not self._counts(request, page.visit):
                 page.visit = page.visit.uncounted()
@@ -100,12 +118,42 @@ class Front:
                     channel_group=session.channel_group,
                     utm_source=session.source,
                     utm_medium=session.medium,
+                    awaits_proof=True,
                 )
             )
+        elif not page.visit.session.proven:
+            page.record(SessionProven(page.visit.session.session_id))
+            page.visit = page.visit.with_proof()
+        if self.paces.wait(page.visit.session.session_id, MOST_PAGES_A_MINUTE) > 0:
+            page.suspect("pace")
+        page.remember_click()
         here = f"{place.slug}/{language}"
         if request.cookies.get(cookies.SHOP) != here:
             page.keep(Cookie(cookies.SHOP, here, 365 * DAY))
         return page
+
+    def see(self, request: Request) -> None:
+        """Whoever asks for what a visit's first page shows has got that page's cookie.
+
+        It sets no cookie: it may come after a form's answer that changed the session's.
+        """
+        now = int(self.platform.clock.now().timestamp())
+        session = self.platform.sessions.decode(request.cookies.get(COOKIE), now=now)
+        if HEAD in request.scope or session is None or not session.counted:
+            return
+        told: list[Fact] = []
+        if not session.proven:
+            told.append(SessionProven(session.session_id))
+        if DRIVEN in request.query_params and session.traffic == "human":
+            told.append(SessionSuspected(session.session_id, "webdriver"))
+        context = self.context_of(Visit(session, started=False, changed=False))
+        for fact in told:
+            if self.seen.wait(f"{session.session_id} {fact.TYPE}", 1) == 0:
+                self.behaviour.record(fact, context)
+
+    def context_of(self, visit: Visit) -> EventContext:
+        """The context of a fact that is stated during this request."""
+        return visit.context(release=self.platform.version, traceparent=current_traceparent() or "")
 
     def _counts(self, request: Request, visit: Visit) -> bool:
         """Whether one more visit from this network is believed; robots take nothing from people."""
@@ -240,6 +288,55 @@ class Page:
             for language in LANGUAGES
         ]
 
+    def answer(self, granted: bool) -> None:
+        """Note the answer about measurements, and know the visitor again or not."""
+        self.visit = self.visit.with_analytics(granted)
+        self.keep(cookies.consent(granted))
+        self.recognise()
+        self.remember_click()
+
+    def recognise(self) -> None:
+        """Give who agreed an id, and take it from who does not."""
+        session, jar = self.visit.session, self.request.cookies
+        if session.analytics is True:
+            now = self.front.platform.clock.now()
+            known, left = cookies.read_visitor(jar.get(cookies.VISITOR), now=now)
+            if not known:
+                known, left = new_id("vis", now), cookies.VISITOR_SECONDS
+                self.keep(Cookie(cookies.VISITOR, known, left))
+            self.visit = self.visit.with_visitor(known)
+        elif session.visitor_id or cookies.VISITOR in jar or cookies.CLICK in jar:
+            self.visit = self.visit.with_visitor("")
+            for name in (cookies.VISITOR, cookies.CLICK):
+                self.keep(Cookie(name, "", 0))
+
+    def remember_click(self) -> None:
+        """Of who agreed: keep the click that brought this visit, or thank an earlier one."""
+        session = self.visit.session
+        if session.analytics is not True:
+            return
+        if session.channel_group != "direct":
+            if self.visit.changed:
+                brought = {name: getattr(session, name) for name in (*LABELS, "channel_group")}
+                self.keep(cookies.click(brought, session.seen_at))
+        elif self.visit.started:
+            since = session.started_at - self.front.settings.attribution_days * DAY
+            kept = cookies.read_click(self.request.cookies.get(cookies.CLICK), since=since)
+            if kept:
+                self.visit = self.visit.thanked_to(kept)
+
+    def forget_visitor(self) -> None:
+        """State that a visitor is to be forgotten, and agree to nothing any more."""
+        if self.visit.session.visitor_id:
+            self.record(VisitorForgotten(self.visit.session.visitor_id))
+        self.answer(False)
+
+    def suspect(self, because: str) -> None:
+        """State once that no person is behind this visit."""
+        if self.visit.session.traffic == "human":
+            self.record(SessionSuspected(self.visit.session.session_id, because))
+            self.visit = self.visit.suspected()
+
     def record(self, fact: Fact) -> None:
         """State a behaviour fact of a visit that counts; nobody looks at the answer to a HEAD."""
         if HEAD in self.request.scope or not self.visit.session.counted:
@@ -247,9 +344,7 @@ class Page:
         self.front.behaviour.record(fact, self.context())
 
     def context(self) -> EventContext:
-        return self.visit.context(
-            release=self.front.platform.version, traceparent=current_traceparent() or ""
-        )
+        return self.front.context_of(self.visit)
 
     def remember_hold(self, hold: Hold) -> None:
         note = cookies.HoldNote(hold.hold_id, int(hold.expires_at.timestamp()))
