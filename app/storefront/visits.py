@@ -41,6 +41,8 @@ class Arrival:
     click_ids: Collection[str] = ()
     referrer: str = ""
     synthetic: bool = False
+    agent: bool = False
+    """A buying agent that we know has signed it."""
     consent: bool | None = None
 
 
@@ -107,7 +109,7 @@ def visit(session: Session | None, arrival: Arrival) -> Visit:
         session,
         market=arrival.market,
         language=arrival.language,
-        traffic="synthetic" if arrival.synthetic else session.traffic,
+        traffic=_proven(arrival, session.traffic),
         **({} if group == "direct" else brought),
     )
     renew = current != session or arrival.at - session.seen_at >= RENEW_SECONDS
@@ -122,10 +124,17 @@ def _begin(arrival: Arrival, brought: Mapping[str, Any]) -> Session:
         market=arrival.market,
         language=arrival.language,
         device=device_of(arrival.user_agent),
-        traffic=traffic_of(arrival.user_agent, synthetic=arrival.synthetic),
+        traffic=_proven(arrival, traffic_of(arrival.user_agent, synthetic=arrival.synthetic)),
         analytics=arrival.consent,
         **brought,
     )
+
+
+def _proven(arrival: Arrival, traffic: Traffic) -> Traffic:
+    """What a request proves of itself, else what it was taken for; a rehearsal stays one."""
+    if arrival.synthetic or traffic == "synthetic":
+        return "synthetic"
+    return "agent" if arrival.agent else traffic
 
 
 def traffic_of(user_agent: str, *, synthetic: bool) -> Traffic:

@@ -17,6 +17,7 @@ from app.contracts.client import UpstreamProblem
 from app.contracts.events import PageViewed, SessionStarted
 from app.frame.data.behaviour import Behaviour
 from app.frame.inbound import problems
+from app.frame.inbound.agents import proves_agent
 from app.frame.inbound.callers import caller_of, passed_on
 from app.frame.inbound.edge import HEAD
 from app.frame.inbound.limits import Limits
@@ -134,6 +135,7 @@ class Front:
             synthetic=proves_synthetic(
                 request.headers.get(HEADER), platform.settings.synthetic_key, now=at
             ),
+            agent=proves_agent(request),
             consent=cookies.read_consent(jar.get(cookies.CONSENT)),
         )
         known = platform.sessions.decode(jar.get(COOKIE), now=at)
