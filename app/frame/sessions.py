@@ -49,6 +49,10 @@ class Session:
     variant: str = ""
     analytics: bool | None = None
     """Consent to browser measurements: given, refused, or not answered yet (None)."""
+    advice: str = ""
+    """The last advice that found it a car, which it may say what it thought of."""
+    rated: bool = False
+    """Whether it has said what it thought of an advice: it is asked once."""
     counted: bool = True
     """Whether this visit is in the numbers: not when its network began too many in a minute."""
 

@@ -1,7 +1,8 @@
 """Visits: when a session starts, what is known of it, and how a request continues it.
 
 Nothing personal is kept: a random id, the market, the language, the kind of device, the labels
-and channel group of the click, whether the shopper agreed to measurements. A session ends after
+and channel group of the click, whether the shopper agreed to measurements, the advice they were
+given last and whether they have said what they thought of one. A session ends after
 30 minutes without a request (`frame.sessions`). The cookie is necessary: a hold belongs to its
 session.
 """
@@ -59,6 +60,12 @@ class Visit:
 
     def with_analytics(self, analytics: bool) -> Visit:
         return self._with(replace(self.session, analytics=analytics))
+
+    def with_advice(self, advice_id: str) -> Visit:
+        return self._with(replace(self.session, advice=advice_id))
+
+    def with_rating(self) -> Visit:
+        return self._with(replace(self.session, rated=True))
 
     def uncounted(self) -> Visit:
         """The visit of somebody who may do everything and is in no number."""

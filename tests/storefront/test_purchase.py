@@ -329,7 +329,9 @@ async def test_feedback_is_asked_for_once_and_counted_once(shopfront: Shopfront)
         for fact in await shopfront.facts()
         if fact["type"] == "storefront.feedback.given" and fact.get("campaign") == "feedback"
     ]
-    assert given == [{"touchpoint": "order", "csat": 5, "nps": 9, "order_id": order_id}]
+    assert given == [
+        {"touchpoint": "order", "csat": 5, "nps": 9, "order_id": order_id, "advice_id": ""}
+    ]
     assert "Thank you for telling us" in thanked.text
 
 

@@ -294,7 +294,9 @@ class Page:
             page=self, f=self.formats, words=vocabulary, assets=self.front.assets, **values
         )
         if view is not None:
-            self.record(replace(view, again=self._is_again()))
+            self.record(replace(view, again=self.is_again))
+            if cookies.ANSWERED in self.request.cookies:
+                self.keep(Cookie(cookies.ANSWERED, "", 0))
         if outcome is not None:
             self.request.scope[problems.OUTCOME] = outcome
         response = HTMLResponse(html, status_code=status, headers={"cache-control": cache})
@@ -315,11 +317,10 @@ class Page:
             self.keep(cookies.answered(urlsplit(address).path))
         return self.redirect(address)
 
-    def _is_again(self) -> bool:
+    @property
+    def is_again(self) -> bool:
+        """Whether a form that was on this page has just led back to it."""
         note = self.request.cookies.get(cookies.ANSWERED)
-        if note is None:
-            return False
-        self.keep(Cookie(cookies.ANSWERED, "", 0))
         return cookies.is_answered(note, self.request.url.path)
 
     def _finish(self, response: Response) -> Response:
