@@ -57,15 +57,30 @@ class CustomerIndex:
 
     def __init__(self, key: str) -> None:
         self._key = hmac.new(key.encode(), b"vitrine customer index", hashlib.sha256).digest()
+        self._pseudonyms = hmac.digest(key.encode(), b"vitrine customer pseudonym", "sha256")
         self.prefix = f"{hashlib.sha256(self._key).hexdigest()[:8]}."
 
     def of(self, email: str) -> str:
         digest = hmac.digest(self._key, normalised(email).encode(), "sha256")
         return f"{self.prefix}{digest.hex()[:INDEX_DIGITS]}"
 
+    def pseudonym(self, email_index: str | None) -> str:
+        """By what name facts know the customer whose row has this index; "" for another key's.
+
+        Made of the index, so that nothing is opened, and by another key, so that without it nobody
+        can tell which row it is of.
+        """
+        if not (email_index or "").startswith(self.prefix):
+            return ""
+        digest = hmac.digest(self._pseudonyms, str(email_index).encode(), "sha256")
+        return f"cus_{digest.hex()[:PSEUDONYM_DIGITS]}"
+
 
 INDEX_DIGITS: Final = 48
 """Of the hash in hexadecimal: 192 bits, far more than there are customers."""
+
+PSEUDONYM_DIGITS: Final = 32
+"""128 bits: of a billion customers no two share one."""
 
 
 def normalised(email: str) -> str:

@@ -35,6 +35,8 @@ class OrderSight(Purchase):
     taken_elsewhere: bool
     """Whether somebody has this physical car by another id."""
     event_known: bool
+    email_index: str | None = None
+    """Of its customer (`customers.CustomerIndex`); None once they are erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +255,10 @@ def _order_sight(
     last: str,
     elsewhere: object,
     event: object,
+    email_index: str | None,
 ) -> OrderSight:
-    return OrderSight(order, payment, hold, car, last, elsewhere is not None, event is not None)
+    taken, known = elsewhere is not None, event is not None
+    return OrderSight(order, payment, hold, car, last, taken, known, email_index)
 
 
 def _car_sight(
@@ -294,6 +298,7 @@ QUERIES: Final[Mapping[type[Look[Any]], Query[Any]]] = {
             _ELSEWHERE,
             # As a value: `EXISTS` may be answered by reading all messages there ever were.
             "(SELECT e.event_id FROM payment_events e WHERE e.event_id = q.event_id)",
+            "(SELECT u.email_index FROM customers u WHERE u.order_id = o.order_id)",
         ),
     ),
     HoldLook: Query(

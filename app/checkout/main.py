@@ -195,11 +195,11 @@ def parts_of(platform: Platform, settings: ServiceSettings, own: CheckoutSetting
         close.append(stripe.aclose)
     guarded = {provider.name: GuardedProvider(provider, signals) for provider in providers}
     changes = Changes(lines_to(database, outbox), signals, platform.clock)
-    payments = Payments(
-        store, changes, guarded, offered, signals, platform.clock, own, platform.flags
-    )
     seal = CustomerSeal(secrets.customer_key)
     index = CustomerIndex(secrets.customer_index_key or secrets.session_key)
+    payments = Payments(
+        store, changes, guarded, offered, index, signals, platform.clock, own, platform.flags
+    )
     held = StockHeld(store, signals, own)
     use = UseCases(
         holds=Holds(store, changes, signals, SimilarCars(catalog), held, platform.clock, own),

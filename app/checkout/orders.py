@@ -115,7 +115,9 @@ def submit(
     change.foresee(
         OrderLook(order.order_id),
         # Nobody has this car by another id: it is held.
-        OrderSight(order, payment, hold, change.after(car), order.order_id, False, False),
+        OrderSight(
+            order, payment, hold, change.after(car), order.order_id, False, False, new.email_index
+        ),
         bound,
     )
     change.say(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from app.checkout.change import Change, Changes, Put, unchanged
+from app.checkout.customers import CustomerIndex
 from app.checkout.errors import ProviderNotOffered, ProviderUnknown, WebhookTooLarge
 from app.checkout.looks import OrderLook, OrderSight
 from app.checkout.models import PAYMENT_EVENTS
@@ -48,6 +49,7 @@ class Payments:
         changes: Changes,
         providers: Mapping[str, PaymentProvider],
         offered: Sequence[str],
+        index: CustomerIndex,
         signals: Signals,
         clock: Clock,
         settings: CheckoutSettings,
@@ -58,6 +60,7 @@ class Payments:
         self._changes = changes
         self._providers = providers
         self.offered = tuple(offered)
+        self._index = index
         self._signals = signals
         self._clock = clock
         self._terms = Terms(settings.pick_up_seconds, settings.hold_extension_seconds)
@@ -149,7 +152,9 @@ class Payments:
             return unchanged(("duplicate", sight.order))
         now = self._clock.now()
         change: Change[Found] = _caused_by(event, sight, now)
-        change.answer = apply_payment(change, sight, payment, now, self._terms), sight.order
+        customer_id = self._index.pseudonym(sight.email_index)
+        effect = apply_payment(change, sight, payment, now, self._terms, customer_id)
+        change.answer = effect, sight.order
         return change
 
     async def _follow(self, name: str, event: ProviderEvent, moved: MoneyMoved) -> Applied:

@@ -68,13 +68,18 @@ def wanted(sight: OrderSight, payment: ProviderPayment) -> bool:
 
 
 def apply(
-    change: Change[Any], sight: OrderSight, payment: ProviderPayment, now: datetime, terms: Terms
+    change: Change[Any],
+    sight: OrderSight,
+    payment: ProviderPayment,
+    now: datetime,
+    terms: Terms,
+    customer_id: str = "",
 ) -> Effect:
-    """Let the order follow; what that was."""
+    """Let the order follow; what that was. `customer_id` is by what name facts know who bought."""
     waits = sight.order.state == "payment_pending"
     match payment.state:
         case "succeeded" if sight.payment.state not in SETTLED:
-            return _succeeded(change, sight, payment, now, terms)
+            return _succeeded(change, sight, payment, now, terms, customer_id)
         case "declined" if waits:
             _end(change, sight, "declined", "declined", now)
             change.set(sight.payment, state="declined")
@@ -99,7 +104,12 @@ def apply(
 
 
 def _succeeded(
-    change: Change[Any], sight: OrderSight, payment: ProviderPayment, now: datetime, terms: Terms
+    change: Change[Any],
+    sight: OrderSight,
+    payment: ProviderPayment,
+    now: datetime,
+    terms: Terms,
+    customer_id: str,
 ) -> Effect:
     order = sight.order
     accepted_at = payment.accepted_at or now
@@ -108,7 +118,7 @@ def _succeeded(
     )
     context = stated_now(order)
     change.say(context, _attempt(order, "accepted"))
-    effect = _bought_or_not(change, sight, payment, now, accepted_at, terms, context)
+    effect = _bought_or_not(change, sight, payment, now, accepted_at, terms, context, customer_id)
     for state, amount in Moves.of_payment(sight.payment).disputes.values():
         if state == "open":  # told before the success itself
             disputed = OrderDisputed(order.order_id, amount or order.deposit, order.currency)
@@ -124,6 +134,7 @@ def _bought_or_not(
     accepted_at: datetime,
     terms: Terms,
     context: EventContext,
+    customer_id: str,
 ) -> Effect:
     order = sight.order
     right = expected_amount(order, payment)
@@ -164,6 +175,7 @@ def _bought_or_not(
             confirmation_seconds=max(0.0, (now - accepted_at).total_seconds()),
             advice_id=order.advice_id,
             late=not in_time,
+            customer_id=customer_id,
         ),
         CarStateChanged(order.car_id, "reserved"),
     )

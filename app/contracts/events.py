@@ -3,7 +3,8 @@
 A fact is a frozen dataclass: something that happened, in the past tense, with units documented.
 Durable facts travel through the outbox of the service that states them. Money is integer minor
 units of `currency`; times are RFC 3339 UTC strings (they cross process borders as JSON).
-No fact carries anything personal: no name, e-mail, phone, address, VIN or token.
+No fact carries anything that says who somebody is: no name, e-mail, phone, address, VIN or token.
+Pseudonyms (a session, a visitor, a customer) stand for people and are forgotten with them.
 
 A fact's types are its contract: what does not fit cannot be stated (`frame.data.outbox` checks),
 and what was stated nevertheless cannot be read (`fact_of`). Consumers' columns are at least as
@@ -300,6 +301,9 @@ class OrderConfirmed(Fact):
     advice_id: Id = ""
     late: bool = False
     """Paid after its hold had ended: that checkout was already counted as ended."""
+    customer_id: Id = ""
+    """A pseudonym of who bought, the same in all their orders; `CustomerErased` takes it back.
+    Empty when it is not known: of a version before, or while the index key changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +374,7 @@ class OrderPartlyRefunded(Fact):
 
 @dataclass(frozen=True, slots=True)
 class CustomerErased(Fact):
-    """Whose order it was is forgotten, and by what words they were brought."""
+    """Whose order it was is forgotten: its `customer_id`, and by what words they were brought."""
 
     TYPE: ClassVar[str] = "checkout.customer.erased"
     order_id: Id

@@ -13,10 +13,12 @@ from pathlib import Path
 import httpx
 from starlette.types import ASGIApp
 
+from app.frame.agents import KnownAgents
 from app.frame.data.database import Database
 from app.frame.flags import Flags
 from app.frame.keys import internal_key
 from app.frame.outbound.connections import KeptConnections
+from app.frame.outbound.directories import Directories
 from app.frame.outbound.http import DEADLINE, Carrier, InProcessTransport, NeighbourClient
 from app.frame.sessions import SessionCodec
 from app.frame.settings import Budgets, PlatformSettings, ServiceAddresses, ServiceSettings
@@ -49,11 +51,17 @@ class Platform:
     budgets: Callable[[str], Budgets] = Budgets.of
     """How much one caller of a service may ask for."""
     sessions: SessionCodec = field(init=False)
+    agents: KnownAgents = field(init=False)
+    directories: Directories = field(init=False)
     unaddressed: set[str] = field(default_factory=set)
     """Variables that name the services called from here, as far as they are not set."""
 
     def __post_init__(self) -> None:
         self.sessions = SessionCodec(self.settings.session_key)
+        self.agents = KnownAgents(self.settings)
+        self.directories = Directories(
+            self.agents, self.clock, private=self.settings.agent_directories_private
+        )
 
     def telemetry(self, service: str) -> Telemetry:
         """Start one service's telemetry: a tracer provider, a metric view and a logger."""

@@ -54,6 +54,10 @@ class Session:
     proven: bool = True
     """Whether the cookie has come back: until then nothing shows that a browser has it. A session
     that a version before began is."""
+    advice: str = ""
+    """The last advice that found it a car, which it may say what it thought of."""
+    rated: bool = False
+    """Whether it has said what it thought of an advice: it is asked once."""
     counted: bool = True
     """Whether this visit is in the numbers: not when its network began too many in a minute."""
 

@@ -78,6 +78,13 @@ class PlatformSettings(BaseSettings):
         " mode believes nobody unless this is set",
     )
 
+    agent_directories: str = Field(
+        "", description="https addresses of buying agents' key directories, by commas"
+    )
+    agent_directories_private: bool = Field(
+        False, description="for tests: directories may be on http and in private networks"
+    )
+
     body_seconds: float = Field(
         5.0, ge=1, le=60, description="for a body of up to 512 KiB to come; larger ones have more"
     )

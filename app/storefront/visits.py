@@ -1,7 +1,8 @@
 """Visits: when a session starts, what is known of it, and how a request continues it.
 
 Nothing personal is kept: a random id, the market, the language, the kind of device, the labels
-and channel group of the click, whether the shopper agreed to measurements. A session ends after
+and channel group of the click, whether the shopper agreed to measurements, the advice they were
+given last and whether they have said what they thought of one. A session ends after
 30 minutes without a request (`frame.sessions`). The cookie is necessary: a hold belongs to its
 session.
 """
@@ -42,6 +43,8 @@ class Arrival:
     click_ids: Collection[str] = ()
     referrer: str = ""
     synthetic: bool = False
+    agent: bool = False
+    """A buying agent that we know has signed it."""
     consent: bool | None = None
 
 
@@ -76,6 +79,12 @@ class Visit:
     def suspected(self) -> Visit:
         """The visit of a program that pretends: nothing is refused to it."""
         return self._with(replace(self.session, traffic="suspect"))
+
+    def with_advice(self, advice_id: str) -> Visit:
+        return self._with(replace(self.session, advice=advice_id))
+
+    def with_rating(self) -> Visit:
+        return self._with(replace(self.session, rated=True))
 
     def uncounted(self) -> Visit:
         """The visit of somebody who may do everything and is in no number."""
@@ -127,7 +136,7 @@ def visit(session: Session | None, arrival: Arrival) -> Visit:
         session,
         market=arrival.market,
         language=arrival.language,
-        traffic="synthetic" if arrival.synthetic else session.traffic,
+        traffic=_proven(arrival, session.traffic),
         **({} if group == "direct" else brought),
     )
     renew = current != session or arrival.at - session.seen_at >= RENEW_SECONDS
@@ -142,11 +151,18 @@ def _begin(arrival: Arrival, brought: Mapping[str, Any]) -> Session:
         market=arrival.market,
         language=arrival.language,
         device=device_of(arrival.user_agent),
-        traffic=traffic_of(arrival.user_agent, synthetic=arrival.synthetic),
+        traffic=_proven(arrival, traffic_of(arrival.user_agent, synthetic=arrival.synthetic)),
         analytics=arrival.consent,
         proven=False,
         **brought,
     )
+
+
+def _proven(arrival: Arrival, traffic: Traffic) -> Traffic:
+    """What a request proves of itself, else what it was taken for; a rehearsal stays one."""
+    if arrival.synthetic or traffic == "synthetic":
+        return "synthetic"
+    return "agent" if arrival.agent else traffic
 
 
 def traffic_of(user_agent: str, *, synthetic: bool) -> Traffic:

@@ -123,6 +123,16 @@ PROTECTION = Row(
             smallest=0.0,
         ),
         graph(
+            "Signatures of buying agents",
+            "Per second, by what came of them. Who is not verified is served all the same.",
+            "reqps",
+            Query(
+                promql.rate(frame.AGENT_SIGNATURES, by=("service", "result")),
+                "{{service}} {{result}}",
+            ),
+            smallest=0.0,
+        ),
+        graph(
             "Flags in force",
             "1 while a feature or fault flag is not at rest. A forgotten fault shows here.",
             "none",

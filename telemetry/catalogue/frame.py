@@ -107,6 +107,28 @@ REQUESTS_LIMITED = Metric(
     owner="frame",
     shown_on="services",
 )
+AgentProof = Literal[
+    "verified",
+    "malformed",
+    "incomplete",
+    "unknown_agent",
+    "out_of_time",
+    "unknown_key",
+    "forged",
+    "replayed",
+]
+AGENT_PROOF = Label(
+    "result", get_args(AgentProof), "Whether a buying agent's signature held, or why it did not."
+)
+AGENT_SIGNATURES = Metric(
+    name="agent_signatures_total",
+    kind="counter",
+    description="Signatures by which callers wanted to prove that they are buying agents.",
+    labels=(SERVICE, AGENT_PROOF),
+    unit="signatures",
+    owner="frame",
+    shown_on="services",
+)
 APP_INFO = Metric(
     name="app_info",
     kind="info",
@@ -211,6 +233,7 @@ METRICS = (
     INTERNAL_REFUSED,
     OVERLOAD_SHED,
     REQUESTS_LIMITED,
+    AGENT_SIGNATURES,
     APP_INFO,
     FLAG_ENABLED,
     TELEMETRY_SPANS_DROPPED,

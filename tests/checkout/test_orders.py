@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from app.checkout.customers import CustomerIndex
 from app.checkout.states import TRANSITIONS, diagram
+from tests.builders.platform import KEYS
 from tests.builders.shop import (
     ANOTHER,
     CHALLENGE,
@@ -86,6 +88,7 @@ async def test_the_confirmation_is_a_fact_with_money_and_times(shop: Shop) -> No
     await shop.pay(order, PAYS)
 
     (confirmed,) = [e for e in await shop.facts() if e.type == "checkout.order.confirmed"]
+    ((index,),) = await shop.rows("SELECT email_index FROM customers")
     assert confirmed.data == {
         "order_id": order["order_id"],
         "hold_id": order["hold_id"],
@@ -100,6 +103,7 @@ async def test_the_confirmation_is_a_fact_with_money_and_times(shop: Shop) -> No
         "confirmation_seconds": 0.0,
         "advice_id": "",
         "late": False,
+        "customer_id": CustomerIndex(KEYS["session_key"]).pseudonym(index),
     }
     assert (confirmed.context.market, confirmed.context.channel) == ("SE", "api")
 

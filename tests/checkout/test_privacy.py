@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.checkout.customers import CustomerSeal
+from app.checkout.customers import CustomerIndex, CustomerSeal
 from app.contracts.checkout import Customer
 from app.kernel.clock import ManualClock
 from telemetry.tracestore import TraceStore
 from tests.builders.platform import KEYS
-from tests.builders.shop import CHALLENGE, CUSTOMER, PAYS, open_shop
+from tests.builders.shop import CHALLENGE, CUSTOMER, PAYS, Shop, open_shop
 
 KEY_A = "dGVzdC1jdXN0b21lci1rZXktdGVzdC1jdXN0b21lcjA="
 KEY_B = "b3RoZXItY3VzdG9tZXIta2V5LW90aGVyLWN1c3RvbWU="
@@ -71,3 +71,50 @@ def test_the_seal_can_change_its_key_and_still_open_what_is_old() -> None:
     assert rotated.open(old.seal(customer)) == customer
     assert fresh.open(rotated.seal(customer)) == customer
     assert b"asa" not in old.seal(customer)
+
+
+async def _bought_by(shop: Shop, email: str, car_id: str) -> str:
+    """By what name the confirmation's fact knows whoever bought a car with this address."""
+    hold = await shop.held(car_id)
+    customer = {**CUSTOMER, "email": email}
+    order = (await shop.order(hold["hold_id"], customer=customer)).json()
+    await shop.pay(order, PAYS)
+    (fact,) = [
+        event.data
+        for event in await shop.facts()
+        if event.type == "checkout.order.confirmed" and event.data["car_id"] == car_id
+    ]
+    return str(fact["customer_id"])
+
+
+async def test_facts_know_a_customer_who_comes_back_by_one_name(shop: Shop) -> None:
+    first = await _bought_by(shop, "asa.oberg@example.se", "car_1")
+    again = await _bought_by(shop, "ASA.Oberg@Example.SE", "car_2")
+    other = await _bought_by(shop, "nils@example.se", "car_3")
+
+    assert first == again != other
+    assert len(first) == len(other) == len("cus_") + 32
+
+
+async def test_the_name_in_facts_does_not_lead_to_a_row(shop: Shop) -> None:
+    name = await _bought_by(shop, "asa.oberg@example.se", "car_1")
+    ((index,),) = await shop.rows("SELECT email_index FROM customers")
+
+    mark, _, digits = index.partition(".")
+    assert not {mark, digits, digits[:32]} & {name, name.removeprefix("cus_")}
+    assert CustomerIndex("another key").pseudonym(index) == ""
+    assert CustomerIndex(KEYS["session_key"]).pseudonym(index) == name
+
+
+async def test_a_row_without_an_index_of_this_key_is_nobody_in_facts(shop: Shop) -> None:
+    hold = await shop.held()
+    order = (await shop.order(hold["hold_id"])).json()
+    await shop.damage(
+        "UPDATE customers SET email_index = NULL",
+        "UPDATE cars SET version = version + 1",  # so that checkout looks again
+    )
+
+    await shop.pay(order, PAYS)
+
+    (fact,) = [event for event in await shop.facts() if event.type == "checkout.order.confirmed"]
+    assert fact.data["customer_id"] == ""

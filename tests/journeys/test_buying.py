@@ -54,6 +54,9 @@ def test_who_does_not_know_is_advised_and_buys(visit: Visit) -> None:
 
     expect(page.locator(".score strong")).to_have_text(re.compile(r"\d+"))
     expect(page.locator(".reasons").first.locator(".against").first).to_be_visible()
+    page.check("#csat-4")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#feedback")).to_contain_text("Thank you for telling us")
     choose_car(page)
     page.get_by_role("button", name="Hold this car").click()
     give_details(page)

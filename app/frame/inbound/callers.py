@@ -1,4 +1,4 @@
-"""Who is calling: taken from session cookie, synthetic proof and address, once per request."""
+"""Who is calling: taken from session cookie, proofs and address, once per request."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+from app.frame.inbound.agents import proves_agent
 from app.frame.inbound.networks import network_of
 from app.frame.inbound.synthetic import HEADER, proves_synthetic
 from app.frame.platform import Platform
@@ -78,8 +79,13 @@ def caller_of(request: Request) -> Caller:
     session = platform.sessions.decode(request.cookies.get(COOKIE), now=now)
     header = request.headers.get(HEADER)
     proven = proves_synthetic(header, platform.settings.synthetic_key, now=now)
-    # A session is signed by us: its traffic was decided when the storefront saw the proof.
-    traffic: Traffic = "synthetic" if proven else (session.traffic if session else "human")
+    # A session is signed by us: its traffic was decided when the storefront saw the proof, and who
+    # began as a rehearsal stays one.
+    traffic: Traffic = session.traffic if session else "human"
+    if proven:
+        traffic = "synthetic"
+    elif traffic != "synthetic" and proves_agent(request):
+        traffic = "agent"
     return Caller(
         session=session,
         traffic=traffic,

@@ -13,6 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.frame.data.database import Database
 from app.frame.data.outbox import Outbox
 from app.frame.inbound import problems
+from app.frame.inbound.agents import Agents
 from app.frame.inbound.bodies import BodyLimit
 from app.frame.inbound.direct import DirectRoute, straight
 from app.frame.inbound.documentation import reference_routes
@@ -138,12 +139,15 @@ def assemble(
     `limits` are handed in by a service that counts more than changes; `unlimited` as in `Limited`.
     """
     refused = telemetry.instruments.counter(INTERNAL_REFUSED)
+    api.state.agents = Agents(platform, telemetry)
     own_jobs = [
         *jobs,
         _flag_job(platform, telemetry),
         clock_job(database, platform.clock, telemetry),
         size_job(database, telemetry),
     ]
+    if platform.agents.directories:
+        own_jobs.append(Job("agent-directories", 10.0, platform.directories.refresh))
     checks = [database.check, *ready]
     if outbox is not None:
         own_jobs += _outbox_jobs(outbox, telemetry)

@@ -25,7 +25,7 @@ from app.frame.inbound.callers import caller_of, passed_on
 from app.frame.inbound.limits import Counters, Limits
 from app.insight.api.alerts import Notification, receive
 from app.insight.api.beacons import Envelope, heard
-from app.insight.api.feedback import Feedback, fact_of
+from app.insight.api.feedback import Feedback, fact_of_advice, fact_of_order
 from app.insight.api.reports import (
     ChannelReport,
     FunnelReport,
@@ -141,19 +141,23 @@ def _add_feedback(router: APIRouter, api: Api) -> None:
     async def feedback(
         request: Request, answer: Feedback, authorization: Annotated[str, Header()] = ""
     ) -> None:
-        """A shopper's answers, with the order's token (`Authorization: Bearer`).
+        """A shopper's answers: about an order, or about the advice that the shopper was given last.
 
-        They are counted once per order, and never stored with who gave them.
+        An order's come with its token (`Authorization: Bearer`), advice's with the cookie of the
+        session. They count once per order or session, and are never stored with who gave them.
         """
         caller = caller_of(request)
         context = caller.context(market=answer.market or "")
         if not context.market:
             raise InvalidInput("market: is needed from a caller without a session")
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise NotAuthorised("Send the order's token as Authorization: Bearer <token>.")
-        checkout = CheckoutClient(api.checkout, passed_on(request, language=caller.language))
-        fact = await fact_of(answer, token.strip(), checkout)
+        if answer.advice_id is not None:
+            fact = fact_of_advice(answer, caller.session)
+        else:
+            scheme, _, token = authorization.partition(" ")
+            if scheme.lower() != "bearer" or not token.strip():
+                raise NotAuthorised("Send the order's token as Authorization: Bearer <token>.")
+            checkout = CheckoutClient(api.checkout, passed_on(request, language=caller.language))
+            fact = await fact_of_order(answer, token.strip(), checkout)
         async with api.database.transaction() as transaction:
             await api.outbox.add(transaction, [fact], context)
 

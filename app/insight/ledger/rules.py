@@ -254,6 +254,7 @@ def _order_confirmed(
     fact: facts.OrderConfirmed, line: Line, segment: Segment, books: Books
 ) -> None:
     page = _order(fact, line, segment, books)
+    page.customer_id = _least(page.customer_id, fact.customer_id)
     if page.confirmed_at is None:
         page.confirmed_at, page.confirmed_trace = line.at, line.trace_id
         page.order_seconds = fact.order_seconds

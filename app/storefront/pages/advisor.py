@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from app.contracts.catalog import Model
 from app.contracts.events import (
     AdviceStarted,
     AdviceStepAnswered,
+    FeedbackGiven,
     MatchViewed,
     PageViewed,
 )
@@ -23,6 +25,8 @@ from app.storefront.cookies import DAY, Cookie
 from app.storefront.errors import PageMissing
 from app.storefront.filters import City, cities_of
 from app.storefront.pages.page import Front, Page
+from app.storefront.pages.purchase import form_of
+from app.storefront.pages.scores import score
 from app.storefront.pictures import subject_of_model
 from app.storefront.questions import (
     BUDGETS,
@@ -95,6 +99,19 @@ def routes(front: Front) -> APIRouter:
         answers = read_answers(request.query_params.multi_items())
         return await _matches_page(page, answers)
 
+    @router.post(
+        "/{market}/{language}/advisor/matches/feedback", summary="What the shopper thought of it"
+    )
+    async def feedback(request: Request, market: str, language: str) -> Response:
+        page = front.open(request, market, language)
+        csat = score((await form_of(request)).get("csat"), 1, 5)
+        session = page.visit.session
+        if csat is not None and session.advice and not session.rated:
+            page.record(FeedbackGiven("advice", csat=csat, advice_id=session.advice))
+            page.visit = page.visit.with_rating()
+        answers = read_answers(request.query_params.multi_items())
+        return page.again(page.url("/advisor/matches", answers.query()) + "#feedback")
+
     @router.get("/{market}/{language}/advisor/{step}", summary="One of the advisor's questions")
     async def question(request: Request, market: str, language: str, step: str) -> Response:
         page = front.open(request, market, language)
@@ -132,7 +149,8 @@ async def _matches_page(page: Page, answers: Answers) -> Response:
     models = await page.part("catalog", page.front.range.models()) or {}
     asked = match_request(answers, page.place, cities)
     response = await page.shop.advisor.match(asked)
-    _advised(page, response)
+    if not page.is_again:  # its own form leads back to it: the shopper has this advice already
+        _advised(page, response)
     suggestions = [_suggestion(page, match, models) for match in response.matches]
     return page.render(
         "matches.html",
@@ -142,13 +160,22 @@ async def _matches_page(page: Page, answers: Answers) -> Response:
         others=suggestions[1:],
         loosenings=_loosenings(page, answers, response),
         steps=STEPS,
+        rating=_rating(page, response),
     )
+
+
+def _rating(page: Page, response: MatchResponse) -> Literal["asked", "given", ""]:
+    """Whether to ask what the shopper thought of the advice, once in a visit, or to thank them."""
+    session = page.visit.session
+    if session.rated:
+        return "given" if page.is_again else ""
+    return "asked" if response.matches and session.advice else ""
 
 
 def _advised(page: Page, response: MatchResponse) -> None:
     """What the visit is from here on; who was shown no car goes on straight to stock."""
     if response.matches:
-        page.visit = page.visit.with_entry("advisor")
+        page.visit = page.visit.with_entry("advisor").with_advice(response.advice_id)
         page.keep(Cookie(cookies.ADVICE, response.advice_id, DAY))
         page.record(MatchViewed(response.advice_id))
     elif cookies.ADVICE not in page.request.cookies:

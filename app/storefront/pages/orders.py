@@ -21,6 +21,7 @@ from app.storefront.cookies import DAY, Cookie
 from app.storefront.errors import PageMissing
 from app.storefront.pages.page import UNKEPT, Front, Page
 from app.storefront.pages.purchase import form_of, hold_or_end, key_of, was_sold
+from app.storefront.pages.scores import score
 from app.storefront.places import LANGUAGES
 
 LOOKS: Final = 20
@@ -66,7 +67,7 @@ def routes(front: Front) -> APIRouter:
         page = front.open(request, market, language)
         order = await _order(page)  # only who has bought may speak about it
         form = await form_of(request)
-        csat, nps = _score(form.get("csat"), 1, 5), _score(form.get("nps"), 0, 10)
+        csat, nps = score(form.get("csat"), 1, 5), score(form.get("nps"), 0, 10)
         told = csat is not None or nps is not None
         if FEEDBACK not in request.cookies and order.confirmed_at is not None and told:
             page.record(FeedbackGiven("order", csat=csat, nps=nps, order_id=order.order_id))
@@ -104,7 +105,7 @@ async def _order_page(page: Page, hold_id: str, order: Order) -> Response:
         await page.part("catalog", page.front.range.dealer(car.dealer.dealer_id)) if car else None
     )
     query = page.request.query_params
-    looked = _score(query.get("look"), 0, LOOKS) or 0
+    looked = score(query.get("look"), 0, LOOKS) or 0
     back = query.get("back") == "1"
     held_until, sold = await _held_until(page, hold_id, order)
     if held_until is None:
@@ -158,9 +159,3 @@ async def _held_until(page: Page, hold_id: str, order: Order) -> tuple[datetime 
             return hold.expires_at, False
         return None, was_sold(hold)
     return None, False
-
-
-def _score(text: str | None, low: int, high: int) -> int | None:
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 2:
-        return None
-    return int(text) if low <= int(text) <= high else None

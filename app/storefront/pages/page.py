@@ -23,6 +23,7 @@ from app.contracts.events import (
 )
 from app.frame.data.behaviour import Behaviour
 from app.frame.inbound import problems
+from app.frame.inbound.agents import proves_agent
 from app.frame.inbound.callers import caller_of, passed_on
 from app.frame.inbound.edge import HEAD
 from app.frame.inbound.limits import Counters, Limits
@@ -182,6 +183,7 @@ class Front:
             synthetic=proves_synthetic(
                 request.headers.get(HEADER), platform.settings.synthetic_key, now=at
             ),
+            agent=proves_agent(request),
             consent=cookies.read_consent(jar.get(cookies.CONSENT)),
         )
         known = platform.sessions.decode(jar.get(COOKIE), now=at)
@@ -387,7 +389,9 @@ class Page:
             page=self, f=self.formats, words=vocabulary, assets=self.front.assets, **values
         )
         if view is not None:
-            self.record(replace(view, again=self._is_again()))
+            self.record(replace(view, again=self.is_again))
+            if cookies.ANSWERED in self.request.cookies:
+                self.keep(Cookie(cookies.ANSWERED, "", 0))
         if outcome is not None:
             self.request.scope[problems.OUTCOME] = outcome
         response = HTMLResponse(html, status_code=status, headers={"cache-control": cache})
@@ -408,11 +412,10 @@ class Page:
             self.keep(cookies.answered(urlsplit(address).path))
         return self.redirect(address)
 
-    def _is_again(self) -> bool:
+    @property
+    def is_again(self) -> bool:
+        """Whether a form that was on this page has just led back to it."""
         note = self.request.cookies.get(cookies.ANSWERED)
-        if note is None:
-            return False
-        self.keep(Cookie(cookies.ANSWERED, "", 0))
         return cookies.is_answered(note, self.request.url.path)
 
     def _finish(self, response: Response) -> Response:

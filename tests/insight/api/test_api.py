@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import httpx
+from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from app.frame.sessions import COOKIE, Session
 from app.frame.start.service import Service
 from app.kernel.clock import rfc3339
 from telemetry.catalogue.insight import DEPLOY_OUTCOME
@@ -259,6 +262,41 @@ async def test_only_who_has_bought_speaks_about_it_and_is_counted_once(world: Wo
     assert total(service, "shop_csat_responses_total", score="5") == 1
     assert total(service, "shop_nps_responses_total") == 1
     assert total(service, "shop_nps_responses_total", group="promoter") == 1
+
+
+async def test_only_a_counted_visit_speaks_about_advice_and_about_its_own(world: World) -> None:
+    service = await world.replica()
+    platform, now = service.platform, int(world.clock.now().timestamp())
+    advised = Session(
+        session_id="ses_1", started_at=now, seen_at=now, market="SE", language="sv", advice="adv_1"
+    )
+
+    def cookie(**changes: Any) -> dict[str, str]:
+        session = replace(advised, **changes)
+        return {"cookie": f"{COOKIE}={platform.sessions.encode(session)}"}
+
+    good = {"advice_id": "adv_1", "touchpoint": "advice", "csat": 4}
+    told: list[tuple[dict[str, Any], dict[str, str]]] = [
+        (good, cookie()),
+        (good, {}),
+        (good | {"market": "SE"}, {}),
+        (good, cookie(counted=False)),
+        (good, cookie(rated=True)),
+        (good, cookie(advice="adv_2")),
+        (good, cookie(advice="")),
+        *((good | wrong, cookie()) for wrong in ({"nps": 9}, {"order_id": "ord_1"})),
+    ]
+    async with caller(service) as client:
+        answers = [
+            (await client.post("/api/insight/v1/feedback", json=body, headers=headers)).status_code
+            for body, headers in told
+        ]
+    async with service.database.read() as connection:
+        rows = await connection.execute(text("SELECT type, data FROM outbox"))
+        stated = [(kind, json.loads(data)["advice_id"]) for kind, data in rows]
+
+    assert answers == [204, 422, *[401] * 5, 422, 422]
+    assert stated == [("storefront.feedback.given", "adv_1")]
 
 
 async def test_feedback_waits_for_checkout(world: World) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from app.contracts import events as facts
 from app.frame.start.service import Service
+from app.kernel.facts import EventContext
 from tests.builders.facts import HUMAN, Stated, purchase, shopper, visit
 from tests.insight.conftest import World, exported, run_job
 
@@ -53,4 +54,39 @@ async def test_a_forgotten_visitor_is_still_one_visitor_and_nobody_knows_whom(
     assert await holding(service, VISITOR) == []
     assert await holding(service, other.visitor_id) == ["events", "entries", "sessions"]
     assert (await distinct(service, "visitor"), await distinct(service, "buyer")) == (2, 1)
+    assert exported(service, lambda name: name.startswith("shop_")) == before
+
+
+async def test_an_erased_customer_is_still_one_customer_and_nobody_knows_whom(
+    world_on_each: World,
+) -> None:
+    service = await world_on_each.replica()
+    name = "cus_of_anna"
+
+    def bought(context: EventContext, number: str, customer: str) -> list[Stated]:
+        return [
+            replace(one, fact=replace(one.fact, customer_id=customer))
+            if isinstance(one.fact, facts.OrderConfirmed)
+            else one
+            for one in purchase(context, number)
+        ]
+
+    await world_on_each.state(
+        [
+            *bought(HUMAN, "1", name),
+            *bought(shopper(2), "2", name),
+            *bought(shopper(3), "3", "cus_of_bo"),
+        ]
+    )
+    await run_job(service, "consume-", "ledger-snapshot")
+    before = exported(service, lambda name: name.startswith("shop_"))
+    assert await holding(service, name) == ["events", "entries", "orders"]
+
+    erased = Stated("checkout", facts.CustomerErased("ord_2"), shopper(2), 100)
+    await world_on_each.state([erased])
+    await run_job(service, "consume-", "ledger-snapshot")
+
+    assert await holding(service, name) == []
+    assert await holding(service, "cus_of_bo") == ["events", "entries", "orders"]
+    assert await distinct(service, "customer") == 2
     assert exported(service, lambda name: name.startswith("shop_")) == before
