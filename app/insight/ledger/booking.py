@@ -56,7 +56,7 @@ def needed(events: Iterable[Event]) -> Needed:
     for event in events:
         ids.add(event.id)
         if event.type == FeedbackGiven.TYPE:
-            singles.add(event.id)
+            singles |= {event.id, event.context.session_id}
         if event.context.session_id:
             found["session_id"].add(event.context.session_id)
         for name, values in found.items():

@@ -157,7 +157,8 @@ def _advice_given(fact: facts.AdviceGiven, line: Line, segment: Segment, books: 
 
 
 def _feedback(fact: facts.FeedbackGiven, line: Line, segment: Segment, books: Books) -> None:
-    subject = fact.order_id or fact.advice_id or line.event_id
+    about_advice = line.context.session_id if fact.advice_id else ""
+    subject = fact.order_id or about_advice or line.event_id
     if fact.csat is not None and 1 <= fact.csat <= 5:
         books.once(subject, _single("csat", line, segment, str(fact.csat)))
     if fact.nps is not None and 0 <= fact.nps <= 10:

@@ -331,6 +331,23 @@ def test_feedback_is_counted_by_score_and_group() -> None:
     }
 
 
+def test_feedback_about_advice_is_counted_once_per_visit() -> None:
+    stated = [
+        Stated("insight", facts.FeedbackGiven("advice", csat, advice_id=advice_id), context)
+        for csat, advice_id, context in (
+            (5, "adv_1", HUMAN),
+            (1, "adv_2", HUMAN),
+            (2, "adv_3", shopper(2)),
+        )
+    ]
+    books = book(Writer().events(stated))
+    assert {
+        cell.labels[-1]: value
+        for cell, value in books.cells.items()
+        if cell.metric == "shop_csat_responses_total"
+    } == {"5": 1, "2": 1}
+
+
 def test_feedback_is_counted_once_per_order() -> None:
     stated = [
         Stated("storefront", facts.FeedbackGiven("order", csat, None, order_id), HUMAN)
