@@ -90,3 +90,23 @@ async def test_an_erased_customer_is_still_one_customer_and_nobody_knows_whom(
     assert await holding(service, "cus_of_bo") == ["events", "entries", "orders"]
     assert await distinct(service, "customer") == 2
     assert exported(service, lambda name: name.startswith("shop_")) == before
+
+
+async def test_the_words_that_brought_an_erased_order_leave_what_was_told(
+    world_on_each: World,
+) -> None:
+    service = await world_on_each.replica()
+    words = {"channel_group": "email", "utm_source": "annas-letter", "utm_medium": "for-anna"}
+    anna = replace(HUMAN, campaign="anna-only")
+    bo = replace(shopper(2), campaign="bo-only")
+    await world_on_each.state([*purchase(anna, "1", **words), *purchase(bo, "2")])
+    await run_job(service, "consume-", "ledger-snapshot")
+    before = exported(service, lambda name: name.startswith("shop_"))
+
+    await world_on_each.state([Stated("checkout", facts.CustomerErased("ord_1"), anna, 100)])
+    await run_job(service, "consume-", "ledger-snapshot")
+
+    for word in ("annas-letter", "for-anna", "anna-only"):
+        assert await holding(service, word) == []
+    assert await holding(service, "bo-only") == ["events", "sessions", "orders", "checkouts"]
+    assert exported(service, lambda name: name.startswith("shop_")) == before
