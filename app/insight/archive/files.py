@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -126,7 +126,7 @@ class Desk:
         self._folder = folder
         for kind, columns in KINDS.items():
             listed = ", ".join(f"{name} {type_of}" for name, type_of in columns.items())
-            connection.execute(f"CREATE TABLE {kind} ({listed})")
+            self._ask(f"CREATE TABLE {kind} ({listed})")
 
     def lay(self, kind: str, rows: Iterable[Sequence[Any]]) -> None:
         with self._connection.appender(kind) as appender:
@@ -137,18 +137,22 @@ class Desk:
         path = path_of(self._folder, kind, day)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".parquet.part")
-        written = self._connection.execute(
+        written = self._ask(
             f"COPY (SELECT * FROM {kind} WHERE {condition}) TO '{_quoted(part)}'"  # noqa: S608 - our own names
             f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
-        ).fetchone()
+        )
         _settle(part, path)
-        self._connection.execute(f"DELETE FROM {kind} WHERE {condition}")  # noqa: S608 - as above
-        return int(written[0]) if written else 0
+        self._ask(f"DELETE FROM {kind} WHERE {condition}")  # noqa: S608 - as above
+        return int(written[0][0])
 
     def first_end(self) -> datetime | None:
         """When the first entry ended of those that wait."""
-        found = self._connection.execute("SELECT min(until) FROM ended").fetchone()
-        return found[0] if found else None
+        ((first,),) = self._ask("SELECT min(until) FROM ended")
+        return first if first is None else first.astimezone(UTC)
+
+    def _ask(self, statement: str) -> list[Any]:
+        """A statement's whole answer: DuckDB takes no other one before."""
+        return self._connection.execute(statement).fetchall()
 
 
 @contextmanager
@@ -198,7 +202,7 @@ def _connect(database: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         database, config={"threads": 1, "memory_limit": MEMORY, **offline}
     )
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'").fetchall()
     return connection
 
 
