@@ -41,7 +41,8 @@ class Crowd:
         return [one for one in found if not self.gaps or dice.random() > 0.02]
 
     def events(self) -> list[Event]:
-        return Writer().events(sorted(self.stated(), key=lambda one: one.after))
+        stated = sorted(self.stated(), key=lambda one: one.after)
+        return [replace(each, id=f"{each.id}_{self.seed}") for each in Writer().events(stated)]
 
     def told(self) -> Iterator[tuple[datetime, list[Event]]]:
         """When which batches reach the ledger: a tenth late, a tenth twice, none in order."""

@@ -6,19 +6,24 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from app.frame.data.database import Database
 from app.frame.data.migrations import migrate
+from app.frame.data.retention import Retention
 from app.insight.archive.scratch import FOLLOW
 from app.insight.ledger.projections import Projection
+from app.insight.ledger.retention import rules
 from app.insight.ledger.store import Store
 from app.insight.models import ENTRIES, EVENTS, HEAD, HORIZON, METADATA
+from app.insight.settings import InsightSettings
 from app.kernel.clock import ManualClock
 from app.kernel.facts import Event
 from tests.builders.facts import START
+from tests.builders.platform import make_platform
 
 Tables = dict[str, list[Any]]
 
@@ -52,6 +57,15 @@ class Stored:
         self.clock.advance(days=2)
         while await self.projection.close_idle_sessions():
             pass
+
+    async def let_go(self) -> None:
+        """Have everything leave that has stayed long enough."""
+        telemetry = make_platform(Path(self.database.path).parent).telemetry("insight")
+        ends = rules(self.store, InsightSettings())
+        turn = Retention(ends, self.database, self.clock, telemetry).turn
+        while await turn():
+            pass
+        telemetry.shutdown()
 
     async def tables(self) -> Tables:
         """Every row that follows from events, and the events, without the entries' numbers."""
