@@ -135,8 +135,8 @@ class Desk:
     def file(self, kind: str, day: date, condition: str = "true") -> int:
         """Write the day's file of the waiting rows for which it holds; returns how many."""
         path = path_of(self._folder, kind, day)
-        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".parquet.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
         written = self._ask(
             f"COPY (SELECT * FROM {kind} WHERE {condition}) TO '{_quoted(part)}'"  # noqa: S608 - our own names
             f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
@@ -158,16 +158,28 @@ class Desk:
 @contextmanager
 def desk(folder: Path) -> Iterator[Desk]:
     """A desk whose files go into `folder`. Raises `CannotExport` where it cannot be written."""
-    try:
+    with _sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".part-", dir=folder) as waiting:
+            connection = _connect(str(Path(waiting) / "rows.duckdb"))
+            try:
+                yield Desk(connection, folder)
+            finally:
+                connection.close()
+
+
+@contextmanager
+def _sentence(folder: Path) -> Iterator[None]:
+    """Say what is wrong with the folder: the database is not what failed."""
+    import duckdb
+
+    try:
+        yield
     except OSError as error:
-        raise CannotExport(f"{folder} cannot be written ({error.strerror}).") from None
-    with TemporaryDirectory(prefix=".part-", dir=folder) as waiting:
-        connection = _connect(str(Path(waiting) / "rows.duckdb"))
-        try:
-            yield Desk(connection, folder)
-        finally:
-            connection.close()
+        raise CannotExport(f"{folder} cannot be written ({error.strerror or error}).") from None
+    except duckdb.Error as error:
+        why = str(error).splitlines()[0]
+        raise CannotExport(f"{folder} cannot be written ({why}).") from None
 
 
 def events_in(folder: Path, index: Index) -> Iterator[Sequence[Any]]:
@@ -199,9 +211,7 @@ def _connect(database: str) -> duckdb.DuckDBPyConnection:
     import duckdb  # a library of 70 MB, which no service that only serves has in memory
 
     offline = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    connection = duckdb.connect(
-        database, config={"threads": 1, "memory_limit": MEMORY, **offline}
-    )
+    connection = duckdb.connect(database, config={"threads": 1, "memory_limit": MEMORY, **offline})
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     return connection
 

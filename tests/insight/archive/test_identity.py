@@ -90,10 +90,13 @@ async def test_imported_it_is_the_same_as_of_any_moment_and_goes_on_alike(
             reports = [await Readings(each.store).shop(period) for each in (ledger, other)]
             assert reports[0] == reports[1]
         assert reports[0].sessions > 0
+        other.clock.advance(seconds=(ledger.clock.now() - other.clock.now()).total_seconds())
         for each in (ledger, other):
-            each.clock.advance(days=60)
             await each.tell(LATER.told())
-        assert await other.tables() == await ledger.tables()
+        one, two = await ledger.tables(), await other.tables()
+        for tables in (one, two):
+            del tables["events"]  # each has closed its visits with events of its own
+        assert one == two
 
 
 async def test_an_archive_keeps_what_leaves_the_ledger(ledger: Stored, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from datetime import datetime
 from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert
 
 from app.insight.archive.errors import (
     CannotExport,
@@ -19,6 +20,7 @@ from app.insight.archive.exporting import export
 from app.insight.archive.files import read_index
 from app.insight.archive.importing import import_from
 from app.insight.archive.rebuilding import rebuild
+from app.insight.models import EVENTS
 from tests.builders.crowds import Crowd
 from tests.builders.ledgers import Stored, opened
 
@@ -75,12 +77,12 @@ async def test_an_event_that_this_version_does_not_know_stops_it(
 ) -> None:
     wire = {"specversion": "1.0", "id": "evt_x", "source": "/ledger", "type": kind}
     wire |= {"time": "2026-11-27T09:00:00Z", "sequence": 0, "data": {}}  # type: ignore[dict-item]
-    await changed(
-        ledger,
-        "INSERT INTO events (event_id, source, type, at, booked_at, session_id, wire) SELECT"
-        f" 'evt_x', 'ledger', '{kind}', at, booked_at, '', '{orjson.dumps(wire).decode()}'"
-        " FROM events ORDER BY number DESC LIMIT 1",
-    )
+    (head,) = (await ledger.tables())["head"]
+    at = datetime.fromisoformat(dict(head)["booked_at"])
+    row = {"event_id": "evt_x", "source": "ledger", "type": kind, "at": at, "booked_at": at}
+    async with ledger.database.transaction() as transaction:
+        told = {**row, "session_id": "", "wire": orjson.dumps(wire).decode()}
+        await transaction.execute(insert(EVENTS), [told])
     why = await refused(rebuild(ledger.database), CannotReplay, ledger)
     assert kind in why
     await export(ledger.database, tmp_path / "archive")
