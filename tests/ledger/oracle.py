@@ -105,30 +105,32 @@ def _visit(told: list[Wire]) -> Iterator[tuple[str, Row]]:
         return
     at, group, campaign = _time(start), start["data"]["channel_group"], _campaign(start)
 
-    def row(moment: datetime = at, *label: str) -> Row:
-        return Row(label, segment, group, campaign, at, moment, 1)
+    for measure, moment, label in _of_visit(told, at, len(views)):
+        yield measure, Row(label, segment, group, campaign, at, moment, 1)
 
+
+def _of_visit(
+    told: list[Wire], at: datetime, views: int
+) -> Iterator[tuple[str, datetime, tuple[str, ...]]]:
+    yield "session", at, ()
     acts = [_time(event) for event in told if event["type"] in SHOPPERS]
     stayed = (max(acts) - min(acts)).total_seconds() > 10
-    yield "session", row()
-    acts = [_time(event) for event in told if event["type"] in SHOPPERS]
-    stayed = (max(acts) - min(acts)).total_seconds() > 10
-    if stayed or len(views) > 1 or any(event["type"] in MATTER for event in told):
-        yield "engaged", row()
+    if stayed or views > 1 or _of(told, *MATTER):
+        yield "engaged", at, ()
     if _of(told, "checkout.order.confirmed"):
-        yield "converted", row()
+        yield "converted", at, ()
     for step, moment in _reached(STEPS, _shop_steps(told, at)):
-        yield f"step.{step}", row(moment, step)
+        yield f"step.{step}", moment, (step,)
     for step, moment in _reached(ADVICE, _advice_steps(told)):
-        yield f"advice.{step}", row(moment, step)
+        yield f"advice.{step}", moment, (step,)
     for moment, result in _advice_end(told, _of(told, "ledger.session.closed")):
-        yield "advice", row(moment, result)
+        yield "advice", moment, (result,)
     for measure, names in (
         ("visitor", {event["visitorid"] for event in told if event.get("visitorid")}),
         ("crash", {event["data"]["release"] for event in _of(told, "browser.crash")}),
     ):
         for name in sorted(names)[:1]:
-            yield measure, row(at, name)
+            yield measure, at, (name,)
 
 
 def _views(told: list[Wire]) -> list[Wire]:
