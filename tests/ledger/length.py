@@ -6,4 +6,4 @@ import os
 
 LONG = os.environ.get("VITRINE_PROOFS") == "long"
 SEEDS = tuple(range(1, 13)) if LONG else (1, 2)
-VISITS = 2_000 if LONG else 120
+VISITS = 400 if LONG else 120
