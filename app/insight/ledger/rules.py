@@ -51,11 +51,11 @@ KEY_EVENTS: Final[frozenset[type[Fact]]] = frozenset(
 )
 
 PROOFS: Final[frozenset[type[Fact]]] = (ACTS - {facts.SessionStarted, facts.PageViewed}) | {
-    facts.SessionProven,
     facts.WebVitalMeasured,
     facts.BrowserCrashed,
 }
-"""Facts that only who has the visit's cookie can bring about; a first view needs none."""
+"""Facts that only who has the visit's cookie can bring about, beside a proof itself; a first view
+needs none."""
 
 
 @dataclass(frozen=True, slots=True)
