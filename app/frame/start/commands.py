@@ -26,16 +26,16 @@ def serve_by_default(cli: typer.Typer, name: str, build: Build) -> None:
 
 
 @asynccontextmanager
-async def at_hand(name: str, *, table: str) -> AsyncIterator[tuple[Platform, Database]]:
+async def at_hand(name: str, *, table: str = "") -> AsyncIterator[tuple[Platform, Database]]:
     """A service's platform and database, beside the service that runs.
 
-    Raises `CannotStart` when the database has no such table yet.
+    Raises `CannotStart` when the database has no such table yet; without one it may be new.
     """
     platform = new_platform(read_settings(name), local_traces=False)
     telemetry = platform.telemetry(name)
     database = platform.database(name, ServiceSettings.of(name), telemetry)
     try:
-        if table not in await database.tables():
+        if table and table not in await database.tables():
             raise CannotStart(f"{name}'s database has no tables yet: start {name} once.")
         yield platform, database
     finally:

@@ -17,10 +17,15 @@ from app.kernel.channels import ChannelGroup
 LATE: Final = timedelta(days=30)
 """A visit, a checkout, an order's payment is shorter: none has facts before and after so long."""
 
+BEFORE: Final = timedelta(microseconds=1)
+
 
 @dataclass(slots=True)
 class SessionPage:
     """One session. `segment` and `started_at` are unknown until its start has been read.
+
+    `first_seen` and `last_seen` are the shopper's acts; the last is before the first until one is
+    told of.
 
     `reached` has the first moment of each step, by the step's measure; `suspected` is why a
     program was seen behind it, and `crashed` the release whose page broke.
@@ -47,6 +52,9 @@ class SessionPage:
     crashed: str | None = None
 
     def seen(self, at: datetime) -> None:
+        """Note an act. Until the first is told of, the last lies before the first."""
+        if self.last_seen < self.first_seen:
+            self.first_seen = self.last_seen = at
         self.first_seen = min(self.first_seen, at)
         self.last_seen = max(self.last_seen, at)
 
@@ -160,11 +168,14 @@ class Books:
     def session(self, session_id: str, at: datetime) -> SessionPage:
         """The page of a session, opened when this is the first that we hear of it.
 
+        What opens it need be no act of the shopper's: what was found out about a visit may be told
+        before the visit.
+
         One that may have left is not opened again: what is written on its page is thrown away.
         """
         page = self.sessions.get(session_id)
         if page is None:
-            page = SessionPage(session_id, at, at)
+            page = SessionPage(session_id, at, at - BEFORE)
             if not self.is_late(at):
                 self.sessions[session_id] = page
         return page

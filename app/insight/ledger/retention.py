@@ -66,6 +66,7 @@ def rules(store: Store, settings: InsightSettings) -> tuple[Rule, ...]:
             details,
             variable,
             which=EVENTS.c.type.not_in(TOLD_OF_ORDERS),
+            remove=remove,
         ),
         Rule(
             ENTRIES,
@@ -122,7 +123,14 @@ TOLD_OF_ORDERS: Final = tuple(
     sorted(
         name
         for name in facts.FACT_TYPES
-        if name.startswith(("checkout.order.", "checkout.payment.", "checkout.car.handed"))
+        if name.startswith(
+            (
+                "checkout.order.",
+                "checkout.payment.",
+                "checkout.car.handed",
+                "checkout.customer.",
+            )
+        )
     )
 )
 

@@ -51,11 +51,11 @@ KEY_EVENTS: Final[frozenset[type[Fact]]] = frozenset(
 )
 
 PROOFS: Final[frozenset[type[Fact]]] = (ACTS - {facts.SessionStarted, facts.PageViewed}) | {
-    facts.SessionProven,
     facts.WebVitalMeasured,
     facts.BrowserCrashed,
 }
-"""Facts that only who has the visit's cookie can bring about; a first view needs none."""
+"""Facts that only who has the visit's cookie can bring about, beside a proof itself; a first view
+needs none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +411,8 @@ def visited(kind: type[Fact], line: Line, books: Books) -> None:
         session = books.session(session_id, line.at)
         session.seen(line.at)
         session.key_event = session.key_event or kind in KEY_EVENTS
+    if kind in PROOFS:  # told before the visit itself, it proves it all the same
+        books.session(session_id, line.at).proven = True
     known = books.sessions.get(session_id)
     if known is not None:
-        known.proven = known.proven or kind in PROOFS
         known.visitor_id = _least(known.visitor_id, line.context.visitor_id)

@@ -186,7 +186,7 @@ class Store:
                 insert(ENTRIES),
                 [
                     {
-                        **_entry_row(opened.subject, opened.entry),
+                        **entry_row(opened.subject, opened.entry),
                         "booked_at": at,
                         "reason": opened.reason,
                     }
@@ -360,7 +360,8 @@ def entry_of_row(row: Row) -> Entry:
     )
 
 
-def _entry_row(subject: str, entry: Entry) -> dict[str, Any]:
+def entry_row(subject: str, entry: Entry) -> dict[str, Any]:
+    """An entry as it is stored, without its versions' columns."""
     return {
         "subject": subject,
         "measure": entry.measure,
