@@ -11,8 +11,8 @@ from telemetry.catalogue.limits import (
     OUTBOX_LAG_SECONDS,
     PAYMENT_CALL_SLOW_SECONDS,
 )
-from telemetry.catalogue.spec import Matcher
 from telemetry.catalogue.slos import FEED_FRESHNESS
+from telemetry.catalogue.spec import Matcher
 
 PAYMENT_CALLS = checkout.CHECKOUT_PAYMENT_DURATION
 
