@@ -35,8 +35,9 @@ format: setup-dev ## put code into the one format
 	@$(PYTHON) -m ruff check --fix --quiet $(CODE) || true
 	@$(PYTHON) -m ruff format --quiet $(CODE)
 
-render: setup-dev ## rebuild boards and alert rules from the catalogue
+render: setup-dev ## rebuild boards, alert rules and docs/metrics.md from the catalogue
 	@$(PYTHON) -m dashboards.build
+	@$(PYTHON) -m dashboards.metrics
 	@$(PYTHON) -m alerts.build
 
 peak: setup ## the holiday-peak rehearsal at this machine's scale, with verdict and report

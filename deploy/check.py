@@ -42,6 +42,7 @@ STATIC = (
     Check("format", python("ruff", "format", "--check", *CODE)),
     Check("lint", python("ruff", "check", "--quiet", *CODE)),
     Check("rendered boards unchanged", python("dashboards.build", "--check")),
+    Check("rendered metrics page unchanged", python("dashboards.metrics", "--check")),
     Check("rendered rules unchanged", python("alerts.build", "--check")),
     Check("imports", (str(Path(sys.executable).with_name("lint-imports")),)),
     Check("types", python("mypy")),

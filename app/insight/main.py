@@ -15,7 +15,8 @@ from app.frame.start.jobs import Job
 from app.frame.start.retaining import retention_job
 from app.frame.start.service import Service, assemble, new_api
 from app.insight.api.exporter import REFRESH_SECONDS, Exporter
-from app.insight.api.routes import PREFIX, Api, internal_routes, public_routes, report_routes
+from app.insight.api.reporting import report_routes
+from app.insight.api.routes import PREFIX, Api, internal_routes, public_routes
 from app.insight.console import pages
 from app.insight.console.alerting import Alerting
 from app.insight.console.doorkeeper import Doorkeeper

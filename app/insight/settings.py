@@ -44,6 +44,13 @@ class InsightSettings(BaseSettings):
         description="how long sessions, steps, ended checkouts and orders that never were confirmed"
         " stay: a year and a month, to compare with",
     )
+    margin_rate: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="the share of an order's value that is margin, for what a customer is worth;"
+        " without it reports say that margin is not known",
+    )
     alerts_days: int = Field(
         400, ge=30, description="how long alerts stay after Alertmanager told of them last"
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from app.kernel.zones import TIME_ZONES
 from app.storefront.texts import msg
 from telemetry.catalogue.labels import CURRENCY_OF_MARKET, Market
 
@@ -30,12 +31,15 @@ class Place:
     market: Market
     slug: str
     name: str
-    time_zone: str
     locales: Mapping[str, str]
 
     @property
     def currency(self) -> str:
         return CURRENCY_OF_MARKET[self.market]
+
+    @property
+    def time_zone(self) -> str:
+        return TIME_ZONES[self.market]
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
@@ -46,10 +50,10 @@ LANGUAGES: Final[Mapping[str, Language]] = {
 PLACES: Final[Mapping[str, Place]] = {
     place.slug: place
     for place in (
-        Place("SE", "se", msg("Sweden"), "Europe/Stockholm", {"sv": "sv_SE", "en": "en_SE"}),
-        Place("NO", "no", msg("Norway"), "Europe/Oslo", {"sv": "sv_SE", "en": "en_NO"}),
-        Place("DK", "dk", msg("Denmark"), "Europe/Copenhagen", {"sv": "sv_SE", "en": "en_DK"}),
-        Place("FI", "fi", msg("Finland"), "Europe/Helsinki", {"sv": "sv_FI", "en": "en_FI"}),
+        Place("SE", "se", msg("Sweden"), {"sv": "sv_SE", "en": "en_SE"}),
+        Place("NO", "no", msg("Norway"), {"sv": "sv_SE", "en": "en_NO"}),
+        Place("DK", "dk", msg("Denmark"), {"sv": "sv_SE", "en": "en_DK"}),
+        Place("FI", "fi", msg("Finland"), {"sv": "sv_FI", "en": "en_FI"}),
     )
 }
 

@@ -1,23 +1,23 @@
-"""Insight's API: beacons, feedback, deployments, reports; and its internal port."""
+"""Insight's API: beacons, feedback, deployments; and its internal port."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import httpx
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Header, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field, ValidationError
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from app.contracts.checkout import CheckoutClient
 from app.contracts.events import DeployKind, DeployOutcome, SoftwareDeployed
-from app.contracts.wire import Moment, Wire, problem_responses
+from app.contracts.wire import Wire, problem_responses
 from app.frame.data.database import Database
 from app.frame.data.outbox import Outbox
 from app.frame.inbound.bodies import FORM_BYTES
@@ -26,24 +26,15 @@ from app.frame.inbound.limits import Counters, Limits
 from app.insight.api.alerts import Notification, receive
 from app.insight.api.beacons import Envelope, heard
 from app.insight.api.feedback import Feedback, fact_of_advice, fact_of_order
-from app.insight.api.reports import (
-    ChannelReport,
-    FunnelReport,
-    RestatementReport,
-    channels,
-    funnel,
-    period_of,
-    restatements,
-)
 from app.insight.ledger.invariants import INVARIANTS, violations
-from app.insight.ledger.readings import Period, Readings
+from app.insight.ledger.readings import Readings
 from app.insight.ledger.store import Store
 from app.insight.settings import InsightSettings
 from app.insight.signals import Signals
 from app.kernel.clock import Clock
 from app.kernel.errors import InvalidInput, MalformedRequest, NotAuthorised
 from app.kernel.facts import EventContext
-from telemetry.catalogue.labels import SERVICES, Market, Traffic
+from telemetry.catalogue.labels import SERVICES
 
 PREFIX = "/api/insight/v1"
 BEACON_TYPES = ("application/json", "text/plain", "application/x-www-form-urlencoded")
@@ -168,72 +159,11 @@ def _add_deployments(router: APIRouter, api: Api) -> None:
         deployment: Deployment, authorization: Annotated[str, Header()] = ""
     ) -> None:
         """A roll-out that ended, told by whoever rolls out (delivery key)."""
-        if not _bears(authorization, api.delivery_key):
+        if not bears(authorization, api.delivery_key):
             raise NotAuthorised("deployments are told with the delivery key")
         fact = SoftwareDeployed(**deployment.model_dump())
         async with api.database.transaction() as transaction:
             await api.outbox.add(transaction, [fact], EventContext())
-
-
-def report_routes(api: Api) -> APIRouter:
-    """Marketing's numbers, for whoever is logged in to the console or has the report key."""
-
-    async def asked(
-        request: Request,
-        since: Annotated[Moment, Query(alias="from")],
-        until: Annotated[Moment, Query(alias="to")],
-        traffic: Traffic | Literal["all"] = "human",
-        market: Market | None = None,
-        as_of: Moment | None = None,
-        authorization: Annotated[str, Header()] = "",
-    ) -> Period:
-        if not _bears(authorization, api.report_key) and not await api.logged_in(request.cookies):
-            raise NotAuthorised("reports need the console's login or the report key")
-        who = None if traffic == "all" else traffic
-        return period_of(since=since, until=until, traffic=who, market=market, as_of=as_of)
-
-    of_period = Depends(asked)  # by value: an annotation could not see a function of this function
-    router = APIRouter(prefix=PREFIX)
-
-    @router.get("/reports/funnel", responses=problem_responses(401, 422))
-    async def report(
-        period: Period = of_period,
-        format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
-    ) -> Response:
-        """The funnel of exactly [from, to), from the ledger's rows."""
-        return _made(await funnel(api.readings, period), format)
-
-    @router.get("/reports/channels", responses=problem_responses(401, 422))
-    async def by_channel(
-        period: Period = of_period,
-        format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
-    ) -> Response:
-        """What each channel group brought in exactly [from, to); the sums are the funnel's.
-
-        A session counts where it began, an order where its session's last click that was not
-        direct led from. Money is in minor units of its currency.
-        """
-        return _made(await channels(api.readings, period), format)
-
-    @router.get("/reports/restatements", responses=problem_responses(401, 422))
-    async def restated(
-        since: Annotated[Moment, Query(alias="known_at")],
-        period: Period = of_period,
-        format: Literal["json", "csv"] = "json",  # noqa: A002 - the contract's name
-    ) -> Response:
-        """Every number of [from, to) that changed after `known_at`, what it was, and why."""
-        return _made(await restatements(api.readings, period, known_at=since), format)
-
-    return router
-
-
-Report = FunnelReport | ChannelReport | RestatementReport
-
-
-def _made(report: Report, form: Literal["json", "csv"]) -> Response:
-    if form == "csv":
-        return PlainTextResponse(report.as_csv(), media_type="text/csv")
-    return JSONResponse(report.as_json())
 
 
 def internal_routes(api: Api) -> APIRouter:
@@ -284,7 +214,8 @@ async def _envelope(request: Request) -> Envelope:
         raise RequestValidationError(found) from None
 
 
-def _bears(authorization: str, key: str) -> bool:
+def bears(authorization: str, key: str) -> bool:
+    """Whether a request was sent with this key."""
     scheme, _, token = authorization.partition(" ")
     sent = token.strip().encode()
     return bool(key) and scheme.lower() == "bearer" and hmac.compare_digest(sent, key.encode())

@@ -11,7 +11,9 @@ from app.insight.console.alerting import Alerting, AlertLine
 from app.insight.console.charts import FunnelStep, Slice, funnel_steps, quantile, slices
 from app.insight.console.formatting import ratio
 from app.insight.ledger.invariants import INVARIANTS, Violation, violations
-from app.insight.ledger.readings import OrderLine, Period, Readings, Shop
+from app.insight.ledger.periods import Period
+from app.insight.ledger.readings import OrderLine, Readings
+from app.insight.ledger.shop import Shop
 from app.insight.settings import WindowName
 from app.kernel.clock import Clock
 from telemetry.catalogue.insight import ADVICE_STEPS, CHECKOUT_ENDS, FUNNEL_STEPS
@@ -106,7 +108,6 @@ class Overviews:
         period = Period(now - WINDOWS[window], now + timedelta(seconds=1), chosen)
         shop = await self._readings.shop(period)
         sessions, confirmed = await self._readings.pulse(period, slots=SLOTS)
-        ended = sum(shop.ends.values())
         return Overview(
             at=now,
             window=window,
@@ -115,9 +116,9 @@ class Overviews:
             steps=funnel_steps(shop.steps, FUNNEL_STEPS, STEP_TITLES),
             advice=funnel_steps(shop.advice_steps, ADVICE_STEPS, STEP_TITLES),
             engagement=ratio(shop.engaged, shop.sessions),
-            abandonment=ratio(ended - shop.ends.get("ordered", 0), ended),
+            abandonment=shop.abandonment,
             ends=slices(shop.ends, CHECKOUT_ENDS, shop.checkouts),
-            open_checkouts=shop.checkouts - ended,
+            open_checkouts=shop.open_checkouts,
             order_p50=quantile(shop.order_seconds, 0.5),
             order_p95=quantile(shop.order_seconds, 0.95),
             confirmation_p50=quantile(shop.confirmation_seconds, 0.5),

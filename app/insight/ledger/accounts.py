@@ -72,6 +72,7 @@ MEASURES: Final[Mapping[str, Metric | None]] = {
     "session": metrics.SHOP_SESSIONS,
     "engaged": metrics.SHOP_SESSIONS_ENGAGED,
     "converted": metrics.SHOP_SESSIONS_CONVERTED,
+    "views": None,
     "visitor": None,
     "crash": metrics.CLIENT_SESSIONS_CRASHED,
     **{f"{STEP}{step}": metrics.SHOP_FUNNEL_STEPS for step in metrics.FUNNEL_STEPS},

@@ -54,6 +54,8 @@ def _of_session(page: SessionPage) -> Iterator[Entry]:
         return Entry(measure, at, moment, segment, label, amount, group, campaign)
 
     yield entry("session")
+    # Told once and settled when the visit closes: an entry for every view would be a row for each.
+    yield entry("views", amount=max(1, page.views) if page.closed_at is not None else 1)
     if is_engaged(page):
         yield entry("engaged")
     if page.ordered:

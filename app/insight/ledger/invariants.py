@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.insight.ledger.accounts import Cell
-from app.insight.ledger.readings import COUNT, Totals
+from app.insight.ledger.totals import COUNT, Totals
 from telemetry.catalogue import insight as metrics
 from telemetry.catalogue.insight import ADVICE_STEPS, FUNNEL_STEPS
 

@@ -12,8 +12,8 @@ from app.insight.ledger.booking import SESSION_CLOSED, Booked, book_all, needed
 from app.insight.ledger.books import Books
 from app.insight.ledger.changes import Changes, changes, moved_by
 from app.insight.ledger.forgetting import forget_customer, forget_visitor
-from app.insight.ledger.readings import entry_cells, exported_cells
 from app.insight.ledger.store import RULES_VERSION, Store, Transaction
+from app.insight.ledger.totals import entry_cells, exported_cells
 from app.kernel.clock import Clock, rfc3339
 from app.kernel.facts import Event
 from app.kernel.ids import new_id

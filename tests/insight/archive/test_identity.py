@@ -16,7 +16,8 @@ from app.insight.archive.importing import import_from
 from app.insight.archive.rebuilding import rebuild
 from app.insight.archive.scratch import snapshot
 from app.insight.ledger.invariants import violations
-from app.insight.ledger.readings import Period, Readings
+from app.insight.ledger.periods import Period
+from app.insight.ledger.readings import Readings
 from app.insight.ledger.store import Transaction
 from tests.builders.crowds import Crowd
 from tests.builders.facts import START

@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
 from app.insight.ledger.invariants import violations
-from app.insight.ledger.readings import Period, Readings
+from app.insight.ledger.periods import Period
+from app.insight.ledger.readings import Readings
 from app.insight.ledger.store import Store
 from app.insight.models import METADATA
 from tests.builders.facts import (
