@@ -110,6 +110,8 @@ class _Visit:
             yield self.state("storefront", facts.PageViewed("home", again=again))
         if pretends and self.chance(0.4):
             yield self.state("storefront", facts.SessionProven(self.context.session_id))
+            if self.chance(0.6):
+                return
         if self.chance(0.12):
             because = self.dice.choice(("pace", "rotation"))
             seen = self.state(
