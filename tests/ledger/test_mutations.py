@@ -69,7 +69,7 @@ def told(events: list[Event]) -> Rows:
 def noticed(mutation: Mutation) -> bool:
     """Whether the oracle has something else than a ledger with this rule."""
     table = rules.RULES if mutation.fact in rules.RULES else rules.PLAIN_RULES
-    with mock.patch.dict(table, {mutation.fact: mutation.rule}):  # type: ignore[arg-type]
+    with mock.patch.dict(table, {mutation.fact: mutation.rule}):
         try:
             return told(EVENTS) != WANTED
         except (ContractBroken, KeyError):
