@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 from app.contracts import events as facts
@@ -78,7 +79,7 @@ def noticed(mutation: Mutation) -> bool:
 
 def mutations() -> Iterator[Mutation]:
     """All that can move a number."""
-    table = {**rules.RULES, **rules.PLAIN_RULES}
+    table: dict[type[Fact], Any] = {**rules.RULES, **rules.PLAIN_RULES}
     for each in of_rules():
         blind = each.way == "segment" and not reads_segment(table[each.fact])
         if not blind or each.fact is facts.WebVitalMeasured:
