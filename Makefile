@@ -7,7 +7,7 @@ PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 NAME ?= payment-brownout
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test test-moments check format peak drill drills env prove-crash prove-checkout prove-doors bench-checkout screenshots render lock clean
+.PHONY: help setup setup-dev demo test test-moments check format peak drill drills env prove-crash prove-checkout prove-doors prove-ledger bench-checkout screenshots render lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ prove-checkout: setup-dev ## the long proofs of checkout: races, kill -9, a data
 
 prove-doors: setup-dev ## the long proofs of what comes from outside and what breaks inside, in both shapes
 	@VITRINE_PROOFS=long $(PYTHON) -m pytest -q tests/doors
+
+prove-ledger: setup-dev ## the long proofs of the ledger: an oracle, two other engines, every rule broken, any order
+	@VITRINE_PROOFS=long $(PYTHON) -m pytest -q tests/ledger tests/insight/archive
 
 bench-checkout: setup ## purchases beside pgbench and a base revision; seven minutes; writes docs/benchmarks.md
 	@$(PYTHON) -m bench

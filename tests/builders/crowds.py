@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
+from typing import Any, get_args
 
 from app.contracts import events as facts
+from app.contracts.events import VitalName
 from app.kernel.facts import Event, EventContext, Fact
 from tests.builders.facts import HUMAN, Stated, Writer
 
@@ -102,7 +104,7 @@ class _Visit:
             self.context.session_id,
             "/",
             awaits_proof=pretends,
-            **self.brought,  # type: ignore[arg-type]
+            **self.brought,
         )
         yield self.state("storefront", started)
         for _ in range(self.dice.randint(1, 3)):
@@ -110,6 +112,8 @@ class _Visit:
             yield self.state("storefront", facts.PageViewed("home", again=again))
         if pretends and self.chance(0.4):
             yield self.state("storefront", facts.SessionProven(self.context.session_id))
+            if self.chance(0.6):
+                return
         if self.chance(0.12):
             because = self.dice.choice(("pace", "rotation"))
             seen = self.state(
@@ -138,7 +142,7 @@ class _Visit:
 
     def _measured(self) -> Iterator[Stated]:
         if self.chance(0.5):
-            name = self.dice.choice(("LCP", "INP", "CLS", "FCP", "TTFB"))
+            name: VitalName = self.dice.choice(get_args(VitalName))
             value = round(self.dice.random() * 4, 3)
             yield self.state("insight", facts.WebVitalMeasured(name, value, "home"))
         if self.chance(0.05):
@@ -175,7 +179,7 @@ class _Visit:
         fact = facts.HoldReleased(f"hld_{n}", f"car_{n}", "expired", ended_as)  # type: ignore[arg-type]
         return self.state("checkout", fact)
 
-    def _order(self) -> dict[str, object]:
+    def _order(self) -> dict[str, Any]:
         n = self.name
         ids = {"order_id": f"ord_{n}", "hold_id": f"hld_{n}", "car_id": f"car_{n}"}
         money = {"price": self.price, "deposit": 500_000, "currency": self.currency}
@@ -184,7 +188,7 @@ class _Visit:
     def _bought(self, late: bool) -> Iterator[Stated]:
         n, dice = self.name, self.dice
         confirmed = facts.OrderConfirmed(
-            **self._order(),  # type: ignore[arg-type]
+            **self._order(),
             vat=self.price // 5,
             order_seconds=round(dice.random() * 200, 3),
             confirmation_seconds=round(dice.random() * 3, 3),
@@ -227,7 +231,7 @@ def _strangers(dice: Random, crowd: Crowd) -> Iterator[Stated]:
     bare = replace(HUMAN, session_id="", channel="api", device="unknown")
     for number in range(crowd.visits // 10):
         n, at = f"{crowd.seed}_api{number}", dice.random() * crowd.days * 86_400
-        given = facts.AdviceGiven(f"adv_{n}", dice.choice(("completed", "no_match")), 1, 0)  # type: ignore[arg-type]
+        given = facts.AdviceGiven(f"adv_{n}", dice.choice(("completed", "no_match")), 1, 0)
         placed = facts.HoldPlaced(f"hld_{n}", f"car_{n}", "norrsken", "2026-11-27T09:15:00Z")
         listed = facts.CarListed(
             *(f"car_{n}", "norrsken", "Norrsken 2.0", "SE", "dea_1", "feed"),

@@ -44,7 +44,7 @@ CODE = "\n".join(
     if Path(name).suffix in (".py", ".yml", ".toml", ".sh", ".example") or name == "Makefile"
     if ROOT / name != Path(__file__)
 )
-MADE = ("var/", "build/", "profile.md", "report.html", "verdict.json", "plan.json")
+MADE = ("var/", "build/", "archive.json", "profile.md", "report.html", "verdict.json", "plan.json")
 """What programs write: in no commit."""
 
 Named = Iterator[tuple[str, str]]

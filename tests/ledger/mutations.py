@@ -82,7 +82,7 @@ WAYS: Final[Mapping[str, Callable[[Broken], Broken]]] = {
 }
 
 
-def reads_segment(rule: Broken) -> bool:
+def reads_segment(rule: Callable[..., object]) -> bool:
     """Whether a rule looks at where its fact was: one that does not names it `_`."""
     named = list(inspect.signature(rule).parameters)
     return len(named) == 4 and not named[2].startswith("_")

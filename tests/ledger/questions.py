@@ -180,7 +180,7 @@ def ask_duckdb(question: str, archive: Path) -> Answer:
 def ask_chdb(question: str, archive: Path) -> Answer:
     """ClickHouse's answer, from the process that chDB is."""
     statement = QUESTIONS[question][1].replace("{events}", f"{archive}/events/*.parquet")
-    found = chdb.query(statement, "JSONCompactEachRow").bytes()
+    found = chdb.query(statement, "JSONCompactEachRow").bytes()  # type: ignore[no-untyped-call]
     return [tuple(_plain(row)) for row in _lines(found)]
 
 

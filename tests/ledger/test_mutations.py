@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 from app.contracts import events as facts
@@ -69,7 +70,7 @@ def told(events: list[Event]) -> Rows:
 def noticed(mutation: Mutation) -> bool:
     """Whether the oracle has something else than a ledger with this rule."""
     table = rules.RULES if mutation.fact in rules.RULES else rules.PLAIN_RULES
-    with mock.patch.dict(table, {mutation.fact: mutation.rule}):  # type: ignore[arg-type]
+    with mock.patch.dict(table, {mutation.fact: mutation.rule}):
         try:
             return told(EVENTS) != WANTED
         except (ContractBroken, KeyError):
@@ -78,7 +79,7 @@ def noticed(mutation: Mutation) -> bool:
 
 def mutations() -> Iterator[Mutation]:
     """All that can move a number."""
-    table = {**rules.RULES, **rules.PLAIN_RULES}
+    table: dict[type[Fact], Any] = {**rules.RULES, **rules.PLAIN_RULES}
     for each in of_rules():
         blind = each.way == "segment" and not reads_segment(table[each.fact])
         if not blind or each.fact is facts.WebVitalMeasured:
