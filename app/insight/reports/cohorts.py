@@ -115,7 +115,10 @@ async def _visitors(
     """
     days = (DAY, *by)
     names = key_names(days)
-    keys = [key_column(source.dialect, period, name).label(n) for name, n in zip(days, names, strict=True)]
+    keys = [
+        key_column(source.dialect, period, name).label(n)
+        for name, n in zip(days, names, strict=True)
+    ]
     at = micros(source.dialect, ENTRIES.c.at)
     whose = ENTRIES.c.label
     first = func.min(at).over(partition_by=whose)
@@ -234,8 +237,8 @@ async def _orders(
         .group_by(*(table.c[name] for name in names), table.c.subject)
         .subquery()
     )
-    as_of = period.as_of or _EPOCH
-    still = (as_of - RETURN_RIGHT - _EPOCH) // MICROSECOND
+    as_of = max(period.as_of or _EPOCH, _EPOCH)
+    still = (as_of - _EPOCH - RETURN_RIGHT) // MICROSECOND
     open_to_return = and_(orders.c.handed > still, orders.c.returned == 0)
     keys = [*(orders.c[name] for name in names), orders.c.currency]
     query = select(

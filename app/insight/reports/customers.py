@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import case, func, select
 
 from app.insight.ledger.periods import Period
 from app.insight.ledger.sums import DAY, Key, Source, entries_by, key_names
-from app.insight.reports.questions import Make
+from app.insight.reports.questions import FIRST, Make
 from app.insight.reports.smallcells import without_few
 from app.insight.reports.tables import Table, amounts, ratio
 from app.kernel.errors import InvalidInput
 
 YEAR: Final = timedelta(days=365)
 """Twelve months: of that many days a rate of returning customers is."""
-BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""Before any order."""
 NOT_KNOWN: Final = "not known"
 
 
@@ -34,7 +32,9 @@ def customers(margin_rate: float | None) -> Make:
         whole = without_few(total, people)
         rows, of = await _numbers(source, period, by, margin_rate) if by else ({}, {})
         nothing = _of(_Customers(), _Customers(), _Customers(), margin_rate)
-        return Table(whole.get((), nothing), by, without_few(dict(sorted(rows.items())), of), nothing)
+        return Table(
+            whole.get((), nothing), by, without_few(dict(sorted(rows.items())), of), nothing
+        )
 
     return make
 
@@ -53,16 +53,14 @@ async def _numbers(
     source: Source, period: Period, by: Sequence[str], margin_rate: float | None
 ) -> tuple[dict[Key, dict[str, Any]], dict[Key, int]]:
     year = replace(period, since=period.until - YEAR)
-    ever = replace(period, since=BEGINNING)
+    ever = replace(period, since=FIRST)
     asked = await _customers(source, period, by)
     of_year = await _customers(source, year, by)
     of_ever = await _customers(source, ever, by)
     none = _Customers()
     keys = {*asked, *of_year, *of_ever} | (set() if by else {()})
     rows = {
-        key: _of(
-            asked.get(key, none), of_year.get(key, none), of_ever.get(key, none), margin_rate
-        )
+        key: _of(asked.get(key, none), of_year.get(key, none), of_ever.get(key, none), margin_rate)
         for key in keys
     }
     # The fewest people of whom any of a row's numbers is.
@@ -105,9 +103,7 @@ def _value(of: _Customers, margin_rate: float | None) -> dict[str, Any]:
 OF_CUSTOMERS: Final = ("customer", "order_value", "order_value_lost")
 
 
-async def _customers(
-    source: Source, period: Period, by: Sequence[str]
-) -> Mapping[Key, _Customers]:
+async def _customers(source: Source, period: Period, by: Sequence[str]) -> Mapping[Key, _Customers]:
     """Customers with an order in the period, and those orders, by segments."""
     table = entries_by(source.dialect, period, OF_CUSTOMERS, by)
     names = key_names(by)
@@ -131,7 +127,9 @@ async def _customers(
     )
     keys = [orders.c[name] for name in names]
     known = orders.c.who.is_not(None)
-    each = select(*keys, func.count().label("n")).where(known).group_by(*keys, orders.c.who).subquery()
+    each = (
+        select(*keys, func.count().label("n")).where(known).group_by(*keys, orders.c.who).subquery()
+    )
     found: dict[Key, _Customers] = {}
     groups = [each.c[name] for name in names]
     query = select(

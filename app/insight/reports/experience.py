@@ -47,8 +47,10 @@ def _numbers(vitals: Vitals, visits: Sums | None) -> dict[str, Any]:
     crashed = visits.total("crash") if visits is not None else 0
     lcp = vitals.get(APDEX, _NOTHING)
     return {
-        **{vital: {k: v for k, v in vitals.get(vital, _NOTHING).items() if k != "tolerable"}
-           for vital in VITALS},
+        **{
+            vital: {k: v for k, v in vitals.get(vital, _NOTHING).items() if k != "tolerable"}
+            for vital in VITALS
+        },
         "apdex": ratio(2 * lcp["good"] + lcp["tolerable"], 2 * lcp["n"]),
         "sessions": sessions if visits is not None else None,
         "crash_free_sessions": ratio(sessions - crashed, sessions),
@@ -98,7 +100,9 @@ async def _grades(
     """Good, tolerable (over that and up to four times the limit) and poor measurements."""
     table = entries_by(source.dialect, period, VITALS, by, labels=by_page)
     keys = [table.c[name] for name in (*key_names(by), "measure", "label")]
-    limits = {vital: tuple(round(limit * MILLIONTHS) for limit in of) for vital, of in LIMITS.items()}
+    limits = {
+        vital: tuple(round(limit * MILLIONTHS) for limit in of) for vital, of in LIMITS.items()
+    }
     value = table.c.amount
     first = case({vital: of[0] for vital, of in limits.items()}, value=table.c.measure)
     second = case({vital: of[1] for vital, of in limits.items()}, value=table.c.measure)

@@ -35,9 +35,7 @@ async def distinct(
     return found
 
 
-async def buying_visitors(
-    source: Source, period: Period, by: Sequence[str]
-) -> Mapping[Key, int]:
+async def buying_visitors(source: Source, period: Period, by: Sequence[str]) -> Mapping[Key, int]:
     """Visitors of the period who ordered within 30 days after their first visit of it.
 
     Wherever and in whatever segment they ordered.

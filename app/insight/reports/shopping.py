@@ -123,9 +123,7 @@ async def _known(
     return found
 
 
-async def sums_of_visits(
-    source: Source, period: Period, by: Sequence[str]
-) -> Mapping[Key, int]:
+async def sums_of_visits(source: Source, period: Period, by: Sequence[str]) -> Mapping[Key, int]:
     """Visits of whoever agreed to be known again; their labels are people, and not read."""
     found = await sums(source, period, (KNOWN_VISITS,), by)
     return {key: each.total(KNOWN_VISITS) for key, each in found.items()}
@@ -166,11 +164,12 @@ def _of_shop(shop: Shop, known: Mapping[str, int]) -> dict[str, Any]:
             },
         },
         "average_order_value": amounts(
-            {name: value / shop.orders_by_currency[name] for name, value in shop.order_value.items()}
+            {
+                name: value / shop.orders_by_currency[name]
+                for name, value in shop.order_value.items()
+            }
         ),
-        "order_value_lost": {
-            loss: amounts(shop.order_value_lost.get(loss, {})) for loss in LOSSES
-        },
+        "order_value_lost": {loss: amounts(shop.order_value_lost.get(loss, {})) for loss in LOSSES},
         "net_order_value": amounts(shop.net_order_value),
     }
 

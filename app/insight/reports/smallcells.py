@@ -37,6 +37,8 @@ def without_few(rows: Mapping[Key, Numbers], people: Mapping[Key, int]) -> dict[
     """
     hidden = {key for key, count in people.items() if few(count)}
     if few(sum(people[key] for key in hidden)):
-        others = sorted((count, key) for key, count in people.items() if key not in hidden and count)
+        others = sorted(
+            (count, key) for key, count in people.items() if key not in hidden and count
+        )
         hidden |= {key for _, key in others[:1]}
     return {key: withheld(row) if key in hidden else row for key, row in rows.items()}

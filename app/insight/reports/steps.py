@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import and_, case, func, select
@@ -52,7 +53,10 @@ async def passed(
     ]
     visits = select(*keys, *moments).group_by(*keys, table.c.subject).subquery()
     at = [visits.c[f"m{index}"] for index in range(len(steps))]
-    reached = [at[0].is_not(None), *(after >= ahead for ahead, after in zip(at, at[1:], strict=False))]
+    reached = [
+        at[0].is_not(None),
+        *(after >= ahead for ahead, after in pairwise(at)),
+    ]
     counts = [
         func.sum(case((and_(*reached[: index + 1]), 1), else_=0)) for index in range(len(steps))
     ]

@@ -27,7 +27,11 @@ from tests.insight.conftest import World, exported, run_job
 REPORTS = "/api/insight/v1/reports/"
 DAY = {"from": "2026-11-27T00:00:00Z", "to": "2026-11-28T00:00:00Z"}
 KEY = {"authorization": "Bearer test-report_key"}
-FORMS = [(name, form) for name in ("funnel", "channels") for form in ("json", "csv")]
+NAMES = (
+    *("funnel", "markets", "channels", "cohorts", "customers"),
+    *("experience", "satisfaction", "advice"),
+)
+FORMS = [(name, form) for name in NAMES for form in ("json", "csv")]
 WEEK = 7 * 86_400.0
 
 

@@ -92,8 +92,9 @@ async def test_customers_come_back_and_margin_is_known_or_not(tmp_path: Path) ->
         async with store.database.read() as connection:
             rows = (
                 await connection.execute(
-                    select(ENTRIES.c.subject, ENTRIES.c.measure, ENTRIES.c.label, ENTRIES.c.amount)
-                    .where(ENTRIES.c.traffic == "human", ENTRIES.c.until.is_(None))
+                    select(
+                        ENTRIES.c.subject, ENTRIES.c.measure, ENTRIES.c.label, ENTRIES.c.amount
+                    ).where(ENTRIES.c.traffic == "human", ENTRIES.c.until.is_(None))
                 )
             ).all()
     who = {subject: label for subject, measure, label, _ in rows if measure == "customer"}
@@ -115,7 +116,9 @@ async def test_customers_come_back_and_margin_is_known_or_not(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", list(MAKES))
 async def test_every_number_of_a_report_is_defined_in_words(tmp_path: Path, name: str) -> None:
-    async with ledger(f"sqlite+aiosqlite:///{tmp_path / 'one.db'}", told(seed=1, visits=9)) as store:
+    async with ledger(
+        f"sqlite+aiosqlite:///{tmp_path / 'one.db'}", told(seed=1, visits=9)
+    ) as store:
         total = (await answer(store, QUESTIONS[0], MAKES[name])).table.total
     defined = {one.member.partition(".")[0] for one in DEFINITIONS if name in one.reports}
     assert set(total) - {"withheld"} == defined

@@ -135,9 +135,7 @@ def test_visitors_are_within_visits_within_views_and_each_step_within_the_one_be
 
 @asked
 @given(period=periods(), by=BY.filter(len))
-def test_the_parts_add_up_to_the_whole(
-    asker: Asker, period: Period, by: tuple[str, ...]
-) -> None:
+def test_the_parts_add_up_to_the_whole(asker: Asker, period: Period, by: tuple[str, ...]) -> None:
     report = asker.ask(period, by=by)
     assert added_up(report["rows"]) == added_up([report["total"]])
 
@@ -161,9 +159,7 @@ def test_a_number_does_not_depend_on_what_else_was_asked(
 @given(period=periods(narrowed=1), name=st.sampled_from(list(VALUES)))
 def test_a_segment_and_all_others_are_the_whole(asker: Asker, period: Period, name: str) -> None:
     whole = asker.ask(narrowed(period, name, None))["total"]
-    parts = [
-        asker.ask(narrowed(period, name, value))["total"] for value in VALUES[name]
-    ]
+    parts = [asker.ask(narrowed(period, name, value))["total"] for value in VALUES[name]]
     assert added_up(parts) == added_up([whole])
 
 
@@ -200,9 +196,7 @@ def test_behind_a_cell_are_as_many_as_it_counts(
 
 @asked
 @given(period=periods(), by=BY.filter(len))
-def test_every_report_of_counts_adds_up(
-    asker: Asker, period: Period, by: tuple[str, ...]
-) -> None:
+def test_every_report_of_counts_adds_up(asker: Asker, period: Period, by: tuple[str, ...]) -> None:
     brought = asker.ask(period, channels, by=by)
     for name in ("sessions", "orders"):
         assert sum(row[name] for row in brought["rows"]) == brought["total"][name]

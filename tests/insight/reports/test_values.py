@@ -224,7 +224,9 @@ async def test_experience_is_exact_by_page_and_device(world_on_each: World) -> N
     service = await told(
         world_on_each,
         [
-            Stated("storefront", facts.WebVitalMeasured("LCP", value, "car"), shopper(number), number)
+            Stated(
+                "storefront", facts.WebVitalMeasured("LCP", value, "car"), shopper(number), number
+            )
             for number, value in enumerate(values)
         ],
     )
@@ -283,6 +285,7 @@ async def test_fewer_than_five_are_withheld(world: World) -> None:
         ("funnel", {"steps": "car_view"}),
         ("funnel", {"steps": "order,sale"}),
         ("funnel", {"compare": "decade"}),
+        ("funnel", {"from": "0001-01-01T00:00:00Z", "to": "0001-01-02T00:00:00Z"}),
         ("channels", {"steps": "car_view,order"}),
         ("cohorts", {"cohort": "day"}),
         ("customers", {"by": "day"}),
@@ -297,7 +300,7 @@ async def test_what_cannot_be_asked_is_refused_by_name(
     world: World, report: str, wrong: dict[str, str]
 ) -> None:
     service = await world.replica()
-    answer = await asked(service, report, **WEEK, **wrong)
+    answer = await asked(service, report, **{**WEEK, **wrong})
     assert answer.status_code == 422
     named = "label" if "label" in wrong else list(wrong)[-1]
     assert named in answer.json()["detail"]
@@ -313,9 +316,7 @@ async def test_a_day_is_the_markets_own_and_has_25_hours_in_autumn(world_on_each
         for number, seconds in enumerate(moments, start=1)
         for one in visit(shopper(number))[:1]
     ]
-    stated += [
-        replace(one, after=start - 7_201) for one in visit(shopper(9, market="FI"))[:1]
-    ]
+    stated += [replace(one, after=start - 7_201) for one in visit(shopper(9, market="FI"))[:1]]
     world_on_each.clock.advance(seconds=start - 10_000)
     service = await told(world_on_each, stated)
     period = {"from": "2026-10-20T00:00:00Z", "to": "2026-11-20T00:00:00Z"}
