@@ -237,8 +237,8 @@ async def _orders(
         .group_by(*(table.c[name] for name in names), table.c.subject)
         .subquery()
     )
-    as_of = period.as_of or _EPOCH
-    still = (as_of - RETURN_RIGHT - _EPOCH) // MICROSECOND
+    as_of = max(period.as_of or _EPOCH, _EPOCH)
+    still = (as_of - _EPOCH - RETURN_RIGHT) // MICROSECOND
     open_to_return = and_(orders.c.handed > still, orders.c.returned == 0)
     keys = [*(orders.c[name] for name in names), orders.c.currency]
     query = select(

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import case, func, select
 
 from app.insight.ledger.periods import Period
 from app.insight.ledger.sums import DAY, Key, Source, entries_by, key_names
-from app.insight.reports.questions import Make
+from app.insight.reports.questions import FIRST, Make
 from app.insight.reports.smallcells import without_few
 from app.insight.reports.tables import Table, amounts, ratio
 from app.kernel.errors import InvalidInput
 
 YEAR: Final = timedelta(days=365)
 """Twelve months: of that many days a rate of returning customers is."""
-BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""Before any order."""
 NOT_KNOWN: Final = "not known"
 
 
@@ -55,7 +53,7 @@ async def _numbers(
     source: Source, period: Period, by: Sequence[str], margin_rate: float | None
 ) -> tuple[dict[Key, dict[str, Any]], dict[Key, int]]:
     year = replace(period, since=period.until - YEAR)
-    ever = replace(period, since=BEGINNING)
+    ever = replace(period, since=FIRST)
     asked = await _customers(source, period, by)
     of_year = await _customers(source, year, by)
     of_ever = await _customers(source, ever, by)

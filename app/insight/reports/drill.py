@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -127,11 +127,9 @@ def _read(cursor: str) -> tuple[int, datetime | None]:
     try:
         text = urlsafe_b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}").decode()
         number, _, as_of = text.partition("|")
-        moment = datetime.fromisoformat(as_of) if as_of else None
-        if moment is not None and moment.tzinfo is None:
-            raise ValueError(as_of)
-        return min(int(number), 2**63 - 1), moment
-    except ValueError:
+        moment = datetime.fromisoformat(as_of).astimezone(UTC) if as_of else None
+        return max(0, min(int(number), 2**63 - 1)), moment
+    except (ValueError, OverflowError):
         raise InvalidInput("cursor: is none of ours; ask for the first page again") from None
 
 

@@ -16,6 +16,9 @@ from app.kernel.clock import rfc3339
 from app.kernel.errors import InvalidInput
 
 LONGEST: Final = timedelta(days=400)
+FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Between them every period has one before it, and a calendar."""
 SEGMENTATIONS: Final = (*SEGMENTS, DAY)
 
 
@@ -36,6 +39,8 @@ def checked(period: Period) -> Period:
     """Raises `InvalidInput` for an impossible period."""
     if period.since >= period.until:
         raise InvalidInput("from: must lie before to")
+    if period.since < FIRST or period.until > LAST:
+        raise InvalidInput("from, to: must lie in the years 2000 to 2199")
     if period.until - period.since > LONGEST:
         raise InvalidInput(f"from: at most {LONGEST.days} days before to")
     return period

@@ -27,7 +27,11 @@ from tests.insight.conftest import World, exported, run_job
 REPORTS = "/api/insight/v1/reports/"
 DAY = {"from": "2026-11-27T00:00:00Z", "to": "2026-11-28T00:00:00Z"}
 KEY = {"authorization": "Bearer test-report_key"}
-FORMS = [(name, form) for name in ("funnel", "channels") for form in ("json", "csv")]
+NAMES = (
+    *("funnel", "markets", "channels", "cohorts", "customers"),
+    *("experience", "satisfaction", "advice"),
+)
+FORMS = [(name, form) for name in NAMES for form in ("json", "csv")]
 WEEK = 7 * 86_400.0
 
 
@@ -76,7 +80,8 @@ async def test_last_mondays_reports_are_the_same_bytes_a_week_later(world_on_eac
         again = await asked(service, name, format=form, as_of=as_of)
         assert again.content == old.content
         now = await asked(service, name, format=form)
-        assert now.content != old.content
+        moved = now.content != old.content
+        assert moved or name not in ("funnel", "channels")
 
 
 async def test_what_moved_says_what_it_was_what_it_is_and_why(world_on_each: World) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import insert, select
 
-from app.frame.data.database import Database
 from app.insight.ledger.periods import Period
 from app.insight.ledger.store import Store
 from app.insight.models import ENTRIES
@@ -117,8 +116,6 @@ async def test_customers_come_back_and_margin_is_known_or_not(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", list(MAKES))
 async def test_every_number_of_a_report_is_defined_in_words(tmp_path: Path, name: str) -> None:
-    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'one.db'}")
-    await database.close()
     async with ledger(
         f"sqlite+aiosqlite:///{tmp_path / 'one.db'}", told(seed=1, visits=9)
     ) as store:
