@@ -229,7 +229,7 @@ def test_a_database_alone_is_restored_and_everybody_agrees_again(
 
     restoring.back_up(name)
     read = restoring.booked(name)
-    stated, _ = restoring.outbox(name)
+    stated = restoring.outbox(name)[0] if name == "catalog" else 0
     restoring.live(name)
     since = [restoring.buy() for _ in range(2)]
     restoring.wait_ledger(before + 3 + missing)
