@@ -56,6 +56,9 @@ async def forget_customer(transaction: AsyncConnection, order_id: str, instead: 
         await _in_pages(transaction, ORDERS, "customer_id", order.customer_id, instead)
 
 
+NOBODY: Final = "gone"
+"""Prefix of what takes a name's place."""
+
 WORDS: Final = ("utm_source", "utm_medium", "utm_content", "utm_term")
 
 

@@ -11,7 +11,7 @@ from app.frame.sessions import IDLE_SECONDS
 from app.insight.ledger.booking import SESSION_CLOSED, Booked, book_all, needed
 from app.insight.ledger.books import Books
 from app.insight.ledger.changes import Changes, changes, moved_by
-from app.insight.ledger.forgetting import forget_customer, forget_visitor
+from app.insight.ledger.forgetting import NOBODY, forget_customer, forget_visitor
 from app.insight.ledger.store import RULES_VERSION, Store, Transaction
 from app.insight.ledger.totals import entry_cells, exported_cells
 from app.kernel.clock import Clock, rfc3339
@@ -48,9 +48,9 @@ class Projection:
         await self._store.keep(transaction, stored, at)
         await self._store.save(transaction, books, changes(books), at)
         for visitor_id in sorted(books.forgotten):
-            await forget_visitor(transaction, visitor_id, new_id("vis", at))
+            await forget_visitor(transaction, visitor_id, new_id(NOBODY, at))
         for order_id in sorted(books.erased):
-            await forget_customer(transaction, order_id, new_id("cus", at))
+            await forget_customer(transaction, order_id, new_id(NOBODY, at))
         return booked
 
     async def restate(self) -> int:

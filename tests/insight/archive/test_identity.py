@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from app.contracts import events as facts
 from app.frame.data.database import Database
 from app.insight.archive.exporting import export
 from app.insight.archive.importing import import_from
@@ -20,11 +22,12 @@ from app.insight.ledger.periods import Period
 from app.insight.ledger.readings import Readings
 from app.insight.ledger.store import Transaction
 from tests.builders.crowds import Crowd
-from tests.builders.facts import START
+from tests.builders.facts import HUMAN, START, Stated, Writer, purchase
 from tests.builders.ledgers import Stored, opened
 
 ALL = Period(START - timedelta(days=1), START + timedelta(days=60))
 LATER = Crowd(seed=12, visits=5)
+VISITOR = "vis_01jd0000000000000000000001"
 
 
 async def test_the_crowd_restates_and_every_law_holds(ledger: Stored) -> None:
@@ -114,3 +117,27 @@ async def test_an_archive_keeps_what_leaves_the_ledger(ledger: Stored, tmp_path:
         other.clock.advance(seconds=(ledger.clock.now() - other.clock.now()).total_seconds())
         await other.let_go()
         assert await other.tables() == left
+
+
+async def test_whoever_was_forgotten_stays_so_in_a_rebuild(ledger_on_each: Stored) -> None:
+    ledger, writer = ledger_on_each, Writer(positions={"checkout": 90_000, "storefront": 90_000})
+    anna = replace(HUMAN, session_id="ses_anna", campaign="annas-letter", visitor_id=VISITOR)
+    bought = [
+        replace(one, fact=replace(one.fact, customer_id="anna"))
+        if isinstance(one.fact, facts.OrderConfirmed)
+        else one
+        for one in purchase(anna, "anna", utm_source="for-anna")
+    ]
+    gone = [
+        Stated("checkout", facts.CustomerErased("ord_anna"), anna, 100),
+        Stated("storefront", facts.VisitorForgotten(VISITOR), anna, 101),
+    ]
+    now = ledger.clock.now()
+    await ledger.tell([(now, writer.events(bought)), (now, writer.events(gone))])
+    before = await ledger.tables()
+    for word in ("annas-letter", "for-anna", '"anna"', VISITOR):
+        assert word not in repr(before)
+
+    await rebuild(ledger.database)
+
+    assert await ledger.tables() == before
