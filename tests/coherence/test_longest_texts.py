@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import httpx
@@ -39,8 +39,16 @@ MARKS = {"utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"}
 CUT = {*(f"attribution.{mark}" for mark in MARKS), "attribution.advice_id"}
 """What is too long in these is cut or left out: an advertisement's label costs no sale."""
 
-MEANT = {"near", "cursor", "adapter"}
+MEANT = {"near", "cursor", "adapter", "by", "steps", "measure"}
 """Long enough or not, a text of our own making says nothing here: 422 for its meaning."""
+
+REPORT: Final = {
+    "from": "2026-11-27T00:00:00Z",
+    "to": "2026-11-28T00:00:00Z",
+    "known_at": "2026-11-28T00:00:00Z",
+    "measure": "order",
+}
+"""What a report is asked with, as far as it takes it."""
 
 ENTITLED = {"/api/insight/v1/feedback"}
 """However long, it is heard only with the token of a bought order."""
@@ -77,6 +85,8 @@ class Bound:
     at: tuple[str, ...]
     most: int
     pattern: str = ""
+    beside: frozenset[str] = frozenset()
+    """Names of all parameters of its request."""
 
     @property
     def name(self) -> str:
@@ -101,11 +111,13 @@ def bounds(document: Mapping[str, Any]) -> Iterator[Bound]:
                     for one in operation.get("parameters", ())
                 ),
             ]
+            beside = frozenset(one["name"] for one in operation.get("parameters", ()))
             for kind, at, schema in asked:
                 for place, found in texts(schema, parts, at):
                     most = _longest(found)
                     if most:
-                        yield Bound(method, path, kind, place, most, found.get("pattern", ""))
+                        pattern = found.get("pattern", "")
+                        yield Bound(method, path, kind, place, most, pattern, beside)
 
 
 def _longest(schema: Mapping[str, Any]) -> int:
@@ -169,13 +181,17 @@ class World:
 
     async def ask(self, service: str, bound: Bound, value: str) -> httpx.Response:
         """A request that is right but for this text."""
-        body = copy.deepcopy(self.bodies().get(bound.path))
+        body: Any = copy.deepcopy(self.bodies().get(bound.path))
         path, query = bound.path, {}
         headers = {"idempotency-key": f'"{uuid4()}"', "authorization": _key(bound.path)}
+        if "/reports/" in bound.path:
+            query = {name: value for name, value in REPORT.items() if name in bound.beside}
+        if bound.at == ("advice_id",):
+            del body["order_id"]
         if bound.kind == "body":
             body = put(body, bound.at, value)
         elif bound.kind == "query":
-            query = {bound.at[0]: value}
+            query |= {bound.at[0]: value}
         else:
             path = path.replace(f"{{{bound.at[0]}}}", value)
         path = re.sub(r"\{\w+\}", "unknown", path)
@@ -219,6 +235,8 @@ class World:
 def _key(path: str) -> str:
     if path.startswith("/sandbox"):
         return f"Bearer {KEYS['payment_key']}"
+    if "/reports/" in path:
+        return f"Bearer {KEYS['report_key']}"
     return f"Bearer {KEYS['delivery_key']}" if "insight" in path else DEALER["authorization"]
 
 
