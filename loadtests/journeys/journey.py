@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from loadtests.pace import Pace
 from loadtests.shop import Shop, ShopFailed
@@ -46,8 +46,15 @@ class Shopper:
     market: str
 
     def open(self, path: str, *, page: str) -> str:
-        """A page of the shop front; `path` and its template `page` follow market and language."""
-        return self.shop.page(f"{self._front()}{path}", name=f"{FRONT}{page}").text()
+        """A page of the shop front; `path` and its template `page` follow market and language.
+
+        A visit's first page asks for an empty style sheet, by which the shop sees that a browser
+        has it; browsers keep the others.
+        """
+        text = self.shop.page(f"{self._front()}{path}", name=f"{FRONT}{page}").text()
+        if SEEN in text:
+            self.shop.page(SEEN, name=SEEN)
+        return text
 
     def press(self, path: str, *, page: str) -> None:
         """A page's button: an empty form, and the page that it leads to."""
@@ -72,6 +79,9 @@ class Visit:
 Step = Callable[..., Ending | None]
 """A method of a journey; an ending returned ends the journey there."""
 Steps = Sequence[tuple[Step, float]]
+
+
+SEEN: Final = "/seen.css"
 
 
 @dataclass
