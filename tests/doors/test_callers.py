@@ -201,6 +201,7 @@ def _visit(house: House, address: str, *, consent: bool = True) -> httpx.Client:
     """A browser that looks at the shop, and lets itself be measured."""
     browser = _caller(house, address, **{"user-agent": "Mozilla/5.0 (X11; Linux x86_64)"})
     assert browser.get("/se/en").status_code == 200
+    assert browser.get("/seen.css").status_code == 200
     if consent:
         browser.post("/se/en/consent", data={"analytics": "granted"})
     return browser
