@@ -50,11 +50,15 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A session as this request sees it. `started`: it began with this very request."""
+    """A session as this request sees it. `started`: it began with this very request.
+
+    `clicked`: a click that was not direct led to this request.
+    """
 
     session: Session
     started: bool
     changed: bool
+    clicked: bool = False
 
     def with_entry(self, entry: Entry) -> Visit:
         return self._with(replace(self.session, entry=entry))
@@ -131,7 +135,8 @@ def visit(session: Session | None, arrival: Arrival) -> Visit:
     )
     brought: dict[str, Any] = {**labels, "channel_group": group}
     if session is None:
-        return Visit(_begin(arrival, brought), started=True, changed=True)
+        begun = _begin(arrival, brought)
+        return Visit(begun, started=True, changed=True, clicked=group != "direct")
     current = replace(
         session,
         market=arrival.market,
@@ -140,7 +145,8 @@ def visit(session: Session | None, arrival: Arrival) -> Visit:
         **({} if group == "direct" else brought),
     )
     renew = current != session or arrival.at - session.seen_at >= RENEW_SECONDS
-    return Visit(current.touched(arrival.at) if renew else session, started=False, changed=renew)
+    going_on = current.touched(arrival.at) if renew else session
+    return Visit(going_on, started=False, changed=renew, clicked=group != "direct")
 
 
 def _begin(arrival: Arrival, brought: Mapping[str, Any]) -> Session:

@@ -118,6 +118,7 @@ async def test_only_who_disregards_robots_txt_comes_to_the_closed_page(
         for header in ("sec-purpose", "purpose"):
             ahead = await program.get("/se/en/nothing-here", headers={header: "prefetch"})
             assert ahead.status_code == 303
+        await program.get("/se/en/nothing-here", headers={"sec-fetch-site": "cross-site"})
         assert because(await told(shopfront, "closed")) == []
         await program.get("/se/en/nothing-here")
         await program.get("/se/en/cars")
@@ -253,6 +254,19 @@ async def test_a_click_is_thanked_for_ninety_days_and_a_newer_one_instead(
         await next_visit(person, shopfront.clock, 30)
         await person.get("/se/en/cars")
         assert (await shopfront.facts())[-1]["campaign"] == "new"
+
+
+async def test_a_direct_visit_makes_the_click_before_it_no_younger(shopfront: Shopfront) -> None:
+    async with shopfront.visitor() as person:
+        await person.get("/se/en?utm_campaign=kept&utm_medium=email")
+        await agree(person)
+        found = []
+        for days in (60, 20, 20):
+            await next_visit(person, shopfront.clock, days)
+            shopfront.clock.advance(seconds=90)
+            await person.get("/se/en/cars")
+            found.append((await shopfront.facts())[-1].get("campaign"))
+    assert found == ["kept", "kept", None]
 
 
 @pytest.mark.parametrize("value", [None, "", "e30", "W10", "bm90aGluZw", "%%%", "x" * 5000])

@@ -73,7 +73,7 @@ def routes(front: Front) -> APIRouter:
     @router.get(f"/{{market}}/{{language}}/{CLOSED}", summary="Only robots that ignore rules come")
     async def closed_to_robots(request: Request, market: str, language: str) -> Response:
         page = front.open(request, market, language)
-        if not _is_prefetch(request):
+        if not (_is_prefetch(request) or _is_of_others(request)):
             page.suspect("robots_txt")
         return page.redirect(page.url())
 
@@ -106,6 +106,11 @@ def _entry(origin: str, market: str, path: str) -> str:
         f"<url><loc>{escape(f'{origin}/{market}/{language}{path}')}</loc>{links}</url>"
         for language in LANGUAGES
     )
+
+
+def _is_of_others(request: Request) -> bool:
+    """Whether another site led a person here, so that their visit be taken for a program's."""
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
 
 def _is_prefetch(request: Request) -> bool:

@@ -292,10 +292,12 @@ class Page:
 
     def answer(self, granted: bool) -> None:
         """Note the answer about measurements, and know the visitor again or not."""
+        agreed = granted and self.visit.session.analytics is not True
         self.visit = self.visit.with_analytics(granted)
         self.keep(cookies.consent(granted))
         self.recognise()
-        self.remember_click()
+        if agreed and self.visit.session.channel_group not in ("", "direct"):
+            self._keep_click()  # its own: to who had not agreed, none was lent
 
     def recognise(self) -> None:
         """Give who agreed an id, and take it from who does not."""
@@ -313,19 +315,22 @@ class Page:
                 self.keep(Cookie(name, "", 0))
 
     def remember_click(self) -> None:
-        """Of who agreed: keep the click that brought this visit, or thank an earlier one."""
+        """Of who agreed: keep the click that led here, or thank an earlier one for the visit."""
         session = self.visit.session
         if session.analytics is not True:
             return
-        if session.channel_group != "direct":
-            if self.visit.changed:
-                brought = {name: getattr(session, name) for name in (*LABELS, "channel_group")}
-                self.keep(cookies.click(brought, session.seen_at))
+        if self.visit.clicked:
+            self._keep_click()
         elif self.visit.started:
             since = session.started_at - self.front.settings.attribution_days * DAY
             kept = cookies.read_click(self.request.cookies.get(cookies.CLICK), since=since)
             if kept:
                 self.visit = self.visit.thanked_to(kept)
+
+    def _keep_click(self) -> None:
+        session = self.visit.session
+        brought = {name: getattr(session, name) for name in (*LABELS, "channel_group")}
+        self.keep(cookies.click(brought, session.seen_at))
 
     def forget_visitor(self) -> None:
         """State that a visitor is to be forgotten, and agree to nothing any more."""
