@@ -17,6 +17,7 @@ from rigs.postgres import LocalPostgres
 from rigs.shop import new_secrets
 from tests.conftest import NewDatabase
 from tests.proofs.books import Books, OutboxReader
+from tests.proofs.length import LONG
 from tests.proofs.shopping import Behaviour, Shopping
 
 NUMBERS = count(1)
@@ -44,7 +45,13 @@ def pgbouncer(postgres: LocalPostgres) -> Iterator[LocalPgbouncer]:
     params=[
         "sqlite",
         pytest.param("postgresql", marks=pytest.mark.integration),
-        pytest.param("pgbouncer", marks=pytest.mark.integration),
+        pytest.param(
+            "pgbouncer",
+            marks=[
+                pytest.mark.integration,
+                pytest.mark.skipif(not LONG, reason="behind a pooler as well: the long proof's"),
+            ],
+        ),
     ]
 )
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
