@@ -117,7 +117,7 @@ def of_entries() -> Iterator[tuple[str, Callable[[Page], dict[str, Entry]]]]:
 
 
 MADE: Final = (
-    *("session", "engaged", "converted", "visitor", "crash", "advice"),
+    *("session", "views", "engaged", "converted", "visitor", "crash", "advice"),
     *("step.session", "step.car_view", "step.hold", "step.details", "step.payment", "step.order"),
     *("advice.advice_start", "advice.advice_complete", "advice.match_view"),
     *("advice.hold", "advice.order", "checkout", "checkout_end", "order", "order_value"),

@@ -107,6 +107,9 @@ def _visit(told: list[Wire]) -> Iterator[tuple[str, Row]]:
 
     for measure, moment, label in _of_visit(told, at, len(views)):
         yield measure, Row(label, segment, group, campaign, at, moment, 1)
+    over = _of(told, "ledger.session.closed")
+    seen = max(1, len(views)) if over else 1
+    yield "views", Row((), segment, group, campaign, at, at, seen)
 
 
 def _of_visit(

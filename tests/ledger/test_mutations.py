@@ -37,6 +37,10 @@ HARMLESS: dict[tuple[type[Fact], str], str] = {
     (facts.CustomerErased, "twice"): "words are forgotten once",
     (facts.CustomerErased, "moment"): "words are forgotten whenever it is said",
     (facts.CustomerErased, "drop"): "moves no number (tests/insight/ledger/test_booking.py)",
+    **{
+        (facts.VisitorForgotten, way): "moves no number (tests/insight/ledger/test_forgetting.py)"
+        for way in ("drop", "twice", "moment")
+    },
     (facts.CarListed, "drop"): "a title is no number (tests/insight/ledger/test_booking.py)",
     (facts.CarListed, "twice"): "as above",
     (facts.CarListed, "moment"): "as above",
