@@ -244,5 +244,3 @@ def _strangers(dice: Random, crowd: Crowd) -> Iterator[Stated]:
         yield Stated("checkout", placed, bare, round(at + 5, 3))
         yield Stated("catalog", listed, EventContext(), round(at + 6, 3))
         yield Stated("insight", deployed, EventContext(), round(at + 7, 3))
-        nobody = facts.VisitorForgotten(f"vis_{n}")  # who has left nothing behind
-        yield Stated("storefront", nobody, bare, round(at + 8, 3))
