@@ -40,8 +40,9 @@ async def test_an_agent_s_visit_is_told_as_an_agent_s_from_its_proof_on(
         told = [(fact["type"], fact["traffic"]) for fact in await front.facts()]
 
     started, viewed = "storefront.session.started", "storefront.page.viewed"
+    proven = "storefront.session.proven"
     assert told == [
-        *((started, "agent"), (viewed, "agent"), (viewed, "agent")),
-        *((started, "bot"), (viewed, "bot"), (viewed, "agent")),
+        *((started, "agent"), (viewed, "agent"), (proven, "agent"), (viewed, "agent")),
+        *((started, "bot"), (viewed, "bot"), (proven, "agent"), (viewed, "agent")),
         *((started, "bot"), (viewed, "bot")),
     ]
